@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Jitter is how a pause is spread, so that a fleet that boots together does
+// not ask together.
+type Jitter string
+
+// The kinds of jitter; all are applied after the cap (AWS Architecture Blog,
+// "Exponential Backoff And Jitter").
+const (
+	JitterFull  Jitter = "full"  // [0, d)
+	JitterEqual Jitter = "equal" // [d/2, d)
+	JitterNone  Jitter = "none"  // exactly d
+)
+
+// Jitters returns the three kinds.
+func Jitters() []Jitter { return []Jitter{JitterFull, JitterEqual, JitterNone} }
+
+// Backoff is a curve of pauses: Initial, then each Multiplier times the one
+// before, never above Max.
+type Backoff struct {
+	Initial, Max time.Duration
+	// Multiplier is 1 or more.
+	Multiplier float64
+	// Jitter is applied last; "" is none.
+	Jitter Jitter
+}
+
+// Delay returns the n-th pause, from 0. With [JitterNone] it is exact.
+func (b Backoff) Delay(n int) time.Duration {
+	d := b.Max
+	// The comparison is made as floats: the product may be far above what a
+	// Duration holds, or infinite.
+	if f := float64(b.Initial) * math.Pow(b.Multiplier, float64(n)); f < float64(b.Max) {
+		d = time.Duration(f)
+	}
+	switch b.Jitter {
+	case JitterFull:
+		return between(0, d)
+	case JitterEqual:
+		return between(d/2, d)
+	default:
+		return d
+	}
+}
+
+// between draws from [low, high), and low where that is empty.
+func between(low, high time.Duration) time.Duration {
+	if high <= low {
+		return low
+	}
+	return low + rand.N(high-low)
+}

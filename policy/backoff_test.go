@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+const ms = time.Millisecond
+
+func TestBackoffSequence(t *testing.T) {
+	curve := func(initial, limit time.Duration, multiplier float64) policy.Backoff {
+		return policy.Backoff{Initial: initial, Max: limit, Multiplier: multiplier, Jitter: policy.JitterNone}
+	}
+	tests := []struct {
+		name    string
+		backoff policy.Backoff
+		want    []time.Duration
+	}{
+		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
+		{"sdk", exact(preset(t, "sdk")).Backoff, []time.Duration{1000 * ms, 2000 * ms, 4000 * ms, 8000 * ms, 16000 * ms, 20000 * ms, 20000 * ms}},
+		{"multiplier 1", curve(70*ms, time.Second, 1), []time.Duration{70 * ms, 70 * ms, 70 * ms, 70 * ms}},
+		{"multiplier 1.5", curve(100*ms, time.Second, 1.5), []time.Duration{100 * ms, 150 * ms, 225 * ms, 337500 * time.Microsecond, 506250 * time.Microsecond}},
+		{"multiplier 100", curve(ms, time.Hour, 100), []time.Duration{ms, 100 * ms, 10 * time.Second, 1000 * time.Second, time.Hour, time.Hour}},
+		{"initial above max: the cap applies", curve(time.Second, 300*ms, 2), []time.Duration{300 * ms, 300 * ms, 300 * ms}},
+		{"initial is max", curve(300*ms, 300*ms, 2), []time.Duration{300 * ms, 300 * ms}},
+		{"max met exactly", curve(50*ms, 200*ms, 2), []time.Duration{50 * ms, 100 * ms, 200 * ms, 200 * ms}},
+		{"no jitter named is none", policy.Backoff{Initial: ms, Max: time.Second, Multiplier: 2}, []time.Duration{ms, 2 * ms, 4 * ms}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []time.Duration
+			for n := range tt.want {
+				got = append(got, tt.backoff.Delay(n))
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("pauses %v\nwant   %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// exact is the policy without jitter.
+func exact(p policy.Policy) policy.Policy {
+	p.Backoff.Jitter = policy.JitterNone
+	return p
+}
+
+// TestBackoffFarOut: an unlimited wait walks far beyond what a Duration and a
+// float64 hold.
+func TestBackoffFarOut(t *testing.T) {
+	for _, n := range []int{64, 1000, 1_000_000, math.MaxInt64} {
+		for _, multiplier := range []float64{1, 1.5, 2, 100} {
+			for _, limit := range []time.Duration{500 * ms, time.Hour, math.MaxInt64} {
+				b := policy.Backoff{Initial: 50 * ms, Max: limit, Multiplier: multiplier}
+				want := limit
+				if multiplier == 1 {
+					want = b.Initial
+				}
+				if got := b.Delay(n); got != want {
+					t.Errorf("pause %d of %+v: %v, want %v", n, b, got, want)
+				}
+			}
+		}
+	}
+}
+
+// backoffs draws curves of every legal shape (DESIGN section 4, ranges).
+func backoffs(t *rapid.T) policy.Backoff {
+	return policy.Backoff{
+		Initial:    time.Duration(rapid.Int64Range(int64(ms), int64(time.Hour)).Draw(t, "initial")),
+		Max:        time.Duration(rapid.Int64Range(int64(ms), int64(time.Hour)).Draw(t, "max")),
+		Multiplier: rapid.Float64Range(1, 100).Draw(t, "multiplier"),
+		Jitter:     rapid.SampledFrom(policy.Jitters()).Draw(t, "jitter"),
+	}
+}
+
+// places draws places on the curve, near and far.
+func places() *rapid.Generator[int] {
+	return rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, math.MaxInt))
+}
+
+func TestBackoffJitterRange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, n := backoffs(t), places().Draw(t, "n")
+		got, jitter := b.Delay(n), b.Jitter
+		b.Jitter = policy.JitterNone
+		d := b.Delay(n)
+		low, high := time.Duration(0), d // [low, high)
+		switch jitter {
+		case policy.JitterEqual:
+			low = d / 2
+		case policy.JitterNone:
+			low, high = d, d+1
+		}
+		if got < low || got >= high || got > b.Max {
+			t.Fatalf("%s: pause %v, want [%v, %v), never above %v", jitter, got, low, high, b.Max)
+		}
+	})
+}
+
+func TestBackoffGrows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, n := backoffs(t), rapid.IntRange(0, 100).Draw(t, "n")
+		b.Jitter = policy.JitterNone
+		if got, want := b.Delay(0), min(b.Initial, b.Max); got != want {
+			t.Fatalf("first pause %v, want %v", got, want)
+		}
+		this, next := b.Delay(n), b.Delay(n+1)
+		if next < this || next > b.Max {
+			t.Fatalf("pause %v, then %v, with max %v", this, next, b.Max)
+		}
+		// The next one is multiplied once, but for the rounding of both.
+		want := min(float64(this)*b.Multiplier, float64(b.Max))
+		if math.Abs(float64(next)-want) > b.Multiplier+1 {
+			t.Fatalf("pause %v, then %v, want %v", this, next, time.Duration(want))
+		}
+	})
+}
+
+// TestBackoffSpreads: jitter that always draws the same is none. The chance of
+// a false alarm is below 1 in 2^200.
+func TestBackoffSpreads(t *testing.T) {
+	const d = 400 * ms
+	for jitter, middle := range map[policy.Jitter]time.Duration{policy.JitterFull: d / 2, policy.JitterEqual: d / 2 / 2 * 3} {
+		b := policy.Backoff{Initial: d, Max: d, Multiplier: 1, Jitter: jitter}
+		below := 0
+		const draws = 300
+		for range draws {
+			if b.Delay(0) < middle {
+				below++
+			}
+		}
+		if below == 0 || below == draws {
+			t.Errorf("%s: %d of %d pauses are below %v, want some on either side", jitter, below, draws, middle)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"time"
+)
+
+// Why a path was given up.
+var (
+	ErrAttempts = errors.New("max_attempts reached")
+	ErrDeadline = errors.New("deadline reached")
+	ErrFinal    = errors.New("not retried by the policy")
+)
+
+// retryAfterCap is how far a Retry-After may lengthen a pause where
+// max_backoff is smaller.
+const retryAfterCap = 30 * time.Second
+
+// Budget is one path's: its attempts and its place on the curve. It is not
+// safe for concurrent use.
+type Budget struct {
+	policy   Policy
+	attempts int
+	step     int // the next pause's place on the curve
+	rank     int // the most alive class so far; -1: none yet
+}
+
+// Budget returns a new budget at its start.
+func (p Policy) Budget() *Budget { return &Budget{policy: p, rank: -1} }
+
+// Verdict is what to do after a failed attempt.
+type Verdict struct {
+	// Action is what the policy said of the failure.
+	Action Action
+	// Attempt is how many attempts are used up.
+	Attempt int
+	// Pause is how long to wait before the next attempt, never past the
+	// deadline; 0 with Stop.
+	Pause time.Duration
+	// Stop is nil to go on, else ErrAttempts, ErrDeadline or ErrFinal.
+	Stop error
+}
+
+// Next counts a failed attempt, elapsed after the start of the wait, and says
+// how to go on. A pause that would end past the deadline ends at it; whoever
+// then finds the deadline reached gives up with [ErrDeadline].
+func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
+	p := b.policy
+	action := p.Decide(f)
+	if action != Wait {
+		b.attempts++
+	}
+	if rank := f.Class.Rank(); rank > b.rank {
+		b.rank = rank
+		if p.Eager {
+			b.step = 0
+		}
+	}
+	v := Verdict{Action: action, Attempt: b.attempts}
+	switch {
+	case action == Fail || action == Absent:
+		v.Stop = ErrFinal
+	case action == Retry && p.MaxAttempts > 0 && b.attempts >= p.MaxAttempts:
+		v.Stop = ErrAttempts
+	case p.Expired(elapsed):
+		v.Stop = ErrDeadline
+	default:
+		v.Pause = p.cut(p.lengthen(p.Backoff.Delay(b.step), f), elapsed)
+		b.step++
+	}
+	return v
+}
+
+// Success counts an attempt that had its answer and returns how many there
+// were in all.
+func (b *Budget) Success() int {
+	b.attempts++
+	return b.attempts
+}
+
+// Attempts is how many attempts are used up.
+func (b *Budget) Attempts() int { return b.attempts }
+
+// Expired reports whether the deadline is reached.
+func (p Policy) Expired(elapsed time.Duration) bool {
+	return p.Deadline > 0 && elapsed >= p.Deadline
+}
+
+// lengthen applies Retry-After (RFC 9110 section 10.2.3), which means
+// something on 429 and 503 only.
+func (p Policy) lengthen(pause time.Duration, f Failure) time.Duration {
+	if !p.HonorRetryAfter || f.Class != "429" && f.Class != "503" {
+		return pause
+	}
+	return max(pause, min(f.RetryAfter, max(p.Backoff.Max, retryAfterCap)))
+}
+
+func (p Policy) cut(pause, elapsed time.Duration) time.Duration {
+	if p.Deadline > 0 {
+		return min(pause, p.Deadline-elapsed)
+	}
+	return pause
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// Action is what to do about a failed attempt.
+type Action string
+
+// The actions of a rule.
+const (
+	Retry  Action = "retry"  // try again after a pause
+	Wait   Action = "wait"   // the same, without using up an attempt: the network is not there yet
+	Fail   Action = "fail"   // give the path up
+	Absent Action = "absent" // take the path as not there
+)
+
+// Actions returns the four actions.
+func Actions() []Action { return []Action{Retry, Wait, Fail, Absent} }
+
+// Failure is a failed attempt as a policy sees it: values, no errors.
+type Failure struct {
+	// Class is the kind of failure.
+	Class Class
+	// Path is the path that was wanted, below the version, also when it was
+	// the token's PUT that failed.
+	Path string
+	// Required is true for a path without which there is no READY=1.
+	Required bool
+	// Token is true when the token's PUT failed, not the GET.
+	Token bool
+	// Headers is true when a whole response header had arrived.
+	Headers bool
+	// RetryAfter is how long the server asked to wait; 0: it did not.
+	RetryAfter time.Duration
+}
+
+// matches reports whether the rule speaks of this failure.
+func (r Rule) matches(f Failure) bool {
+	if r.Path != "" && !doublestar.MatchUnvalidated(r.Path, f.Path) {
+		return false
+	}
+	return slices.ContainsFunc(r.On, f.Class.matchesOn)
+}
+
+// Decide returns what to do about a failure: the first answer of the
+// Classifier, the rules, the connect-timeout toggle and the preset's table.
+func (p Policy) Decide(f Failure) Action {
+	if p.Classifier != nil {
+		if action, ok := p.Classifier(f); ok {
+			return action
+		}
+	}
+	for _, r := range p.Rules {
+		if r.matches(f) {
+			return r.Action
+		}
+	}
+	if !p.RetryConnectTimeouts && f.Class.noResponse() {
+		return Fail
+	}
+	for _, r := range p.Table {
+		if r.matches(p, f) {
+			return r.Action
+		}
+	}
+	return Fail
+}

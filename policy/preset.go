@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Row is one line of a preset's table: what happens to some classes where no
+// rule of the operator matches.
+type Row struct {
+	// On names classes as a [Rule] does.
+	On []string
+	// When narrows the row; "": always.
+	When Condition
+	// Action is what to do.
+	Action Action
+}
+
+// Condition narrows a [Row] to a part of a class.
+type Condition string
+
+// The conditions that the tables need.
+const (
+	Always      Condition = ""
+	OptionalGET Condition = "optional-get" // a GET, not the token's PUT, of a path that is not required
+	NoHeaders   Condition = "no-headers"   // no whole response header had arrived
+	Toggled     Condition = "toggled"      // NoHeaders, and RetryConnectTimeouts is on
+)
+
+func (r Row) matches(p Policy, f Failure) bool {
+	switch r.When {
+	case OptionalGET:
+		if f.Required || f.Token {
+			return false
+		}
+	case NoHeaders:
+		if f.Headers {
+			return false
+		}
+	case Toggled:
+		if f.Headers || !p.RetryConnectTimeouts {
+			return false
+		}
+	}
+	return slices.ContainsFunc(r.On, f.Class.matchesOn)
+}
+
+// The names of the presets.
+const (
+	PresetBoot = "boot" // the default: patient with everything that a boot heals
+	PresetSDK  = "sdk"  // aws-config's numbers and classifier
+)
+
+// PresetNames returns the names that [Preset] knows.
+func PresetNames() []string { return []string{PresetBoot, PresetSDK} }
+
+// Preset returns a new Policy of that name; false when there is none. What a
+// class gets without a row is Fail.
+func Preset(name string) (Policy, bool) {
+	switch name {
+	case PresetBoot:
+		return boot(), true
+	case PresetSDK:
+		return sdk(), true
+	default:
+		return Policy{}, false
+	}
+}
+
+// boot waits for a network that is not there yet, retries everything that a
+// boot is known to heal, and gives up only on what an operator has to change.
+func boot() Policy {
+	return Policy{
+		Deadline:             5 * time.Minute,
+		Backoff:              Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Multiplier: 2, Jitter: JitterFull},
+		ConnectTimeout:       250 * time.Millisecond,
+		ReadTimeout:          2 * time.Second,
+		RetryConnectTimeouts: true,
+		Eager:                true,
+		HonorRetryAfter:      true,
+		Table: []Row{
+			{On: []string{"unreachable"}, Action: Wait},
+			{On: []string{"404"}, When: OptionalGET, Action: Absent},
+			{On: []string{
+				"local-error", "connect-timeout", "connection-refused", "connection-reset", "read-timeout",
+				"401", "404", "408", "429", "5xx", "bad-response", "empty",
+			}, Action: Retry},
+		},
+	}
+}
+
+// sdk repeats aws-config (read at 56ee88c; with_retry_connect_timeouts came
+// with 1.5.15): imds/client.rs, ImdsResponseRetryClassifier::classify_retry
+// retries a response only when it is a server error or 401, and no response
+// only with the toggle; DEFAULT_ATTEMPTS 4, timeouts of 1 s, an operation
+// timeout of 30 s; RetryConfig::standard() backs off from 1 s to 20 s with full
+// jitter.
+func sdk() Policy {
+	return Policy{
+		MaxAttempts:    4,
+		Deadline:       30 * time.Second,
+		Backoff:        Backoff{Initial: time.Second, Max: 20 * time.Second, Multiplier: 2, Jitter: JitterFull},
+		ConnectTimeout: time.Second,
+		ReadTimeout:    time.Second,
+		Table: []Row{
+			{On: []string{"401", "5xx"}, Action: Retry},
+			{On: []string{"404"}, When: OptionalGET, Action: Absent},
+			// Reached only with the toggle on: a class without a response.
+			{On: []string{
+				"unreachable", "blocked", "local-error", "connect-timeout", "connection-refused", "read-timeout",
+			}, Action: Retry},
+			// aws-config sees a response once its headers are there.
+			{On: []string{"connection-reset"}, When: NoHeaders, Action: Retry},
+			{On: []string{"bad-response"}, When: Toggled, Action: Retry},
+		},
+	}
+}

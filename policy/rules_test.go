@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+func rule(action policy.Action, path string, on ...string) policy.Rule {
+	return policy.Rule{On: on, Path: path, Action: action}
+}
+
+func TestRuleOn(t *testing.T) {
+	tests := []struct {
+		on       string // space-separated
+		matches  string
+		mismatch string
+	}{
+		{"404", "404", "403 400 405 disabled bad-response"},
+		{"403", "403 disabled", "401 404"},
+		{"disabled", "disabled", "403 401 404"}, // a 403 elsewhere is not IMDS being off
+		{"4xx", "400 401 403 404 429 499 disabled", "500 empty blocked bad-response too-large"},
+		{"5xx", "500 503 511 599", "499 disabled read-timeout too-large"},
+		{"4xx 503", "404 503 disabled", "500 504"},
+		{"connect-timeout read-timeout", "connect-timeout read-timeout", "connection-refused connection-reset 408"},
+		{"", "", "404 503 disabled unreachable"}, // no entry, no match
+	}
+	for _, tt := range tests {
+		t.Run(tt.on, func(t *testing.T) {
+			p := preset(t, "boot")
+			p.Table = nil
+			p.Rules = []policy.Rule{rule(policy.Absent, "", strings.Fields(tt.on)...)}
+			for class := range strings.FieldsSeq(tt.matches) {
+				if got := p.Decide(required(policy.Class(class))); got != policy.Absent {
+					t.Errorf("%s is not matched: %s", class, got)
+				}
+			}
+			for class := range strings.FieldsSeq(tt.mismatch) {
+				if got := p.Decide(required(policy.Class(class))); got != policy.Fail {
+					t.Errorf("%s is matched: %s", class, got)
+				}
+			}
+		})
+	}
+}
+
+// TestRulePath: globs over the path below the version. A final "/" is a
+// listing (DESIGN section 4, [[require]]) and a segment of its own.
+func TestRulePath(t *testing.T) {
+	tests := []struct{ glob, matches, mismatch string }{
+		{"", "user-data meta-data/iam/info meta-data/iam/", ""},
+		{"**", "user-data meta-data/iam/info meta-data/iam/ meta-data/", ""},
+		{
+			"meta-data/iam/**", "meta-data/iam/info meta-data/iam/ meta-data/iam/security-credentials/ meta-data/iam/a/b/c",
+			"meta-data/iamb meta-data/ meta-data/mac user-data dynamic/meta-data/iam/info",
+		},
+		{"meta-data/iam/security-credentials/", "meta-data/iam/security-credentials/", "meta-data/iam/security-credentials meta-data/iam/security-credentials/role"},
+		{"meta-data/iam/*", "meta-data/iam/info", "meta-data/iam/security-credentials/ meta-data/iam/a/b meta-data/mac"},
+		{"meta-data/iam/*/", "meta-data/iam/security-credentials/", "meta-data/iam/info"},
+		{"meta-data/**/*-ipv4s", "meta-data/local-ipv4s meta-data/network/interfaces/macs/0e:49:61:0f:c3:11/public-ipv4s", "meta-data/local-ipv4"},
+		{"meta-data/network/interfaces/macs/*/mac", "meta-data/network/interfaces/macs/0e:49:61:0f:c3:11/mac", "meta-data/network/interfaces/macs/mac"},
+		{"{user-data,dynamic/**}", "user-data dynamic/instance-identity/document", "meta-data/mac"},
+		{"meta-data/tags/instance/[Nn]am?", "meta-data/tags/instance/Name meta-data/tags/instance/name", "meta-data/tags/instance/NAME"},
+		{"meta-data/ami-id", "meta-data/ami-id", "meta-data/AMI-ID meta-data/ami-id/ meta-data/ami"},
+		{"/meta-data/**", "", "meta-data/mac"},
+		{"latest/meta-data/**", "", "meta-data/mac"}, // the glob begins below the version
+	}
+	for _, tt := range tests {
+		t.Run(tt.glob, func(t *testing.T) {
+			p := policy.Policy{Rules: []policy.Rule{rule(policy.Absent, tt.glob, "503")}}
+			for _, token := range []bool{false, true} { // a failed PUT has the path that it was for
+				for path := range strings.FieldsSeq(tt.matches) {
+					if got := p.Decide(policy.Failure{Class: "503", Path: path, Token: token}); got != policy.Absent {
+						t.Errorf("%s is not matched: %s", path, got)
+					}
+				}
+				for path := range strings.FieldsSeq(tt.mismatch) {
+					if got := p.Decide(policy.Failure{Class: "503", Path: path, Token: token}); got != policy.Fail {
+						t.Errorf("%s is matched: %s", path, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// FuzzRulePath: a path without a special character is the glob of itself and
+// of nothing else, and no glob whatever makes Decide panic.
+func FuzzRulePath(f *testing.F) {
+	f.Add("meta-data/iam/", "meta-data/iam/info")
+	f.Add("meta-data/**", "meta-data/")
+	f.Add("[", "{a,b")
+	f.Add("**/{a,**}/[!z-", "a//b")
+	f.Add("", "")
+	f.Fuzz(func(t *testing.T, glob, path string) {
+		p := policy.Policy{Rules: []policy.Rule{rule(policy.Absent, glob, "503")}}
+		got := p.Decide(policy.Failure{Class: "503", Path: path})
+		// doublestar takes every invalid byte for the same rune; TOML has none.
+		if glob == "" || strings.ContainsAny(glob, `*?[]{}\`) || strings.ContainsRune(glob, utf8.RuneError) {
+			return
+		}
+		if matched := got == policy.Absent; matched != (glob == path) {
+			t.Errorf("glob %q and path %q: %s", glob, path, got)
+		}
+	})
+}
+
+func TestRuleOrder(t *testing.T) {
+	rules := []policy.Rule{
+		rule(policy.Absent, "meta-data/iam/**", "404"),
+		rule(policy.Fail, "", "404"),
+		rule(policy.Wait, "", "404", "503"),
+		rule(policy.Retry, "", "503", "403"),
+	}
+	tests := []struct {
+		class policy.Class
+		path  string
+		want  policy.Action
+	}{
+		{"404", "meta-data/iam/info", policy.Absent},
+		{"404", "meta-data/mac", policy.Fail},
+		{"503", "meta-data/iam/info", policy.Wait},
+		{"403", "meta-data/mac", policy.Retry},
+		{"disabled", "meta-data/mac", policy.Retry},
+		{"429", "meta-data/mac", policy.Retry}, // no rule: boot's table
+		{"410", "meta-data/mac", policy.Fail},  // no rule, no row
+	}
+	p := preset(t, "boot")
+	p.Rules = rules
+	for _, tt := range tests {
+		f := policy.Failure{Class: tt.class, Path: tt.path, Required: true, Headers: true}
+		if got := p.Decide(f); got != tt.want {
+			t.Errorf("%s on %s: %s, want %s", tt.class, tt.path, got, tt.want)
+		}
+	}
+}
+
+// TestPrecedence: the Classifier, the rules, the toggle, the table (DESIGN
+// section 5), each of them seen to win and to pass on.
+func TestPrecedence(t *testing.T) {
+	waits := func(f policy.Failure) (policy.Action, bool) { return policy.Wait, f.Class == policy.ConnectTimeout }
+	absent := []policy.Rule{rule(policy.Absent, "", "connect-timeout", "connection-refused", "410")}
+	tests := []struct {
+		name       string
+		classifier func(policy.Failure) (policy.Action, bool)
+		rules      []policy.Rule
+		toggle     bool
+		class      policy.Class
+		want       policy.Action
+	}{
+		{"the classifier beats all", waits, absent, false, policy.ConnectTimeout, policy.Wait},
+		{"a classifier without an opinion passes on to the rules", waits, absent, false, policy.ConnectionRefused, policy.Absent},
+		{"a rule beats the toggle", nil, absent, false, policy.ConnectTimeout, policy.Absent},
+		{"a rule beats the table's default", nil, absent, true, "410", policy.Absent},
+		{"the toggle beats the table", nil, absent, false, policy.ReadTimeout, policy.Fail},
+		{"the toggle says nothing of an answer", nil, absent, false, "503", policy.Retry},
+		{"the table is last", nil, absent, true, policy.ReadTimeout, policy.Retry},
+		{"no classifier and no rules", nil, nil, true, policy.Unreachable, policy.Wait},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := preset(t, "boot")
+			p.Classifier, p.Rules, p.RetryConnectTimeouts = tt.classifier, tt.rules, tt.toggle
+			if got := p.Decide(required(tt.class)); got != tt.want {
+				t.Errorf("%s: %s, want %s", tt.class, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestRuleRetriesWhatTheToggleFails: the seed's question, "retry connect
+// timeouts, but nothing else that has no response".
+func TestRuleRetriesWhatTheToggleFails(t *testing.T) {
+	p := preset(t, "sdk")
+	p.Rules = []policy.Rule{rule(policy.Retry, "", "connect-timeout", "unreachable")}
+	for class, want := range map[policy.Class]policy.Action{
+		policy.ConnectTimeout: policy.Retry, policy.Unreachable: policy.Retry,
+		policy.ConnectionRefused: policy.Fail, policy.ReadTimeout: policy.Fail, policy.Blocked: policy.Fail, "503": policy.Retry,
+	} {
+		if got := p.Decide(required(class)); got != want {
+			t.Errorf("%s: %s, want %s", class, got, want)
+		}
+	}
+}
+
+func TestClassifierSeesTheWholeFailure(t *testing.T) {
+	var seen policy.Failure
+	p := policy.Policy{Classifier: func(f policy.Failure) (policy.Action, bool) { seen = f; return policy.Absent, true }}
+	want := policy.Failure{Class: "429", Path: "meta-data/mac", Required: true, Token: true, Headers: true, RetryAfter: 7}
+	if got := p.Decide(want); got != policy.Absent || seen != want {
+		t.Errorf("%s after seeing %s, want absent after %s", got, fmt.Sprintf("%+v", seen), fmt.Sprintf("%+v", want))
+	}
+}
+
+func TestZeroPolicyFailsEverything(t *testing.T) {
+	for _, class := range attemptClasses() {
+		if got := (policy.Policy{}).Decide(required(class)); got != policy.Fail {
+			t.Errorf("%s: %s, want fail", class, got)
+		}
+	}
+}

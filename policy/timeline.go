@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"iter"
+	"time"
+)
+
+// Step is one try in a [Policy.Timeline].
+type Step struct {
+	// Try counts the tries, from 1, those included that use up no attempt.
+	Try int
+	// Attempt is how many attempts are used up after it.
+	Attempt int
+	// Start and End are when it begins and when what follows is decided, from
+	// the start of the wait.
+	Start, End time.Duration
+	// Cut is true when the deadline ends it before it can fail by itself.
+	Cut bool
+	// Pause is how long the wait sleeps after it.
+	Pause time.Duration
+	// Stop is why the wait ends with this step, at End plus Pause; nil: it
+	// goes on.
+	Stop error
+}
+
+// Timeline replays a wait in which every attempt fails in the same way and
+// takes cost to do so. Jitter is left out, so each attempt is shown at the
+// latest time that it can have. It does not end where the wait has no limit.
+func (p Policy) Timeline(f Failure, cost time.Duration) iter.Seq[Step] {
+	p.Backoff.Jitter = JitterNone
+	return func(yield func(Step) bool) {
+		budget := p.Budget()
+		var now time.Duration
+		for try := 1; ; try++ {
+			s := Step{Try: try, Start: now, End: now + cost}
+			if s.Cut = cost > 0 && p.Expired(s.End); s.Cut {
+				s.End, s.Stop, s.Attempt = p.Deadline, ErrDeadline, budget.Attempts()
+				if try == 1 { // the only one: it counts
+					s.Attempt = budget.Next(f, s.End).Attempt
+				}
+				yield(s)
+				return
+			}
+			v := budget.Next(f, s.End)
+			s.Attempt, s.Pause, s.Stop = v.Attempt, v.Pause, v.Stop
+			now = s.End + s.Pause
+			if s.Stop == nil && p.Expired(now) {
+				s.Stop = ErrDeadline
+			}
+			if !yield(s) || s.Stop != nil {
+				return
+			}
+		}
+	}
+}
