@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// wire reads a connection, at most some bytes of it. It keeps what net/http's
+// parser loses: why reading ended, and how the stream began.
+type wire struct {
+	conn  net.Conn
+	left  int64
+	start []byte
+	err   error // of the connection; io.EOF when it was closed
+}
+
+// Read implements [io.Reader].
+func (w *wire) Read(p []byte) (int, error) {
+	if w.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := w.conn.Read(p[:min(int64(len(p)), w.left)])
+	w.left -= int64(n)
+	if need := len(httpStart) - len(w.start); need > 0 {
+		w.start = append(w.start, p[:min(n, need)]...)
+	}
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+var httpStart = []byte("HTTP/")
+
+// explain says why net/http's parser, whose errors have no types, gave up: the
+// connection broke, the limit was reached, or this is not HTTP. The parser's own
+// words are left out: they quote the answer, which may hold a token.
+func (w *wire) explain() error {
+	switch {
+	case w.left <= 0:
+		return ErrTooLarge
+	case w.err != nil && !errors.Is(w.err, io.EOF):
+		return w.err
+	case w.err != nil && bytes.HasPrefix(httpStart, w.start):
+		return io.ErrUnexpectedEOF
+	default:
+		return fmt.Errorf("%w: not HTTP", ErrMalformed)
+	}
+}
+
+// exchange sends a request and reads its answer.
+func (r request) exchange(conn net.Conn, out []byte) (*answer, *Error) {
+	if _, err := conn.Write(out); err != nil {
+		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's word for EPIPE
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, r.fail(err)
+	}
+	w := &wire{conn: conn, left: maxHeaderBytes}
+	br := bufio.NewReader(w)
+	resp, err := w.header(br, r.method)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	defer resp.Body.Close()
+	e := r.fail(nil)
+	e.Status = resp.StatusCode
+	e.RetryAfter = retryAfter(resp.Header)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return nil, e // an error's body is HTML for people
+	}
+	// The limit counted the header and what was read ahead of it; from here on it
+	// leaves room for the framing of chunks, even of one byte each.
+	w.left = 7*r.limit + maxHeaderBytes
+	body, err := io.ReadAll(io.LimitReader(resp.Body, r.limit+1))
+	switch {
+	case int64(len(body)) > r.limit || resp.ContentLength > r.limit:
+		e.Err = fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
+	case err != nil:
+		e.Err = w.explain()
+	case len(body) == 0:
+		return &answer{status: resp.StatusCode, header: resp.Header}, nil
+	default:
+		return &answer{status: resp.StatusCode, body: body, header: resp.Header}, nil
+	}
+	return nil, e
+}
+
+// header reads up to the final answer's header, skipping interim answers (RFC
+// 9110 section 15.2) other than 101, which nobody asked for.
+func (w *wire) header(br *bufio.Reader, method string) (*http.Response, error) {
+	for range maxInterim + 1 {
+		resp, err := http.ReadResponse(br, &http.Request{Method: method})
+		if err != nil {
+			if err = w.explain(); errors.Is(err, ErrTooLarge) {
+				err = fmt.Errorf("%w: header over %d bytes", ErrTooLarge, maxHeaderBytes)
+			}
+			return nil, err
+		}
+		if resp.StatusCode < 100 { // RFC 9110 section 15: three digits, 100 or more
+			return nil, fmt.Errorf("%w: no HTTP status", ErrMalformed)
+		}
+		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: more than %d interim answers", ErrTooLarge, maxInterim)
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+)
+
+// side is one endpoint of a race: how its connect and its PUT go.
+type side struct {
+	connect error         // nil: it works
+	hole    bool          // or the SYN is lost
+	slow    time.Duration // before the connect comes to anything
+	put     script        // nil: a token
+}
+
+// race is a wire with two sides.
+func race(first, second side) *wire {
+	w := newWire(nil, nil)
+	sides := map[string]side{addrFour: first, addrSix: second}
+	w.dial = func(ctx context.Context, addr string) error {
+		s := sides[addr]
+		if s.hole {
+			return blackHole(ctx)
+		}
+		select {
+		case <-time.After(s.slow):
+			return s.connect
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.put = func(p *peer) {
+		if put := sides[p.addr].put; put != nil {
+			put(p)
+			return
+		}
+		p.say(grant("TOKEN-OF-"+p.addr, "60"))
+	}
+	w.get = func(p *peer) { p.say(ok(p.token)) }
+	return w
+}
+
+func TestRace(t *testing.T) {
+	synFour, putFour, getFour := "SYN "+addrFour, "PUT "+addrFour, "GET "+addrFour+" /latest/meta-data/x"
+	synSix, putSix, getSix := "SYN "+addrSix, "PUT "+addrSix, "GET "+addrSix+" /latest/meta-data/x"
+	status := func(s string) script { return says(answer(s, "", "")) }
+	for _, tt := range []struct {
+		name          string
+		first, second side
+		status        int    // of the failure; 0: a body
+		endpoint      string // the one that answered
+		trace         []string
+	}{
+		{
+			"the first answers at once",
+			side{},
+			side{},
+			0, four,
+			[]string{"0s " + synFour, "0s " + putFour, "0s " + synFour, "0s " + getFour},
+		},
+		{
+			"the first answers within the head start",
+			side{put: later(150*ms-1, grant("T", "60"))},
+			side{},
+			0, four,
+			[]string{"0s " + synFour, "0s " + putFour, "149.999999ms " + synFour, "149.999999ms " + getFour},
+		},
+		{
+			"the first hangs",
+			side{put: hangs},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "0s " + putFour, "150ms " + synSix, "150ms " + putSix, "150ms " + synSix, "150ms " + getSix},
+		},
+		{
+			"the first's SYN is lost",
+			side{hole: true},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "150ms " + synSix, "150ms " + putSix, "150ms " + synSix, "150ms " + getSix},
+		},
+		{
+			"the first is refused",
+			side{connect: syscall.ECONNREFUSED},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "0s " + synSix, "0s " + putSix, "0s " + synSix, "0s " + getSix},
+		},
+		{
+			"the first is refused after 100 ms",
+			side{connect: syscall.ECONNREFUSED, slow: 100 * ms},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "100ms " + synSix, "100ms " + putSix, "100ms " + synSix, "100ms " + getSix},
+		},
+		{
+			"the first breaks",
+			side{put: silent},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "0s " + putFour, "0s " + synSix, "0s " + putSix, "0s " + synSix, "0s " + getSix},
+		},
+		{
+			"the first is not HTTP",
+			side{put: says("SSH-2.0-x\r\n")},
+			side{},
+			0, six,
+			[]string{"0s " + synFour, "0s " + putFour, "0s " + synSix, "0s " + putSix, "0s " + synSix, "0s " + getSix},
+		},
+		{
+			"the first is late and still the first",
+			side{put: later(200*ms, grant("T", "60"))},
+			side{put: hangs},
+			0, four,
+			[]string{"0s " + synFour, "0s " + putFour, "150ms " + synSix, "150ms " + putSix, "200ms " + synFour, "200ms " + getFour},
+		},
+		{
+			"the second fails meanwhile",
+			side{put: later(200*ms, grant("T", "60"))},
+			side{connect: syscall.ENETUNREACH},
+			0, four,
+			[]string{"0s " + synFour, "0s " + putFour, "150ms " + synSix, "200ms " + synFour, "200ms " + getFour},
+		},
+		{
+			"any status settles it",
+			side{put: status("503 Busy")},
+			side{},
+			503, four,
+			[]string{"0s " + synFour, "0s " + putFour},
+		},
+		{
+			"any status of the second, too",
+			side{put: hangs},
+			side{put: status("404 Not Found")},
+			404, six,
+			[]string{"0s " + synFour, "0s " + putFour, "150ms " + synSix, "150ms " + putSix},
+		},
+		{
+			"a bad token settles it",
+			side{put: says(grant("a b", "60"))},
+			side{},
+			200, four,
+			[]string{"0s " + synFour, "0s " + putFour},
+		},
+		{
+			"half a token settles it",
+			side{put: says(head)},
+			side{},
+			200, four,
+			[]string{"0s " + synFour, "0s " + putFour},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := race(tt.first, tt.second)
+				c := w.client(four, six)
+				body, err := c.Get(t.Context(), "meta-data/x")
+				if tt.status == 0 && (err != nil || body == nil) {
+					t.Fatalf("got %q, %v", body, err)
+				}
+				if tt.status != 0 {
+					if e := failed(t)(body, err); e.Status != tt.status || e.Endpoint != tt.endpoint || e.Other != nil {
+						t.Errorf("got %+v, want status %d of %s alone", e, tt.status, tt.endpoint)
+					}
+				}
+				w.expect(t, tt.trace...)
+				if c.Endpoint() != tt.endpoint {
+					t.Errorf("Endpoint = %q, want %q", c.Endpoint(), tt.endpoint)
+				}
+				if want := strings.Count(strings.Join(tt.trace, ","), "SYN"); c.Requests() != want {
+					t.Errorf("Requests = %d, want %d: each side counts", c.Requests(), want)
+				}
+			})
+		})
+	}
+}
+
+// The first endpoint leads, whichever it is.
+func TestRaceIsInTheOrderGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := race(side{}, side{put: hangs})
+		if got := mustGet(t, w.client(six, four)); got != "TOKEN-OF-"+addrFour {
+			t.Errorf("token %q", got)
+		}
+		w.expect(t, "0s SYN "+addrSix, "0s PUT "+addrSix, "150ms SYN "+addrFour, "150ms PUT "+addrFour,
+			"150ms SYN "+addrFour, "150ms GET "+addrFour+" /latest/meta-data/x")
+	})
+}
+
+// Both sides fail: the first's failure, with the other's beside it, when the
+// last of the two is through.
+func TestRaceBothFail(t *testing.T) {
+	malformed := says("SSH-2.0-x\r\n")
+	for _, tt := range []struct {
+		name          string
+		first, second side
+		after         time.Duration
+		wantFirst     error // nil: a timeout
+		wantOther     error
+	}{
+		{"refused twice", side{connect: syscall.ECONNREFUSED}, side{connect: syscall.ECONNREFUSED}, 0, syscall.ECONNREFUSED, syscall.ECONNREFUSED},
+		{"refused and lost", side{connect: syscall.ECONNREFUSED}, side{hole: true}, 250 * ms, syscall.ECONNREFUSED, nil},
+		{"lost and refused", side{hole: true}, side{connect: syscall.ECONNREFUSED}, 250 * ms, nil, syscall.ECONNREFUSED},
+		{"lost twice", side{hole: true}, side{hole: true}, 400 * ms, nil, nil},
+		{"hanging twice", side{put: hangs}, side{put: hangs}, 2150 * ms, nil, nil},
+		{"hanging and unreachable", side{put: hangs}, side{connect: syscall.EHOSTUNREACH}, 2 * time.Second, nil, syscall.EHOSTUNREACH},
+		{"not HTTP twice", side{put: malformed}, side{put: malformed}, 0, imds.ErrMalformed, imds.ErrMalformed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := race(tt.first, tt.second)
+				c := w.client(four, six)
+				for round := 1; round <= 2; round++ { // the second one is a race as well
+					start := w.now()
+					e := mustFail(t, c)
+					if got := w.now() - start; got != tt.after {
+						t.Errorf("failed after %v, want %v", got, tt.after)
+					}
+					if e.Endpoint != four || e.Other == nil || e.Other.Endpoint != six || e.Other.Other != nil {
+						t.Fatalf("got %+v, want the first's failure with the second's in Other", e)
+					}
+					check := func(e *imds.Error, want error) {
+						if want == nil && !e.Timeout() || want != nil && !errors.Is(e.Err, want) {
+							t.Errorf("%s: cause %v, want %v", e.Endpoint, e.Err, want)
+						}
+					}
+					check(e, tt.wantFirst)
+					check(e.Other, tt.wantOther)
+					if c.Requests() != 2*round || c.Endpoint() != "" {
+						t.Errorf("round %d: Requests %d, Endpoint %q", round, c.Requests(), c.Endpoint())
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// version is the only one that has the token path (AWS EC2 User Guide).
+const version = "/latest/"
+
+// The headers are spelt on the wire as the AWS EC2 User Guide spells them.
+const (
+	headerToken = "X-aws-ec2-metadata-token"
+	headerTTL   = "X-aws-ec2-metadata-token-ttl-seconds"
+)
+
+// The largest answers that are read, in bytes. The real ones are far smaller:
+// a token has 56, an identity document some 500, user-data 16 KiB at most.
+const (
+	maxTokenBytes    = 4 << 10
+	maxDocumentBytes = 64 << 10
+	maxBodyBytes     = 256 << 10
+	maxHeaderBytes   = 16 << 10
+	maxInterim       = 5 // 1xx answers before the real one
+)
+
+func bodyLimit(path string) int64 {
+	if path == "dynamic/instance-identity/document" || path == "user-data" {
+		return maxDocumentBytes
+	}
+	return maxBodyBytes
+}
+
+// request is one PUT or GET, on a connection of its own.
+type request struct {
+	method, endpoint, path string
+	header, value          string // the one header that IMDSv2 adds
+	limit                  int64
+	connected              func() // called once there is a connection; nil: not
+}
+
+// answer is a 200 or 204.
+type answer struct {
+	status int
+	body   []byte
+	header http.Header
+}
+
+func (r request) fail(err error) *Error {
+	return &Error{Op: r.method, Endpoint: r.endpoint, Path: r.path, Err: err}
+}
+
+// do makes one request. The connection is closed with it, as IMDS does too.
+func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
+	if c.Pace != nil {
+		if err := c.Pace(ctx); err != nil {
+			return nil, r.fail(causeOf(ctx, err))
+		}
+	}
+	if ctx.Err() != nil { // not begun
+		return nil, r.fail(context.Cause(ctx))
+	}
+	c.requests.Add(1)
+	out, addr, err := c.prepare(r)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	conn, err := c.connect(ctx, addr)
+	if err != nil {
+		return nil, r.fail(causeOf(ctx, err))
+	}
+	defer conn.Close()
+	if r.connected != nil {
+		r.connected()
+	}
+	rctx, cancel := context.WithTimeout(ctx, c.readTimeout())
+	defer cancel()
+	// The context ends the connection's I/O; closing it is for the defer.
+	stop := context.AfterFunc(rctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	a, e := r.exchange(conn, out)
+	if e != nil {
+		e.Connected = true
+		e.Err = causeOf(ctx, e.Err)
+	}
+	return a, e
+}
+
+// causeOf replaces a timeout that the context's end has brought about by the
+// context's cause. Other errors were there first.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (timedOut(err) || errors.Is(err, context.Canceled)) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// connect dials within the connect timeout.
+func (c *Client) connect(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
+	defer cancel()
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	port, ok := strings.CutPrefix(addr, "localhost:")
+	if !ok {
+		return dial(ctx, "tcp", addr)
+	}
+	conn, err := dial(ctx, "tcp", "127.0.0.1:"+port)
+	if err != nil && ctx.Err() == nil {
+		if conn, err6 := dial(ctx, "tcp", "[::1]:"+port); err6 == nil {
+			return conn, nil
+		}
+	}
+	return conn, err
+}
+
+// prepare returns the request's bytes and where they go.
+func (c *Client) prepare(r request) ([]byte, string, error) {
+	base, err := url.Parse(r.endpoint)
+	if err != nil {
+		return nil, "", err
+	}
+	u := *base
+	u.Path = base.Path + version + r.path
+	u.RawPath = base.EscapedPath() + version + escape(r.path)
+	req := &http.Request{
+		Method: r.method, URL: &u, Host: u.Host, Close: true,
+		Header: http.Header{
+			"User-Agent": {cmp.Or(c.UserAgent, "imds-ready")},
+			r.header:     {r.value},
+		},
+	}
+	var out bytes.Buffer
+	if err := req.Write(&out); err != nil {
+		return nil, "", err
+	}
+	return out.Bytes(), net.JoinHostPort(strings.ToLower(base.Hostname()), cmp.Or(base.Port(), "80")), nil
+}
+
+// escape escapes each segment of a path: tag keys may hold spaces, "?" or "%".
+func escape(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return strings.Join(segments, "/")
+}
+
+// retryAfter reads Retry-After (RFC 9110 section 10.2.3), seconds or a date.
+// A date is taken against the answer's own Date: an instance's clock may be
+// wrong at boot.
+func retryAfter(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if strings.Trim(v, "0123456789") == "" {
+		seconds, err := strconv.ParseUint(v, 10, 31)
+		if err != nil { // more digits than anybody waits for
+			seconds = 1 << 31
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, at.Sub(now))
+}

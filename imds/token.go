@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const tokenPath = "api/token"
+
+// token is a session token and the endpoint that gave it.
+type token struct {
+	value    string
+	endpoint string
+	renew    time.Time // with its monotonic reading: a clock step changes nothing
+}
+
+// flight is one token in the making, for everybody who waits for it.
+type flight struct {
+	done      chan struct{}
+	cancel    context.CancelFunc
+	waiting   int         // guarded by Client.mu; the last one to leave cancels
+	connected atomic.Bool // how far it has come, for those who leave early
+
+	token *token // set before done is closed
+	err   *Error
+}
+
+// tokenFor returns the token, making one where there is none.
+func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
+	c.mu.Lock()
+	if c.token != nil && time.Now().Before(c.token.renew) {
+		defer c.mu.Unlock()
+		return c.token, nil
+	}
+	c.token = nil
+	f := c.flight
+	if f == nil {
+		f = c.launch(ctx)
+	}
+	f.waiting++
+	c.mu.Unlock()
+
+	defer c.leave(f)
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		// What has come in by now counts.
+		select {
+		case <-f.done:
+			return f.token, f.err
+		default:
+		}
+		e := request{method: http.MethodPut, endpoint: c.endpoints()[0], path: tokenPath}.fail(context.Cause(ctx))
+		e.Connected = f.connected.Load()
+		return nil, e
+	}
+}
+
+// launch starts making a token. It outlives the context of whoever asked
+// first, not the last of those who wait. c.mu is held.
+func (c *Client) launch(ctx context.Context) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	c.flight = f
+	go func() {
+		defer close(f.done)
+		f.token, f.err = c.race(ctx, f)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.flight == f {
+			c.flight, c.token = nil, f.token
+		}
+	}()
+	return f
+}
+
+func (c *Client) leave(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.waiting--
+	if f.waiting == 0 {
+		f.cancel()
+		if c.flight == f {
+			c.flight = nil
+		}
+	}
+}
+
+// put asks one endpoint for a token.
+func (c *Client) put(ctx context.Context, endpoint string, f *flight) (*token, *Error) {
+	ttl := cmp.Or(c.TokenTTL, MaxTokenTTL)
+	r := request{
+		method: http.MethodPut, endpoint: endpoint, path: tokenPath,
+		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes,
+		connected: func() { f.connected.Store(true) },
+	}
+	asked := time.Now()
+	a, e := c.do(ctx, r)
+	if e != nil {
+		return nil, e
+	}
+	if a.status != http.StatusOK {
+		e := r.fail(nil)
+		e.Connected, e.Status = true, a.status
+		return nil, e
+	}
+	tok, err := parseToken(a, asked)
+	if err != nil {
+		e := r.fail(err)
+		e.Connected, e.Status = true, http.StatusOK
+		return nil, e
+	}
+	tok.endpoint = endpoint
+	return tok, nil
+}
+
+// parseToken checks a token's answer. A token goes into a header of every
+// request, so nothing but visible ASCII may be in it. Its lifetime counts from
+// when it was asked for, and it is renewed a little before its end.
+func parseToken(a *answer, asked time.Time) (*token, error) {
+	value := string(a.body)
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fmt.Errorf("%w: the token is empty or has characters that a header cannot hold", ErrMalformed)
+	}
+	header := a.header.Get(headerTTL)
+	seconds, _ := strconv.ParseUint(header, 10, 64) // at a range error it is the largest number
+	if seconds == 0 || strings.Trim(header, "0123456789") != "" {
+		return nil, fmt.Errorf("%w: %s is not a whole number of seconds, 1 or more", ErrMalformed, headerTTL)
+	}
+	ttl := time.Duration(min(seconds, uint64(MaxTokenTTL/time.Second))) * time.Second
+	return &token{value: value, renew: asked.Add(ttl - min(2*time.Minute, ttl/10))}, nil
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+)
+
+// won returns a client of two endpoints whose race the second has won at
+// 150ms, and which holds a token of 60 s.
+func won(t *testing.T) (*wire, *imds.Client) {
+	w := race(side{put: hangs}, side{})
+	c := w.client(four, six)
+	mustGet(t, c)
+	w.took()
+	return w, c
+}
+
+func TestWinnerIsUsedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := won(t)
+		for range 3 {
+			pass(time.Minute) // the token ends, and is made anew
+			if got := mustGet(t, c); got != "TOKEN-OF-"+addrSix {
+				t.Errorf("token %q", got)
+			}
+		}
+		if lines := w.took(); len(lines) != 12 || slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, addrFour) }) {
+			t.Errorf("trace %q, want the winner only", lines)
+		}
+	})
+}
+
+// An answer of any kind keeps the winner, and the token too unless it is 401;
+// no answer ends both, and the next attempt is a race with a new token.
+func TestWinnerUntilItGivesNoAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer script // nil: refused
+		next   string // how the next attempt begins
+	}{
+		{"503", says(answer("503 Busy", "", "")), "GET"},
+		{"404", says(answer("404 Not Found", "", "")), "GET"},
+		{"301", says(answer("301 Moved", "", "")), "GET"},
+		{"half a body", says(head), "GET"},
+		{"too large", says(ok(strings.Repeat("x", 1<<20))), "GET"},
+		{"malformed chunks", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), "GET"},
+		{"401", says(answer("401 Unauthorized", "", "")), "PUT of the winner"},
+		{"EOF", silent, "race"},
+		{"hang", hangs, "race"},
+		{"refused", nil, "race"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, c := won(t)
+				dial, get := w.dial, w.get
+				w.get = tt.answer
+				if tt.answer == nil {
+					w.dial = func(context.Context, string) error { return syscall.ECONNREFUSED }
+				}
+				if e := mustFail(t, c); e.Op != "GET" || e.Endpoint != six || e.Other != nil {
+					t.Errorf("got %+v, want the winner's failure alone", e)
+				}
+				w.expect(t, slices.DeleteFunc([]string{
+					"150ms SYN " + addrSix, "150ms GET " + addrSix + " /latest/meta-data/x",
+				}, func(line string) bool { return tt.answer == nil && strings.Contains(line, "GET") })...)
+
+				w.dial, w.get = dial, get
+				at := w.now()
+				mustGet(t, c)
+				line := func(after time.Duration, what string) string { return fmt.Sprintf("%v %s", at+after, what) }
+				want := []string{line(0, "SYN "+addrSix), line(0, "GET "+addrSix+" /latest/meta-data/x")}
+				switch tt.next {
+				case "PUT of the winner":
+					want = slices.Insert(want, 0, line(0, "SYN "+addrSix), line(0, "PUT "+addrSix))
+				case "race":
+					want = []string{
+						line(0, "SYN "+addrFour), line(0, "PUT "+addrFour), line(150*ms, "SYN "+addrSix), line(150*ms, "PUT "+addrSix),
+						line(150*ms, "SYN "+addrSix), line(150*ms, "GET "+addrSix+" /latest/meta-data/x"),
+					}
+				}
+				w.expect(t, want...)
+			})
+		})
+	}
+}
+
+// The winner's PUT fails without an answer: that attempt is the winner's
+// alone, the next one is a race.
+func TestWinnersPUTFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := won(t)
+		dial := w.dial
+		w.dial = func(context.Context, string) error { return syscall.ECONNREFUSED }
+		pass(time.Minute)
+		if e := mustFail(t, c); e.Op != "PUT" || e.Endpoint != six || e.Other != nil {
+			t.Errorf("got %+v, want the winner's failure alone", e)
+		}
+		w.expect(t, "1m0.15s SYN "+addrSix)
+		if c.Endpoint() != six {
+			t.Errorf("Endpoint = %q, want the last that answered", c.Endpoint())
+		}
+		w.dial = dial
+		mustGet(t, c)
+		w.expect(t, "1m0.15s SYN "+addrFour, "1m0.15s PUT "+addrFour, "1m0.3s SYN "+addrSix, "1m0.3s PUT "+addrSix,
+			"1m0.3s SYN "+addrSix, "1m0.3s GET "+addrSix+" /latest/meta-data/x")
+	})
+}
+
+// Fifty at once, and the winner gives no answer: one new race, one new token.
+func TestManyLoseTheWinner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := won(t)
+		get := w.get
+		w.get = func(p *peer) { p.wait(10 * ms); p.Close() } // when all fifty are out
+		for _, err := range together(t, c, 50) {
+			failed(t)(nil, err)
+		}
+		if lines := w.took(); len(lines) != 100 {
+			t.Errorf("%d events, want 50 GETs", len(lines))
+		}
+		w.get = get
+		before := c.Requests()
+		for _, err := range together(t, c, 50) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if got := c.Requests() - before; got != 52 {
+			t.Errorf("%d requests, want both sides of one race and 50 GETs", got)
+		}
+	})
+}
+
+// A family that the kernel lacks is left out after it has shown so.
+func TestLackingFamily(t *testing.T) {
+	for _, lacking := range []string{addrFour, addrSix} {
+		t.Run(lacking, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				other := side{connect: syscall.ECONNREFUSED}
+				w := race(side{connect: syscall.EAFNOSUPPORT}, other)
+				left, kept := addrSix, addrFour
+				if lacking == addrSix {
+					w = race(other, side{connect: syscall.EAFNOSUPPORT})
+				} else {
+					left, kept = kept, left
+				}
+				c := w.client(four, six)
+				if e := mustFail(t, c); e.Other == nil || e.Endpoint != four {
+					t.Errorf("the first time: %+v, want both sides", e)
+				}
+				w.expect(t, "0s SYN "+addrFour, "0s SYN "+addrSix)
+				if e := mustFail(t, c); e.Other != nil || !errors.Is(e, syscall.ECONNREFUSED) || e.Endpoint != "http://"+kept {
+					t.Errorf("the second time: %+v, want %s alone, without %s", e, kept, left)
+				}
+				w.expect(t, "0s SYN "+kept)
+				w.dial = nil
+				if got := mustGet(t, c); got != "TOKEN-OF-"+kept {
+					t.Errorf("token %q", got)
+				}
+				if got := c.Endpoint(); got != "http://"+kept {
+					t.Errorf("Endpoint = %q", got)
+				}
+			})
+		})
+	}
+}
+
+// A kernel without either still fails with facts, each time.
+func TestBothFamiliesLacking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := race(side{connect: syscall.EAFNOSUPPORT}, side{connect: syscall.EAFNOSUPPORT})
+		c := w.client(four, six)
+		for range 3 {
+			if e := mustFail(t, c); !errors.Is(e, syscall.EAFNOSUPPORT) || e.Connected {
+				t.Errorf("got %+v", e)
+			}
+		}
+	})
+}
+
+// The loser ends with the race, wherever it is.
+func TestLoserEnds(t *testing.T) {
+	for name, loser := range map[string]side{"in the connect": {hole: true}, "in the answer": {put: hangs}, "in the body": {put: drip(head, 50*ms)}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := race(loser, side{})
+				dial, dialEnded := w.dial, time.Duration(0)
+				w.dial = func(ctx context.Context, addr string) error {
+					err := dial(ctx, addr)
+					if addr == addrFour {
+						dialEnded = w.now()
+					}
+					return err
+				}
+				mustGet(t, w.client(four, six))
+				synctest.Wait()
+				if loser.hole && dialEnded != 150*ms {
+					t.Errorf("the loser's dial ended at %v, want 150ms", dialEnded)
+				}
+				if !loser.hole && !slices.Contains(w.ended, "150ms PUT "+addrFour) {
+					t.Errorf("connections ended: %q, want the loser's at 150ms", w.ended)
+				}
+			})
+		})
+	}
+}
+
+// A race is cut by a deadline like anything else, and both sides end.
+func TestRaceIsCut(t *testing.T) {
+	for _, tt := range []struct {
+		first, second side
+		connected     bool
+	}{{side{hole: true}, side{hole: true}, false}, {side{put: hangs}, side{hole: true}, true}, {side{hole: true}, side{put: hangs}, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := race(tt.first, tt.second)
+			ctx, cancel := context.WithTimeout(t.Context(), 200*ms)
+			defer cancel()
+			e := failed(t)(w.client(four, six).Get(ctx, "x"))
+			if w.now() != 200*ms || e.Connected != tt.connected || !errors.Is(e, context.DeadlineExceeded) {
+				t.Errorf("%+v at %v, want the deadline, at 200ms, connected: %v", e, w.now(), tt.connected)
+			}
+		})
+	}
+}

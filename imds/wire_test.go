@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+)
+
+// Two base URLs for a race. Nothing is ever dialled: a wire is in between.
+const (
+	four     = "http://127.0.0.1:1338"
+	six      = "http://[::1]:1338"
+	addrFour = "127.0.0.1:1338"
+	addrSix  = "[::1]:1338"
+)
+
+// wire is the far end of a client's connections, a net.Pipe for each dial. It
+// knows bytes and virtual time only, and not package imdstest, so that a fault
+// there cannot hide one here.
+type wire struct {
+	// dial decides what becomes of a connect; nil, or a nil error: it works.
+	dial func(ctx context.Context, addr string) error
+	// put and get answer the requests; nil: a token for 6 h, the body "ok".
+	put, get script
+
+	start time.Time
+
+	mu    sync.Mutex
+	lines []string // "150ms PUT [::1]:1338"
+	raw   []string // the requests, byte by byte
+	ended []string // when the client's side of each connection was closed
+}
+
+// script answers one request, by writing to the client.
+type script func(p *peer)
+
+// peer is the service's side of one connection, after a request was read.
+type peer struct {
+	net.Conn
+	addr, raw, token string
+}
+
+func (p *peer) say(raw string) { io.WriteString(p, raw) }
+
+// hang waits until the client closes the connection.
+func (p *peer) hang() { io.Copy(io.Discard, p) }
+
+// wait waits, and reports whether the client is still there.
+func (p *peer) wait(d time.Duration) bool {
+	p.SetReadDeadline(time.Now().Add(d))
+	defer p.SetReadDeadline(time.Time{})
+	_, err := p.Read(make([]byte, 1))
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func newWire(put, get script) *wire { return &wire{put: put, get: get, start: time.Now()} }
+
+func (w *wire) client(endpoints ...string) *imds.Client {
+	return &imds.Client{Endpoints: endpoints, Dial: w.Dial}
+}
+
+func (w *wire) now() time.Duration { return time.Since(w.start) }
+
+func (w *wire) log(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, fmt.Sprintf("%v ", w.now())+fmt.Sprintf(format, args...))
+}
+
+// Dial is the client's: an imds.DialFunc.
+func (w *wire) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if network != "tcp" {
+		return nil, fmt.Errorf("dialled network %q", network)
+	}
+	w.log("SYN %s", addr)
+	if w.dial != nil {
+		if err := w.dial(ctx, addr); err != nil {
+			return nil, err
+		}
+	}
+	near, far := net.Pipe()
+	go w.serve(far, addr)
+	return near, nil
+}
+
+func (w *wire) serve(conn net.Conn, addr string) {
+	defer conn.Close()
+	p := &peer{Conn: conn, addr: addr}
+	for br := bufio.NewReader(conn); !strings.HasSuffix(p.raw, "\r\n\r\n"); {
+		line, err := br.ReadString('\n')
+		p.raw += line
+		if err != nil {
+			return
+		}
+		if v, ok := strings.CutPrefix(line, "X-aws-ec2-metadata-token: "); ok {
+			p.token = strings.TrimSuffix(v, "\r\n")
+		}
+	}
+	method, rest, _ := strings.Cut(p.raw, " ")
+	target, _, _ := strings.Cut(rest, " ")
+	answer := w.put
+	if method == "PUT" {
+		w.log("PUT %s", addr)
+	} else {
+		w.log("GET %s %s", addr, target)
+		answer = w.get
+	}
+	w.mu.Lock()
+	w.raw = append(w.raw, p.raw)
+	w.mu.Unlock()
+	switch {
+	case answer != nil:
+		answer(p)
+	case method == "PUT":
+		p.say(grant("TOKEN", "21600"))
+	default:
+		p.say(ok("ok"))
+	}
+	if _, err := p.Read(make([]byte, 1)); err == nil {
+		w.log("BYTES AFTER THE REQUEST")
+	}
+	w.mu.Lock()
+	w.ended = append(w.ended, fmt.Sprintf("%v %s %s", w.now(), method, addr))
+	w.mu.Unlock()
+}
+
+// took returns the lines since the last call.
+func (w *wire) took() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := w.lines
+	w.lines = nil
+	return lines
+}
+
+// expect checks the lines since the last call, exactly and in their order.
+func (w *wire) expect(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	if got := w.took(); !slices.Equal(got, want) {
+		t.Errorf("trace:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// count returns how many lines since the last call contain a word.
+func (w *wire) count(word string) int {
+	synctest.Wait()
+	n := 0
+	for _, line := range w.took() {
+		if strings.Contains(line, word) {
+			n++
+		}
+	}
+	return n
+}
+
+// answer is an HTTP answer with a length; further headers end in "\r\n".
+func answer(status, headers, body string) string {
+	return fmt.Sprintf("HTTP/1.1 %s\r\nServer: EC2ws\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", status, headers, len(body), body)
+}
+
+func ok(body string) string { return answer("200 OK", "", body) }
+
+func grant(token, ttl string) string {
+	return answer("200 OK", "X-aws-ec2-metadata-token-ttl-seconds: "+ttl+"\r\n", token)
+}
+
+func says(raw string) script { return func(p *peer) { p.say(raw); p.Close() } }
+
+func hangs(p *peer) { p.hang() }
+
+// silent closes without a word, as after a FIN: an EOF for the client.
+func silent(p *peer) { p.Close() }
+
+// blackHole is a SYN that nobody answers.
+func blackHole(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+// closed is a dial to a service that hangs up at once.
+func closed(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	return near, far.Close()
+}
+
+// pass lets virtual time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
+// mustGet gets a path that has to be there.
+func mustGet(t *testing.T, c *imds.Client) string {
+	t.Helper()
+	body, err := c.Get(t.Context(), "meta-data/x")
+	if err != nil {
+		t.Fatalf("Get: %v", err)
+	}
+	return string(body)
+}
+
+// mustFail gets a path that cannot be had, and returns the facts.
+func mustFail(t *testing.T, c *imds.Client) *imds.Error {
+	t.Helper()
+	return failed(t)(c.Get(t.Context(), "meta-data/x"))
+}
+
+// failed checks what holds for every failure: no body, an *imds.Error, and at
+// least one fact in it.
+func failed(t *testing.T) func([]byte, error) *imds.Error {
+	t.Helper()
+	return func(body []byte, err error) *imds.Error {
+		t.Helper()
+		e, ok := errors.AsType[*imds.Error](err)
+		if !ok {
+			t.Fatalf("got body %.80q and error %v, want an *imds.Error", body, err)
+		}
+		if body != nil {
+			t.Errorf("a failure came with a body: %.80q", body)
+		}
+		if e.Status == 0 && e.Err == nil {
+			t.Errorf("%v: neither a status nor a cause", e)
+		}
+		return e
+	}
+}
