@@ -40,6 +40,9 @@ type Client struct {
 	// Dial opens a connection; nil: TCP. The host "localhost" is dialled as
 	// 127.0.0.1, then [::1]: no name is ever looked up.
 	Dial DialFunc
+	// Interface binds connections to one network interface (SO_BINDTODEVICE);
+	// "": any. It is for TCP, not for a Dial of one's own.
+	Interface string
 	// Pace is called before each request begins and may delay it; nil: no
 	// delay. Its error ends the request.
 	Pace func(context.Context) error
@@ -52,6 +55,9 @@ type Client struct {
 	// ReadTimeout bounds a request from the connection made to the last byte
 	// of the answer; 0: 2 s.
 	ReadTimeout time.Duration
+	// SecondPUT is after how long without an answer the token's PUT is sent
+	// once more, on a second connection; 0, or ReadTimeout and more: never.
+	SecondPUT time.Duration
 
 	requests atomic.Int64
 

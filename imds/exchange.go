@@ -63,6 +63,9 @@ func (r request) exchange(conn net.Conn, out []byte) (*answer, *Error) {
 		}
 		return nil, r.fail(err)
 	}
+	if r.sent != nil {
+		r.sent()
+	}
 	w := &wire{conn: conn, left: maxHeaderBytes}
 	br := bufio.NewReader(w)
 	resp, err := w.header(br, r.method)

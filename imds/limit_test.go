@@ -56,16 +56,18 @@ func TestBodyLimits(t *testing.T) {
 // The limit is the body's: what a framing adds does not count.
 func TestBodyLimitByFraming(t *testing.T) {
 	for _, f := range []struct {
-		name string
-		send func(body string) string
+		name  string
+		path  string
+		limit int
+		send  func(body string) string
 	}{
-		{"until the end", func(body string) string { return "HTTP/1.1 200 OK\r\n\r\n" + body }},
-		{"one chunk", func(body string) string { return chunked(body, len(body)) }},
-		{"chunks of 4 KiB", func(body string) string { return chunked(body, 4*kib) }},
-		{"chunks of 16 bytes", func(body string) string { return chunked(body, 16) }},
-		{"chunks of one byte", func(body string) string { return chunked(body, 1) }},
+		{"until the end", "meta-data/", 256 * kib, func(body string) string { return "HTTP/1.1 200 OK\r\n\r\n" + body }},
+		{"one chunk", "meta-data/", 256 * kib, func(body string) string { return chunked(body, len(body)) }},
+		{"chunks of 4 KiB", "meta-data/", 256 * kib, func(body string) string { return chunked(body, 4*kib) }},
+		{"chunks of 16 bytes", "meta-data/", 256 * kib, func(body string) string { return chunked(body, 16) }},
+		{"chunks of one byte", "user-data", 64 * kib, func(body string) string { return chunked(body, 1) }},
 	} {
-		t.Run(f.name, func(t *testing.T) { sized(t, "meta-data/", 256*kib, f.send) })
+		t.Run(f.name, func(t *testing.T) { sized(t, f.path, f.limit, f.send) })
 	}
 }
 
@@ -79,8 +81,8 @@ func TestAnnouncedLength(t *testing.T) {
 					rest(p)
 				})
 				e := mustFail(t, w.client(four))
-				if !errors.Is(e, imds.ErrTooLarge) || e.Status != 200 {
-					t.Errorf("got %+v, want too large", e)
+				if !errors.Is(e, imds.ErrTooLarge) || e.Status != 200 || w.now() != 0 {
+					t.Errorf("got %+v after %v, want too large at once", e, w.now())
 				}
 			})
 		})

@@ -47,6 +47,7 @@ type request struct {
 	header, value          string // the one header that IMDSv2 adds
 	limit                  int64
 	connected              func() // called once there is a connection; nil: not
+	sent                   func() // called once the request is sent; nil: not
 }
 
 // answer is a 200 or 204.
@@ -112,7 +113,7 @@ func (c *Client) connect(ctx context.Context, addr string) (net.Conn, error) {
 	defer cancel()
 	dial := c.Dial
 	if dial == nil {
-		dial = new(net.Dialer).DialContext
+		dial = dialer(c.Interface)
 	}
 	port, ok := strings.CutPrefix(addr, "localhost:")
 	if !ok {

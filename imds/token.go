@@ -104,7 +104,7 @@ func (c *Client) put(ctx context.Context, endpoint string, f *flight) (*token, *
 		connected: func() { f.connected.Store(true) },
 	}
 	asked := time.Now()
-	a, e := c.do(ctx, r)
+	a, e := c.hedged(ctx, r)
 	if e != nil {
 		return nil, e
 	}

@@ -215,21 +215,3 @@ func TestLoserEnds(t *testing.T) {
 		})
 	}
 }
-
-// A race is cut by a deadline like anything else, and both sides end.
-func TestRaceIsCut(t *testing.T) {
-	for _, tt := range []struct {
-		first, second side
-		connected     bool
-	}{{side{hole: true}, side{hole: true}, false}, {side{put: hangs}, side{hole: true}, true}, {side{hole: true}, side{put: hangs}, true}} {
-		synctest.Test(t, func(t *testing.T) {
-			w := race(tt.first, tt.second)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*ms)
-			defer cancel()
-			e := failed(t)(w.client(four, six).Get(ctx, "x"))
-			if w.now() != 200*ms || e.Connected != tt.connected || !errors.Is(e, context.DeadlineExceeded) {
-				t.Errorf("%+v at %v, want the deadline, at 200ms, connected: %v", e, w.now(), tt.connected)
-			}
-		})
-	}
-}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A race is cut by a deadline like anything else, and both sides end.
+func TestRaceIsCut(t *testing.T) {
+	for _, tt := range []struct {
+		first, second side
+		connected     bool
+	}{{side{hole: true}, side{hole: true}, false}, {side{put: hangs}, side{hole: true}, true}, {side{hole: true}, side{put: hangs}, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := race(tt.first, tt.second)
+			ctx, cancel := context.WithTimeout(t.Context(), 200*ms)
+			defer cancel()
+			e := failed(t)(w.client(four, six).Get(ctx, "x"))
+			synctest.Wait()
+			if len(w.ended) > 0 && w.ended[0][:5] != "200ms" {
+				t.Errorf("connections ended: %q", w.ended)
+			}
+			if w.now() != 200*ms || e.Connected != tt.connected || !errors.Is(e, context.DeadlineExceeded) {
+				t.Errorf("%+v at %v, want the deadline, at 200ms, connected: %v", e, w.now(), tt.connected)
+			}
+		})
+	}
+}
+
+// A caller who leaves says nothing about the winner: it has not failed, and
+// its token is as good as before.
+func TestCutKeepsTheWinner(t *testing.T) {
+	for name, cut := range map[string]script{"in the answer": hangs, "in the body": drip(head, 50*ms)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, c := won(t)
+				get := w.get
+				w.get = cut
+				ctx, cancel := context.WithTimeout(t.Context(), 100*ms)
+				defer cancel()
+				if e := failed(t)(c.Get(ctx, "x")); !errors.Is(e, context.DeadlineExceeded) {
+					t.Errorf("got %v", e)
+				}
+				w.took()
+				w.get = get
+				mustGet(t, c)
+				w.expect(t, "250ms SYN "+addrSix, "250ms GET "+addrSix+" /latest/meta-data/x")
+			})
+		})
+	}
+}
+
+// The same where the request has not even begun.
+func TestCutBeforeTheRequestKeepsTheWinner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := won(t)
+		c.Pace = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		ctx, cancel := context.WithTimeout(t.Context(), 100*ms)
+		defer cancel()
+		if e := failed(t)(c.Get(ctx, "x")); !errors.Is(e, context.DeadlineExceeded) {
+			t.Errorf("got %v", e)
+		}
+		c.Pace = nil
+		mustGet(t, c)
+		w.expect(t, "250ms SYN "+addrSix, "250ms GET "+addrSix+" /latest/meta-data/x")
+	})
+}
+
+// The same for the winner's PUT. The error names the endpoint that was asked.
+func TestCutOfTheWinnersPUT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := won(t)
+		put := w.put
+		w.put = hangs
+		pass(time.Minute) // the token has ended
+		ctx, cancel := context.WithTimeout(t.Context(), 100*ms)
+		defer cancel()
+		e := failed(t)(c.Get(ctx, "x"))
+		if e.Op != "PUT" || e.Endpoint != six || !e.Connected || !errors.Is(e, context.DeadlineExceeded) {
+			t.Errorf("got %+v, want the deadline, of a PUT to %s", e, six)
+		}
+		synctest.Wait()
+		w.took()
+		w.put = put
+		mustGet(t, c)
+		w.expect(t, "1m0.25s SYN "+addrSix, "1m0.25s PUT "+addrSix, "1m0.25s SYN "+addrSix, "1m0.25s GET "+addrSix+" /latest/meta-data/x")
+	})
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imds
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialer is TCP, bound to one network interface where there is a name. Since
+// Linux 5.7 that needs no privilege (socket(7), SO_BINDTODEVICE); an interface
+// that is not there is ENODEV.
+func dialer(name string) DialFunc {
+	d := &net.Dialer{KeepAlive: -1} // the connection lives for one answer
+	if name != "" {
+		d.Control = func(_, _ string, c syscall.RawConn) error {
+			var bound error
+			err := c.Control(func(fd uintptr) {
+				bound = os.NewSyscallError("setsockopt", unix.SetsockoptString(int(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name))
+			})
+			if err != nil {
+				return err
+			}
+			return bound
+		}
+	}
+	return d.DialContext
+}

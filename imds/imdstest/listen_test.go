@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imdstest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// listening returns a server on a loopback socket, and the address.
+func listening(t *testing.T, addr, schedule string) (*Server, string) {
+	t.Helper()
+	s := New(DefaultTree(), MustSchedule(schedule)...)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	url, err := s.Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, strings.TrimPrefix(url, "http://")
+}
+
+// outcome dials once and names what comes of it.
+func outcome(t *testing.T, addr string, timeout time.Duration) string {
+	t.Helper()
+	dialer := net.Dialer{Timeout: timeout}
+	c, err := dialer.DialContext(t.Context(), "tcp", addr)
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case err == nil:
+		c.Close()
+		return "connected"
+	case errors.Is(err, syscall.ECONNRESET): // the kernel connected it, and nobody accepts it any more
+		return "connected"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case op.Timeout():
+		return "timeout"
+	}
+	return err.Error()
+}
+
+// The states of a socket, and the way from one to the next: what a client that
+// dials without pause sees is the one and then the other, and nothing between.
+func TestSocketStates(t *testing.T) {
+	for _, tt := range []struct {
+		name, schedule string
+		timeout        time.Duration // of a dial: long where only a slow machine would need it
+		first, then    string
+	}{
+		{"open", "ok", 10 * time.Second, "", "connected"},
+		{"refusing", "refuse", 10 * time.Second, "", "refused"},
+		{"a black hole", "blackhole", 300 * time.Millisecond, "", "timeout"},
+		{"refusing, then open", "refuse:150ms,ok", 10 * time.Second, "refused", "connected"},
+		{"refusing, then a black hole", "refuse:150ms,blackhole", time.Second, "refused", "timeout"},
+		{"a black hole, then refusing", "blackhole:150ms,refuse", 100 * time.Millisecond, "timeout", "refused"},
+		{"open, then refusing", "ok:150ms,refuse", 10 * time.Second, "connected", "refused"},
+		{"open, then a black hole", "ok:150ms,blackhole", time.Second, "connected", "timeout"},
+		// The kernel sends a lost SYN again after a second, and is let in then.
+		{"a black hole, then open", "blackhole:150ms,ok", 10 * time.Second, "", "connected"},
+	} {
+		for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+			t.Run(tt.name+" "+addr, func(t *testing.T) {
+				t.Parallel()
+				s, at := listening(t, addr, tt.schedule)
+				for bound := time.Now().Add(20 * time.Second); ; {
+					got := outcome(t, at, tt.timeout)
+					if got == tt.then {
+						break
+					}
+					if got != tt.first || time.Now().After(bound) {
+						t.Fatalf("%s, want %q and then %q", got, tt.first, tt.then)
+					}
+				}
+				for _, r := range s.Trace() {
+					if r.Kind != "SYN" || r.Addr != at || r.Fault != "" || tt.then == "connected" && tt.schedule != "ok" && r.At < 150*time.Millisecond {
+						t.Errorf("trace has %+v", r)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A count ends a phase on a socket too, and the next one begins by itself.
+func TestSocketStateAfterCount(t *testing.T) {
+	s, at := listening(t, "127.0.0.1:0", "503x1,refuse")
+	w := wire{(&net.Dialer{}).DialContext, at, 5 * time.Second, false}
+	if answer, _ := w.send(t, putRequest); !strings.HasPrefix(answer, "HTTP/1.1 503 ") {
+		t.Errorf("answer %q", answer)
+	}
+	for bound := time.Now().Add(10 * time.Second); outcome(t, at, 10*time.Second) != "refused"; {
+		if time.Now().After(bound) {
+			t.Fatal("still not refused after 10s")
+		}
+	}
+	if got := traceText(s.Requests()); !strings.HasSuffix(got, " PUT api/token 503") {
+		t.Errorf("trace %q", got)
+	}
+}
+
+// While a port refuses it stays the server's, also against one that asks for
+// SO_REUSEADDR as package net does; after Close it is free.
+func TestRefusingKeepsThePort(t *testing.T) {
+	s, at := listening(t, "127.0.0.1:0", "refuse:100ms,ok:100ms,refuse:100ms,ok")
+	for bound := time.Now().Add(10 * time.Second); len(s.Trace()) == 0; {
+		if time.Now().After(bound) {
+			t.Fatal("not open after 10s")
+		}
+		outcome(t, at, 10*time.Second)
+	}
+	if l, err := net.Listen("tcp", at); err == nil {
+		l.Close()
+		t.Error("another listened on the port")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	l.Close()
+}
+
+// Two families are two states, under one schedule and one trace.
+func TestListenTwice(t *testing.T) {
+	s, v4 := listening(t, "localhost:0", "refuse@ipv4")
+	url, err := s.Listen("[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v6 := strings.TrimPrefix(url, "http://")
+	if got := outcome(t, v4, 10*time.Second); got != "refused" {
+		t.Errorf("IPv4: %s, want refused", got)
+	}
+	if got := outcome(t, v6, 10*time.Second); got != "connected" {
+		t.Errorf("IPv6: %s, want connected", got)
+	}
+	for len(s.Trace()) == 0 { // accepted a moment after it connected
+		if err := t.Context().Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := s.Trace(); len(r) != 1 || r[0].Addr != v6 {
+		t.Errorf("trace %+v, want one connection to %s", r, v6)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	_, at := listening(t, "127.0.0.1:0", "ok")
+	for _, tt := range []struct {
+		name, schedule, addr string
+		latency              time.Duration
+		want                 string
+	}{
+		{"no port", "", "127.0.0.1", 0, "not HOST:PORT"},
+		{"a name", "", "example.test:80", 0, "the host has to be an IP address or localhost"},
+		{"every address", "", ":80", 0, "the host has to be an IP address or localhost"},
+		{"port", "", "127.0.0.1:65536", 0, "the port 0 to 65535"},
+		{"zone", "", "[fe80::1%lo]:80", 0, "an address with a zone"},
+		{"taken", "", at, 0, "address already in use"},
+		{"count of refusals", "refusex2,ok", "127.0.0.1:0", 0, `phase "refusex2": a socket does not see`},
+		{"count of black holes", "blackholex1,ok", "127.0.0.1:0", 0, `phase "blackholex1"`},
+		{"unreachable", "ok:1s,unreachable@ipv4:1s", "127.0.0.1:0", 0, `phase "unreachable@ipv4:1s": possible in process only`},
+		{"blocked", "blocked", "127.0.0.1:0", 0, "possible in process only"},
+		{"errno", "errno=ENETDOWN", "127.0.0.1:0", 0, "possible in process only"},
+		{"connect latency", "", "127.0.0.1:0", 1, "a connect latency is possible in process only"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(nil).Also(MustSchedule(tt.schedule)...)
+			defer s.Close()
+			s.ConnectLatency = tt.latency
+			url, err := s.Listen(tt.addr)
+			if err == nil || url != "" || !strings.HasPrefix(err.Error(), "listening on "+tt.addr+": ") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Listen = %q, %v, want an error with %q", url, err, tt.want)
+			}
+		})
+	}
+	t.Run("closed", func(t *testing.T) {
+		s := New(nil)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Listen("127.0.0.1:0"); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Listen = %v, want %v", err, net.ErrClosed)
+		}
+	})
+}
+
+// The tables of the kernel, as three machines have them.
+const (
+	v4Header  = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+	v4Default = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+	v4Subnet  = "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+	v4Reject  = "*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0\n"
+	v6Zero    = "00000000000000000000000000000000"
+	v6Default = v6Zero + " 00 " + v6Zero + " 00 fd000000000000000000000000000001 00000400 00000002 00000000 00000003     eth0\n"
+	v6Null    = v6Zero + " 00 " + v6Zero + " 00 " + v6Zero + " ffffffff 00000001 00000000 00200200       lo\n"
+	v6Subnet  = "fd000000000000000000000000000000 40 " + v6Zero + " 00 " + v6Zero + " 00000100 00000001 00000000 00000001     eth0\n"
+)
+
+func TestBeyondLoopback(t *testing.T) {
+	for _, tt := range []struct{ name, v4, v6, want string }{
+		{"isolated", v4Header + v4Subnet + v4Reject, v6Null + v6Subnet, ""},
+		{"empty", v4Header, "", ""},
+		{"no IPv6", v4Header, "none", ""},
+		{"IPv4 route", v4Header + v4Subnet + v4Default, v6Null, "has a default route"},
+		{"IPv6 route", v4Header, v6Subnet + v6Default + v6Null, "unshare --net"},
+		{"no IPv4 table", "none", "", "looking for a default route: open "},
+		{"short line", v4Header + "eth0\t00000000\n", "", "a route of 2 columns"},
+		{"flags", v4Header + "eth0\t00000000\t0\tzz\t0\t0\t0\t00000000\n", "", "reading flags of route"},
+		{"short line of IPv6", v4Header, "x y\n", "a route of 2 columns"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(nil)
+			s.procNet = t.TempDir()
+			for name, text := range map[string]string{"route": tt.v4, "ipv6_route": tt.v6} {
+				if text == "none" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(s.procNet, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Asked, never bound: these are not addresses to be had here.
+			for _, addr := range []string{"169.254.169.254:80", "10.0.0.1:80", "0.0.0.0:80", "[::]:80", "[fd00:ec2::254]:80"} {
+				err := s.mayListen(netip.MustParseAddrPort(addr))
+				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+					t.Errorf("%s: %v, want %q", addr, err, tt.want)
+				}
+			}
+			for _, addr := range []string{"127.0.0.1:80", "127.1.2.3:80", "[::1]:80"} {
+				if err := s.mayListen(netip.MustParseAddrPort(addr)); err != nil {
+					t.Errorf("%s: %v", addr, err)
+				}
+			}
+		})
+	}
+}
+
+// An address of IPv4 written as IPv6 is what it is.
+func TestParseListenUnmaps(t *testing.T) {
+	at, err := parseListen("[::ffff:127.0.0.1]:80")
+	if err != nil || at.String() != "127.0.0.1:80" {
+		t.Errorf("parseListen = %v, %v", at, err)
+	}
+}
+
+// Many clients at once, in both ways, while the server closes.
+func TestConcurrency(t *testing.T) {
+	s, at := listening(t, "127.0.0.1:0", "503x50,hang@getx5")
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	done := make(chan struct{})
+	for i := range 100 {
+		dial := s.Dial
+		if i%2 == 0 {
+			dial = dialer.DialContext
+		}
+		go func() {
+			defer func() { done <- struct{}{} }()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			c, err := dial(ctx, "tcp", at)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte(putRequest)); err != nil {
+				t.Error(err)
+			}
+			if n, err := c.Read(make([]byte, 4096)); n == 0 || err != nil {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+		}()
+	}
+	for range 100 {
+		<-done
+	}
+	counts := map[int]int{}
+	for _, r := range s.Requests() {
+		counts[r.Status]++
+	}
+	if counts[503] != 50 || counts[200] != 50 || len(s.Tokens()) != 50 {
+		t.Errorf("statuses %v, %d tokens", counts, len(s.Tokens()))
+	}
+}
