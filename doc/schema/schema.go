@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package schema has the JSON schemas (draft 2020-12) of the files in
+// /run/imds: status, identity, meta-data, network, tags and signatures, each as
+// NAME.schema.json. They are data only, so that a program can have them without
+// a validator. Package schematest checks a file against them.
+package schema
+
+import "embed"
+
+// FS holds the schemas by file name, such as status.schema.json.
+//
+//go:embed *.schema.json
+var FS embed.FS

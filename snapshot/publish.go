@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// Publish writes every file of s, in the order of [Snapshot.Files], then removes
+// the files that s has no content for. It returns what status.json lists: the
+// digests by name, nil for secret files. before, unless nil, is called with the
+// name before each file.
+//
+// An error ends it there: the files before are the new ones, the others the old.
+func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (map[string]*string, error) {
+	sums := map[string]*string{}
+	for name, f := range s.Files(state) {
+		if before != nil {
+			before(name)
+		}
+		if _, err := d.Write(name, f); err != nil {
+			return nil, err
+		}
+		sums[name] = f.Sum()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range order() {
+		if _, kept := sums[name]; kept {
+			continue
+		}
+		if err := d.remove(name); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// WriteState is for a gate that ends without a collection: imds.env gets this
+// state, keeps its other lines if there are any, and no other file is touched.
+// The digest of imds.env for status.json is returned.
+func (d *Dir) WriteState(state string) (sum *string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old, _, err := readRegular(d.self, EnvFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotRegular):
+		old = nil // nothing of ours to keep
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(d.path, EnvFile), err)
+	}
+	f := envFile(state, otherLines(old))
+	if _, err := d.write(EnvFile, f); err != nil {
+		return nil, err
+	}
+	return f.Sum(), nil
+}
+
+// WriteStatus writes status.json. It comes after the files that it lists. The
+// Schema of st is set, its times are written in UTC with milliseconds.
+func (d *Dir) WriteStatus(st Status) error {
+	data, err := encode(st.normal())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Join(d.path, StatusFile), err)
+	}
+	_, err = d.Write(StatusFile, File{Data: data})
+	return err
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const minimal = `{"schema": 1, "state": "ready", "boot_id": "b"`
+
+func TestReadStatus(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       error // nil: it is read
+		say        string
+	}{
+		{"minimal", minimal + "}", nil, ""},
+		{"unknown keys", minimal + `, "new": {"a": [1]}}`, nil, ""},
+		{"empty", "", ErrNotOurs, "unexpected end"},
+		{"half", minimal, ErrNotOurs, "unexpected end"},
+		{"garbage behind", minimal + "} x", ErrNotOurs, "after top-level value"},
+		{"array", "[]", ErrNotOurs, "cannot unmarshal array"},
+		{"null", "null", ErrNotOurs, "no schema number"},
+		{"no schema", `{"state": "ready", "boot_id": "b"}`, ErrNotOurs, "no schema number"},
+		{"schema a string", `{"schema": "1", "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema"},
+		{"schema half", `{"schema": 1.5, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema"},
+		{"schema 0", `{"schema": 0, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "no schema number"},
+		{"schema 2", `{"schema": 2, "state": ["new"], "boot_id": 7}`, ErrLaterSchema, "schema 2, this program knows 1"},
+		{"no state", `{"schema": 1, "boot_id": "b"}`, ErrNotOurs, "unknown state"},
+		{"another state", `{"schema": 1, "state": "READY", "boot_id": "b"}`, ErrNotOurs, `unknown state "READY"`},
+		{"no boot", `{"schema": 1, "state": "ready"}`, ErrNotOurs, "no boot_id"},
+		{"a wrong type", minimal + `, "attempts": "5"}`, ErrNotOurs, "attempts"},
+		{"a wrong time", minimal + `, "ready_at": "yesterday"}`, ErrNotOurs, "yesterday"},
+		{"a wrong duration", minimal + `, "elapsed_seconds": "5s"}`, ErrNotOurs, "seconds"},
+		{"HTML", "<!DOCTYPE html>", ErrNotOurs, "invalid character"},
+		{"huge", strings.Repeat(" ", maxRead+1), ErrNotOurs, "larger than"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, StatusFile)
+			put(t, path, tt.text)
+			st, err := ReadStatus(dir)
+			if tt.want == nil {
+				if err != nil || st.State != Ready || st.BootID != "b" || st.Errors == nil || st.Required == nil {
+					t.Errorf("%+v %v", st, err)
+				}
+				return
+			}
+			if !errors.Is(err, tt.want) || st.State != "" {
+				t.Fatalf("%+v %v, want %v", st, err, tt.want)
+			}
+			if text := err.Error(); !strings.HasPrefix(text, "reading "+path+": ") || !strings.Contains(text, tt.say) ||
+				strings.Contains(text, "\n") {
+				t.Errorf("error %q, want %q in it", text, tt.say)
+			}
+			if other := map[error]error{ErrNotOurs: ErrLaterSchema, ErrLaterSchema: ErrNotOurs}[tt.want]; errors.Is(err, other) {
+				t.Errorf("error %q is also %q", err, other)
+			}
+		})
+	}
+}
+
+func TestReadStatusOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, filepath.Join(dir, "missing")} {
+		if _, err := ReadStatus(path); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotOurs) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// Whatever else stands in its place is not ours, and is not waited for.
+func TestReadStatusOfNoFile(t *testing.T) {
+	good := filepath.Join(t.TempDir(), "good")
+	put(t, good, minimal+"}")
+	for name, plant := range map[string]func(path string) error{
+		"link":      func(p string) error { return os.Symlink(good, p) },
+		"directory": func(p string) error { return os.Mkdir(p, 0o755) },
+		"FIFO":      func(p string) error { return unix.Mkfifo(p, 0o644) },
+		"socket":    func(p string) error { return unix.Mknod(p, unix.S_IFSOCK|0o644, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := plant(filepath.Join(dir, StatusFile)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ReadStatus(dir); !errors.Is(err, ErrNotOurs) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// A reader needs no lock, and does not hold one.
+func TestReadStatusBesideTheDaemon(t *testing.T) {
+	d := open(t)
+	if err := d.WriteStatus(full()); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := ReadStatus(d.path); err != nil || st.Version != "0.1.0" {
+		t.Errorf("%+v %v", st, err)
+	}
+	d.Close()
+	again, err := OpenDir(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func FuzzParseStatus(f *testing.F) {
+	whole, err := encode(full().normal())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	for _, text := range []string{
+		"", "{}", "null", minimal + "}", `{"schema": 2}`, `{"schema": 1e0}`, minimal + `, "elapsed_seconds": 1e18}`,
+		minimal + `, "files": {"a": null, "b": "c"}, "last_error": {}, "required": {"x": null}}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		st, err := parseStatus(data)
+		if err != nil {
+			if !errors.Is(err, ErrNotOurs) && !errors.Is(err, ErrLaterSchema) {
+				t.Errorf("an error of no kind: %v", err)
+			}
+			return
+		}
+		// What was read can be written, and read again as the same.
+		text, err := encode(st.normal())
+		if err != nil {
+			t.Fatalf("%+v: %v", st, err)
+		}
+		again, err := parseStatus(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if second, err := encode(again); err != nil || string(second) != string(text) {
+			t.Errorf("%s\nbecomes\n%s %v", text, second, err)
+		}
+	})
+}
