@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"os"
+
+	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// Options say where the configuration is. The zero value is that of the
+// daemon without flags.
+type Options struct {
+	// File is --config: it and the *.toml of FILE.d are read, nothing else.
+	// "": /etc/imds-ready/imds-ready.toml and the drop-ins of
+	// /usr/lib/imds-ready/imds-ready.toml.d and
+	// /etc/imds-ready/imds-ready.toml.d.
+	File string
+	// Root is put before /etc and /usr/lib, for tests; "": none.
+	Root string
+	// Getenv reads the environment; nil: os.Getenv.
+	Getenv func(name string) string
+}
+
+// Config is a valid configuration.
+type Config struct {
+	// IMDS has the endpoints, the token's lifetime and the timeouts; Dial,
+	// Pace and UserAgent are left to the caller.
+	IMDS *imds.Client
+	// Readiness is everything else.
+	Readiness readiness.Config
+	// Settings lists every effective key in the order of the documentation,
+	// for `check`.
+	Settings []Setting
+	// Files are the paths that were read, in the order in which they apply.
+	Files []string
+}
+
+// Setting is one effective key.
+type Setting struct {
+	// Key is dotted. The fields of a list's entries are numbered from 1, in
+	// effective order, and there only when something sets them:
+	// "retry.rule[1].on", "require[2].deadline".
+	Key string `json:"key"`
+	// Value is printed as TOML: "\"500ms\"", "true", "[\"meta-data/**\"]".
+	Value string `json:"value"`
+	// Source is where it was set.
+	Source Source `json:"-"`
+	// Origin is Source in words: "default", "preset sdk", "FILE:LINE" or
+	// "environment NAME".
+	Origin string `json:"origin"`
+}
+
+// Load reads the files and the environment. The error is a [Problems] with
+// everything that is wrong in all of them; the Config is nil then.
+func Load(o Options) (*Config, error) {
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	keys := newSchema()
+	files, problems := o.find()
+	var documents []document
+	var read []string
+	for _, file := range files {
+		text, problem := file.read()
+		if problem != nil {
+			problems = append(problems, *problem)
+			continue
+		}
+		read = append(read, file.path)
+		documents = append(documents, parse(keys, file.path, text))
+	}
+	documents = append(documents, environment(keys, getenv))
+	for _, d := range documents {
+		problems = append(problems, d.problems...)
+	}
+	if len(problems) > 0 {
+		problems.sort()
+		return nil, problems
+	}
+	v, settings := merge(documents).resolve(keys)
+	v.ready.Disabled = disabled(getenv)
+	v.ready.ExplicitEndpoint = v.url != ""
+	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read}, nil
+}
+
+// client makes the IMDS client of the values. An explicit endpoint beats a
+// mode, wherever either was set.
+func (v values) client() *imds.Client {
+	endpoints := []string{imds.EndpointIPv4, imds.EndpointIPv6}
+	switch {
+	case v.url != "":
+		endpoints = []string{v.url}
+	case v.mode == modeIPv4:
+		endpoints = endpoints[:1]
+	case v.mode == modeIPv6:
+		endpoints = endpoints[1:]
+	}
+	return &imds.Client{
+		Endpoints:      endpoints,
+		TokenTTL:       v.tokenTTL,
+		ConnectTimeout: v.ready.Policy.ConnectTimeout,
+		ReadTimeout:    v.ready.Policy.ReadTimeout,
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Where the files are, below Options.Root.
+const (
+	mainFile  = "/etc/imds-ready/imds-ready.toml"
+	adminDir  = "/etc/imds-ready/imds-ready.toml.d"
+	vendorDir = "/usr/lib/imds-ready/imds-ready.toml.d"
+	maxFile   = 1 << 20 // bytes; a real one has 3 KiB
+)
+
+// source is one file to read.
+type source struct {
+	path  string
+	named bool // by --config: it may be a pipe, as in --config <(...)
+}
+
+// find returns the files there are, in the order in which they apply.
+func (o Options) find() ([]source, Problems) {
+	if o.File != "" {
+		found, problems := dropIns(o.File + ".d")
+		return append([]source{{path: o.File, named: true}}, found...), problems
+	}
+	var files []source
+	path := filepath.Join(o.Root, mainFile)
+	// Lstat: a link that leads nowhere is a mistake, not an absent file.
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		files = append(files, source{path: path})
+	}
+	found, problems := dropIns(filepath.Join(o.Root, vendorDir), filepath.Join(o.Root, adminDir))
+	return append(files, found...), problems
+}
+
+// dropIns returns the files of the directories in the order of their names; a
+// later directory's replaces an earlier one's of the same name.
+func dropIns(dirs ...string) (files []source, problems Problems) {
+	byName := map[string]string{}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, unreadable(dir, err))
+		}
+		for _, e := range entries {
+			if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
+				byName[name] = filepath.Join(dir, name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		if path := byName[name]; !masked(path) {
+			files = append(files, source{path: path})
+		}
+	}
+	return files, problems
+}
+
+// masked tells whether a drop-in is a link to /dev/null, which removes the one
+// of the same name.
+func masked(path string) bool {
+	target, err := filepath.EvalSymlinks(path)
+	return err == nil && target == os.DevNull
+}
+
+// read returns the text of a file.
+func (s source) read() (string, *Problem) {
+	fail := func(err error) (string, *Problem) {
+		p := unreadable(s.path, err)
+		if s.named && errors.Is(err, fs.ErrNotExist) {
+			p.Message = "no such file, but --config names it"
+		}
+		return "", &p
+	}
+	flags := os.O_RDONLY
+	if !s.named {
+		flags |= syscall.O_NONBLOCK // opening a FIFO would wait for a writer
+	}
+	f, err := os.OpenFile(s.path, flags, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	// A link to /dev/null is an empty file.
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(null, info) {
+		return "", nil
+	}
+	if info.IsDir() || !s.named && !info.Mode().IsRegular() {
+		return fail(errNotRegular)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return fail(err)
+	case len(data) > maxFile:
+		return fail(errTooLarge)
+	}
+	return string(data), nil
+}
+
+var (
+	errNotRegular = errors.New("not a regular file")
+	errTooLarge   = errors.New("larger than 1 MiB")
+)
+
+// unreadable is the problem of a file or directory that cannot be read, with
+// what to do about it.
+func unreadable(path string, err error) Problem {
+	p := Problem{Source: Source{File: path}}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		p.Message = "permission denied: the daemon's user must read it and enter its directories: " +
+			"chmod 0644 a file, 0755 a directory; or chgrp imds-ready, with 0640 and 0750"
+	case errors.Is(err, fs.ErrNotExist):
+		p.Message = "a link that leads nowhere"
+	default:
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+			err = pathErr.Err
+		}
+		p.Message = "cannot be read: " + err.Error()
+	}
+	return p
+}
