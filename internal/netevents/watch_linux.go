@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netevents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// groups are the multicast groups of links, addresses and routes (rtnetlink(7)).
+const groups = unix.RTMGRP_LINK |
+	unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV4_ROUTE |
+	unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV6_ROUTE
+
+// Watch returns a channel with one slot that is filled when the network has
+// changed; a burst of changes fills it once. The watch ends, and its channel is
+// closed, with the context. It is an error when the process may not open a
+// netlink socket, as in some sandboxes: then there is nothing to wait for.
+func Watch(ctx context.Context) (<-chan struct{}, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("opening a netlink socket: %w", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("joining the groups of rtnetlink: %w", err)
+	}
+	socket := os.NewFile(uintptr(fd), "netlink") // non-blocking: reads wait in the runtime's poller
+	changed := make(chan struct{}, 1)
+	stop := context.AfterFunc(ctx, func() { socket.Close() })
+	go func() {
+		defer close(changed)
+		defer stop()
+		defer socket.Close()
+		listen(socket, changed)
+	}()
+	return changed, nil
+}
+
+// listen reads datagrams without looking at them. ENOBUFS says that there were
+// more than the socket could hold, which is news as well.
+func listen(socket io.Reader, changed chan<- struct{}) {
+	one := make([]byte, 1) // the rest of a datagram is dropped
+	for {
+		if _, err := socket.Read(one); err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // one is not taken yet
+		}
+	}
+}

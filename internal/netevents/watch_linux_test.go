@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netevents
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// inNamespace tells this test binary that it runs in a network of its own.
+const inNamespace = "NETEVENTS_IN_NAMESPACE"
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// reads is a socket that returns these errors, nil being a datagram, then EOF.
+type reads []error
+
+func (r *reads) Read(p []byte) (int, error) {
+	if len(*r) == 0 {
+		return 0, io.EOF
+	}
+	err := (*r)[0]
+	*r = (*r)[1:]
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func TestListen(t *testing.T) {
+	overrun := os.NewSyscallError("read", unix.ENOBUFS)
+	for _, tt := range []struct {
+		name  string
+		reads reads
+		news  int
+	}{
+		{"nothing", nil, 0},
+		{"one", reads{nil}, 1},
+		{"a burst is one", reads{nil, nil, nil, nil}, 1},
+		{"an overrun is news", reads{overrun}, 1},
+		{"an overrun does not end it", reads{overrun, nil, overrun}, 1},
+		{"another error does", reads{errors.New("closed"), nil}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := make(chan struct{}, 1)
+			listen(&tt.reads, changed)
+			if len(changed) != tt.news {
+				t.Errorf("%d pieces of news, want %d", len(changed), tt.news)
+			}
+		})
+	}
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	changed, err := Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for range changed { // what the machine's own network says meanwhile
+	}
+}
+
+// In a network of its own the kernel reports a link that comes up.
+func TestKernelReports(t *testing.T) {
+	if os.Getenv(inNamespace) == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKernelReports$", "-test.v")
+		cmd.Env = append(os.Environ(), inNamespace+"=1")
+		cmd.SysProcAttr = ownNetwork()
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+			t.Log("this system gives users no namespaces; as root, and in make boot-test, this is tested")
+			return
+		}
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestKernelReports") {
+			t.Fatalf("in a network namespace: %v\n%s", err, out)
+		}
+		return
+	}
+	changed, err := Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	setLoopback(t, true)
+	select {
+	case <-changed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("lo came up, and nothing was said")
+	}
+	// A flood costs neither a deadlock nor more than the one slot.
+	for range 2000 {
+		setLoopback(t, false)
+		setLoopback(t, true)
+	}
+	if len(changed) > 1 {
+		t.Errorf("%d pieces of news in one slot", len(changed))
+	}
+	select {
+	case <-changed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("4000 changes, and nothing was said")
+	}
+}
+
+// setLoopback sets lo up or down (netdevice(7)).
+func setLoopback(t *testing.T, up bool) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if up {
+		request.SetUint16(unix.IFF_UP)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		t.Fatal(err)
+	}
+}
