@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/readiness"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// READY=1 and the final STATUS= are one datagram, and whoever it wakes finds
+// everything in place: the files, then the status that lists them.
+func TestReadyComesLast(t *testing.T) {
+	for _, tt := range []struct{ name, fault, state, text string }{
+		{"ready", "refuse:1s,ok", snapshot.Ready, "ready in 1.2 s: i-0123456789abcdef0, 6 attempts"},
+		{"at once", "", snapshot.Ready, "ready in 0 s: i-0123456789abcdef0, 1 attempt"},
+		{"degraded", "403@put", snapshot.Degraded, "degraded: no dynamic/instance-identity/document: disabled (on_disabled = continue)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, tt.fault)
+			tr.config.OnDisabled = readiness.Continue
+			seen := snapshot.Status{}
+			tr.notify = func(state string) error {
+				if strings.HasPrefix(state, "READY=1\n") {
+					seen, _ = snapshot.ReadStatus(tr.dir)
+					for name := range seen.Files {
+						if _, err := os.Stat(filepath.Join(tr.dir, name)); err != nil {
+							t.Errorf("READY=1 before %v", err)
+						}
+					}
+				}
+				return nil
+			}
+			tr.run(t)
+			if seen.State != tt.state || seen.ExitCode == nil || *seen.ExitCode != 0 || seen.PID != nil || seen.ReadyAt == nil {
+				t.Errorf("at READY=1 the status is %+v", seen)
+			}
+			if last := tr.notes[len(tr.notes)-1].state; last != "READY=1\nSTATUS="+tt.text {
+				t.Errorf("the last datagram is %q, want %q", last, tt.text)
+			}
+		})
+	}
+}
+
+// What systemd is told of a failure comes after the final status.json too.
+func TestFailureComesLast(t *testing.T) {
+	tr := faulty(t, "503").patience(2, time.Minute)
+	var seen snapshot.Status
+	tr.notify = func(state string) error {
+		if strings.Contains(state, "ERRNO=") {
+			seen, _ = snapshot.ReadStatus(tr.dir)
+		}
+		return nil
+	}
+	tr.run(t)
+	if seen.State != snapshot.Failed || seen.ExitCode == nil || *seen.ExitCode != 75 {
+		t.Errorf("at ERRNO= the status is %+v", seen)
+	}
+}
+
+// systemd that cannot be told is a failure: exit 1, and the status says so.
+func TestReadyThatFails(t *testing.T) {
+	tr := faulty(t, "")
+	tr.notify = func(state string) error {
+		if strings.HasPrefix(state, "READY=1") {
+			return errors.New("sendto: connection refused")
+		}
+		return nil
+	}
+	tr.run(t)
+	if tr.exit != readiness.ExitFailure || tr.status.State != snapshot.Failed || tr.status.Generation != 1 {
+		t.Errorf("exit %d, status %+v", tr.exit, tr.status)
+	}
+	if lines := tr.logged("ERROR"); len(lines) != 1 || !strings.Contains(lines[0], "sending READY=1: sendto: connection refused") {
+		t.Errorf("errors %q", lines)
+	}
+	if _, err := os.Stat(filepath.Join(tr.dir, "identity.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nothing depends on the other datagrams.
+func TestOtherDatagramsMayFail(t *testing.T) {
+	tr := faulty(t, "refuse:2s,ok")
+	tr.notify = func(state string) error {
+		if strings.HasPrefix(state, "READY=1") {
+			return nil
+		}
+		return errors.New("sendto: no buffer space available")
+	}
+	if tr.run(t); tr.exit != readiness.ExitOK || len(tr.logged("WARN")) != 0 {
+		t.Errorf("exit %d, warnings %q", tr.exit, tr.logged("WARN"))
+	}
+}
+
+// The first STATUS= comes at the start, before any request.
+func TestFirstStatus(t *testing.T) {
+	tr := faulty(t, "hang").patience(1, time.Minute)
+	tr.notify = func(string) error {
+		if len(tr.notes) == 0 && len(tr.sim.Trace()) > 0 {
+			t.Errorf("a request is before the first datagram: %v", tr.sim.Trace())
+		}
+		return nil
+	}
+	tr.run(t)
+	if first := tr.notes[0]; first.at != 0 || !strings.HasPrefix(first.state, "STATUS=") {
+		t.Errorf("the first datagram is %+v", first)
+	}
+}

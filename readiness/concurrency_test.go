@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+)
+
+// leaves is n paths to require, and their tree.
+func leaves(n int) (paths []string, tree imdstest.Tree) {
+	tree = imdstest.DefaultTree()
+	for i := range n {
+		path := fmt.Sprintf("meta-data/tags/instance/key%02d", i)
+		paths = append(paths, path)
+		tree[path] = "x"
+	}
+	return paths, tree
+}
+
+// together is how many requests were under way at once, when each answer takes
+// latency.
+func together(requests []imdstest.Request, latency time.Duration) int {
+	most := 0
+	for _, r := range requests {
+		n := 0
+		for _, other := range requests {
+			if other.At <= r.At && r.At < other.At+latency {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// Required paths, too, are asked for at most `concurrency` at a time.
+func TestConcurrencyOfRequired(t *testing.T) {
+	for _, n := range []int{1, 2, 16} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			paths, tree := leaves(20)
+			tr := newTrial(t, imdstest.New(tree)).require(paths...).alone()
+			tr.sim.Latency = 100 * time.Millisecond
+			tr.config.Metadata.Concurrency = n
+			tr.run(t)
+			if tr.exit != 0 {
+				t.Fatalf("exit %d", tr.exit)
+			}
+			if got := together(tr.sim.Requests(), tr.sim.Latency); got != n {
+				t.Errorf("%d requests at once, want %d", got, n)
+			}
+			steps := (len(paths) + n - 1) / n
+			if want := time.Duration(2+steps) * tr.sim.Latency; tr.elapsed != want {
+				t.Errorf("took %v, want %v", tr.elapsed, want)
+			}
+		})
+	}
+}
+
+// The crawl as well.
+func TestConcurrencyOfCrawl(t *testing.T) {
+	for _, n := range []int{1, 3, 16} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			tr := faulty(t, "")
+			tr.sim.Latency = 10 * time.Millisecond
+			tr.config.Metadata.Concurrency = n
+			tr.run(t)
+			if got := together(tr.sim.Requests(), tr.sim.Latency); got != n {
+				t.Errorf("%d requests at once, want %d", got, n)
+			}
+		})
+	}
+}
+
+// A path in its pause takes no place: one that is late holds nobody back.
+func TestConcurrencyPausesTakeNoPlace(t *testing.T) {
+	tr := faulty(t, "").require("meta-data/spot/instance-action", "meta-data/instance-id").patience(0, 5*time.Second)
+	tr.config.Metadata.Concurrency = 1
+	tr.run(t)
+	if !tr.status.Required["meta-data/instance-id"].OK {
+		t.Errorf("required %v", tr.status.Required)
+	}
+}
+
+// A path that waits for its place when the deadline comes was cut, whether it
+// was tried before or not: nothing is wrong with this host.
+func TestConcurrencyCutWhileWaitingForAPlace(t *testing.T) {
+	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("slow=40s@meta-data/mac")...)
+	sim.Also(imdstest.MustSchedule("404@meta-data/ami-idx1,ok")...)
+	tr := newTrial(t, sim).require("meta-data/ami-id", "meta-data/mac").alone()
+	tr.config.Policy.ReadTimeout = time.Minute
+	tr.config.Metadata.Concurrency = 1
+	tr.config.Require[1].Deadline = 30 * time.Second
+	tr.run(t)
+	if tr.exit != 75 || tr.elapsed != 30*time.Second {
+		t.Errorf("exit %d after %v", tr.exit, tr.elapsed)
+	}
+	if n := tr.status.Errors["local-error"]; n != 0 || tr.lastClass() == "local-error" {
+		t.Errorf("errors %v, class %q", tr.status.Errors, tr.lastClass())
+	}
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// The bounds of a crawl: a listing is data from outside.
+const (
+	maxCrawlBytes       = 4 << 20
+	maxCrawlEntries     = 4096
+	maxCrawlDepth       = 12
+	maxOptionalAttempts = 4
+)
+
+// crawl collects everything that is not required.
+type crawl struct {
+	config Config
+	get    func(context.Context, string) ([]byte, error)
+	step   func(longest time.Duration)
+	debug  func(policy.Failure, policy.Verdict, error)
+	refuse func(listing string, entries []string) // reports entries that are no names
+
+	had     map[string][]byte // from the gate: not asked for again
+	leaves  map[string][]byte
+	missing map[string]policy.Class
+	entries int
+	bytes   atomic.Int64
+}
+
+// fetched is what one path came to.
+type fetched struct {
+	body  []byte
+	class policy.Class // "": had; otherwise absent or missing
+}
+
+// classAbsent is a path that is not there: no key, no entry in missing.
+const classAbsent policy.Class = "absent"
+
+// run collects level by level, each in sorted order, so that the requests of
+// two crawls of one tree are the same.
+func (c *crawl) run(ctx context.Context) {
+	start := time.Now()
+	for level := c.roots(); len(level) > 0; {
+		results := c.fetchAll(ctx, start, level)
+		var next []string
+		for i, path := range level {
+			next = append(next, c.take(path, results[i])...)
+		}
+		slices.Sort(next)
+		level = next
+	}
+}
+
+// roots are the paths that no listing leads to. What the gate had is taken in
+// as if it had been asked for now.
+func (c *crawl) roots() []string {
+	roots := []string{}
+	if c.descend("meta-data/") {
+		roots = append(roots, "meta-data/")
+	}
+	if c.config.Metadata.Signatures {
+		for _, name := range []string{"pkcs7", "rsa2048", "signature"} {
+			roots = append(roots, "dynamic/instance-identity/"+name)
+		}
+	}
+	if c.config.Metadata.UserData {
+		roots = append(roots, "user-data")
+	}
+	for path, body := range c.had {
+		if path == IdentityPath || strings.HasPrefix(path, "meta-data/") && !strings.HasSuffix(path, "/") {
+			c.leaves[path] = body
+		}
+	}
+	return roots
+}
+
+// fetchAll gets the paths of a level, in order, some at a time.
+func (c *crawl) fetchAll(ctx context.Context, start time.Time, level []string) []fetched {
+	results := make([]fetched, len(level))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(c.config.Metadata.Concurrency, len(level)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(level); i = int(next.Add(1)) - 1 {
+				results[i] = c.fetch(ctx, start, level[i])
+			}
+		})
+	}
+	all.Wait()
+	return results
+}
+
+// fetch gets one path within what is left of time and space.
+func (c *crawl) fetch(ctx context.Context, start time.Time, path string) fetched {
+	if body, ok := c.had[path]; ok {
+		return fetched{body: body}
+	}
+	p := c.config.Policy
+	p.Deadline = c.config.Metadata.CollectDeadline
+	if p.MaxAttempts == 0 || p.MaxAttempts > maxOptionalAttempts {
+		p.MaxAttempts = maxOptionalAttempts
+	}
+	if p.Expired(time.Since(start)) {
+		return fetched{class: policy.PastDeadline}
+	}
+	if c.bytes.Load() >= maxCrawlBytes {
+		return fetched{class: policy.TooLarge}
+	}
+	pursuit := pursuit{
+		path: path, policy: p, start: start, get: c.get,
+		before: c.step, failed: c.debug, had: func(int) {},
+	}
+	body, err := pursuit.run(ctx)
+	if gaveUp, ok := errors.AsType[*GiveUpError](err); ok {
+		return fetched{class: gaveUp.Class}
+	}
+	if err != nil {
+		return fetched{class: classAbsent} // or interrupted: then nothing is published
+	}
+	if c.bytes.Add(int64(len(body))) > maxCrawlBytes {
+		return fetched{class: policy.TooLarge}
+	}
+	return fetched{body: body}
+}
+
+// take files one result away and returns the paths that it leads to.
+func (c *crawl) take(path string, f fetched) []string {
+	switch {
+	case f.class == classAbsent:
+		return nil
+	case f.class != "":
+		c.missing[path] = f.class
+		return nil
+	case !strings.HasSuffix(path, "/"):
+		c.leaves[path] = f.body
+		return nil
+	}
+	if path != "meta-data/" {
+		c.leaves[path] = nil // a directory, were it empty
+	}
+	entries, refused := imds.ParseListing(f.body)
+	if path == publicKeys {
+		entries, refused = c.takeKeys(entries, refused)
+	}
+	if len(refused) > 0 {
+		c.missing[path] = policy.BadResponse
+		c.refuse(path, refused)
+	}
+	var next []string
+	for _, child := range c.children(path, entries) {
+		if _, ok := c.leaves[child]; ok {
+			continue // required, and had
+		}
+		if c.entries == maxCrawlEntries || strings.Count(child, "/") > maxCrawlDepth {
+			c.missing[path] = policy.TooLarge
+			break
+		}
+		c.entries++
+		next = append(next, child)
+	}
+	return next
+}
+
+// children are the paths that a listing's entries lead to, as far as the
+// configuration wants them.
+func (c *crawl) children(dir string, entries []string) []string {
+	var paths []string
+	for _, e := range entries {
+		if slices.Contains(entries, e+"/") {
+			continue // both x and x/: the directory
+		}
+		path := dir + e
+		if isCredentials(path) {
+			continue
+		}
+		if strings.HasSuffix(path, "/") && c.descend(path) || !strings.HasSuffix(path, "/") && c.wanted(path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// publicKeys lists 0=name, 1=other; the keys are at 0/openssh-key and so on.
+const publicKeys = "meta-data/public-keys/"
+
+// takeKeys turns the listing of keys into the paths of the keys, and files their
+// names away, as far as they are wanted. An index is a number, once.
+func (c *crawl) takeKeys(listed, refused []string) (entries, refusedToo []string) {
+	for _, e := range listed {
+		index, name, ok := strings.Cut(e, "=")
+		key := index + "/openssh-key"
+		switch {
+		case !ok:
+			entries = append(entries, e)
+		case index == "" || strings.Trim(index, "0123456789") != "" || slices.Contains(entries, key):
+			refused = append(refused, e)
+		default:
+			entries = append(entries, key)
+			if nameAt := publicKeys + index + "/name"; c.wanted(nameAt) {
+				c.leaves[nameAt] = []byte(name)
+			}
+		}
+	}
+	return entries, refused
+}
+
+// isCredentials reports whether a path, or the directory that it is, holds
+// credentials: these are never fetched, not even their listings.
+func isCredentials(path string) bool {
+	s := strings.Split(path, "/")
+	return len(s) >= 3 && s[1] == "iam" && s[2] == "security-credentials" ||
+		len(s) >= 4 && s[1] == "identity-credentials" && s[3] == "security-credentials"
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// Daemon waits for IMDS once. It is a literal; only what is marked so may be
+// left out.
+type Daemon struct {
+	// Config is what to wait for and how.
+	Config Config
+	// Client reaches IMDS; Run sets its Pace. Reject does without.
+	Client *imds.Client
+	// Dir is where the files go, such as /run/imds.
+	Dir string
+	// BootID is the kernel's, from /proc/sys/kernel/random/boot_id.
+	BootID string
+	// Version is this program's.
+	Version string
+	// Log takes the log.
+	Log *slog.Logger
+	// Notify sends a datagram of sd_notify(3); nil: nobody listens.
+	Notify func(state string) error
+	// Watch tells when something about the network has changed, until its context
+	// ends; nil: nobody does.
+	Watch func(context.Context) (<-chan struct{}, error)
+	// Sys is the kernel's view of the machine; nil: /sys.
+	Sys fs.FS
+}
+
+// run is one Daemon at work.
+type run struct {
+	*Daemon
+	dir      *snapshot.Dir
+	progress *progress
+	gate     *gate
+}
+
+// Run waits, collects, writes and announces, and returns the exit code. Every
+// way it can end is in the log and, unless another daemon holds the directory,
+// in status.json. A context that ends with an [*Interrupted] cause interrupts
+// it.
+func (d *Daemon) Run(ctx context.Context) Exit {
+	r, exit := d.claim()
+	if r == nil {
+		return exit
+	}
+	defer r.dir.Close()
+	if err := r.progress.begin(); err != nil {
+		return r.end(r.cannotWrite(err))
+	}
+	r.Client.Pace = newPacer(d.Config.Metadata.RequestsPerSecond).wait
+	o, decided := r.detect()
+	if !decided {
+		d.Log.Info("waiting for IMDS", "endpoint", strings.Join(d.Client.Endpoints, " "), "deadline", d.Config.Policy.Deadline)
+		o = r.decide(r.wait(ctx))
+	}
+	if o.exit == ExitOK {
+		o = r.publish(ctx, o)
+	}
+	if ctx.Err() != nil && o.exit == ExitOK { // a signal before READY=1; what was written stays
+		files, missing := o.files, o.missing
+		o = r.decide(context.Cause(ctx))
+		o.files, o.missing, o.collects = files, missing, missing != nil
+	}
+	return r.end(o)
+}
+
+// wait passes the gate, with the news of the network while it lasts.
+func (r *run) wait(ctx context.Context) error {
+	if r.Watch == nil || !r.Config.Policy.Eager {
+		return r.gate.pass(ctx)
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	news, err := r.Watch(watching)
+	if err != nil { // a container or a sandbox: the backoff does without
+		r.Log.Debug("watching the network", "err", err)
+		return r.gate.pass(ctx)
+	}
+	w := newWaker()
+	r.gate.wake = w.wait
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.follow(news)
+	}()
+	err = r.gate.pass(ctx)
+	stop()
+	<-done
+	return err
+}
+
+// Reject reports a configuration that cannot be used, in the directory as in
+// the log, and returns the exit code. The caller has told the problems one by
+// one.
+func (d *Daemon) Reject(problems error) Exit {
+	r, exit := d.claim()
+	if r == nil {
+		return exit
+	}
+	defer r.dir.Close()
+	return r.end(outcome{
+		state: snapshot.Failed, exit: ExitConfig, class: policy.InvalidConfig, err: problems,
+		text: "failed: the configuration is invalid: " + plural(strings.Count(strings.TrimSpace(problems.Error()), "\n")+1, "problem"),
+		hint: "correct the configuration; `imds-ready check` reads it and changes nothing",
+	})
+}
+
+// claim takes the directory. Without it there is no status.json to tell in: the
+// first daemon's is left alone.
+func (d *Daemon) claim() (*run, Exit) {
+	if d.Notify == nil {
+		d.Notify = func(string) error { return nil }
+	}
+	if d.Sys == nil {
+		d.Sys = os.DirFS("/sys")
+	}
+	if d.Client == nil {
+		d.Client = new(imds.Client)
+	}
+	dir, err := snapshot.OpenDir(d.Dir)
+	if err == nil {
+		previous, err := dir.Begin(d.BootID)
+		r := d.newRun(dir, previous)
+		if err == nil {
+			return r, ExitOK
+		}
+		defer dir.Close()
+		return nil, r.end(r.cannotWrite(err))
+	}
+	attrs := []any{"class", string(policy.CannotWrite), "hint", "make the directory writable for this user, or name another one with --directory"}
+	exit := ExitNoPerm
+	if _, ok := errors.AsType[*snapshot.LockedError](err); ok {
+		exit, attrs = ExitTempFail, []any{"hint", "wait for it or end it; two daemons need two directories (--directory)"}
+	}
+	d.Log.Error("cannot use the directory", append(attrs, "err", err, "exit_code", int(exit))...)
+	d.announceFailure("cannot use the directory: "+err.Error(), exit)
+	return nil, exit
+}
+
+// newRun starts the status of this run. What an earlier run of this boot has
+// written stays listed until it is replaced.
+func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
+	now, pid := time.Now(), os.Getpid()
+	status := snapshot.Status{
+		State: snapshot.Waiting, BootID: d.BootID, Version: d.Version, PID: &pid, StartedAt: &now,
+		Errors: map[string]int{}, Required: map[string]snapshot.Requirement{},
+		Missing: previous.Missing, Files: previous.Files, Generation: previous.Generation,
+	}
+	for _, r := range d.Config.Require {
+		status.Required[r.Path] = snapshot.Requirement{}
+	}
+	if longest := d.longestDeadline(); longest > 0 {
+		at := now.Add(longest)
+		status.DeadlineAt = &at
+	}
+	r := &run{Daemon: d, dir: dir}
+	r.progress = &progress{
+		log: d.Log, notify: d.Notify, write: dir.WriteStatus,
+		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
+		start: now, status: status, streaks: map[string]*streak{},
+	}
+	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
+	return r
+}
+
+// longestDeadline is when the wait gives up at the latest: each path has its
+// own patience. 0: never, or not known.
+func (d *Daemon) longestDeadline() time.Duration {
+	var longest time.Duration
+	for _, r := range d.Config.Require {
+		if r.Deadline == 0 {
+			return 0
+		}
+		longest = max(longest, r.Deadline)
+	}
+	return longest
+}
+
+// detect decides what needs no request: metadata that is switched off, and a
+// machine that is not EC2.
+func (r *run) detect() (o outcome, decided bool) {
+	if r.Config.Disabled {
+		return outcome{state: snapshot.Skipped, text: "skipped: AWS_EC2_METADATA_DISABLED is set"}, true
+	}
+	if r.Config.ExplicitEndpoint || r.Config.OnNotEC2 == Try {
+		return outcome{}, false
+	}
+	found := detectEC2(r.Sys)
+	if found.ec2 {
+		return outcome{}, false
+	}
+	return r.notEC2(found.vendor), true
+}

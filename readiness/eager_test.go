@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// until cuts a trace behind the identity document.
+func until(trace []string, path string) []string {
+	for i, line := range trace {
+		if strings.Contains(line, path) {
+			return trace[:i+1]
+		}
+	}
+	return trace
+}
+
+func TestSecondPUT(t *testing.T) {
+	const document = " GET dynamic/instance-identity/document 200"
+	for _, tt := range []struct {
+		name, schedule string
+		second         time.Duration
+		want           []string
+	}{
+		{
+			"the second answers", "hang@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "500ms PUT api/token 200", "500ms" + document},
+		},
+		{
+			"any status answers", "hang@putx1,503@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "500ms PUT api/token 503", "550ms PUT api/token 200", "550ms" + document},
+		},
+		{
+			"the first answers after all", "slow=700ms@putx1,hang@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token hang", "700ms" + document},
+		},
+		{
+			"the second fails: the first is waited for", "slow=700ms@putx1,reset@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token reset", "700ms" + document},
+		},
+		{
+			"both hang: one attempt, read_timeout after the first", "hang@putx2,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "500ms PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
+		},
+		{
+			"not asked for", "hang@putx1,ok", 0,
+			[]string{"0s PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
+		},
+		{
+			"an answer in time: none", "slow=400ms@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 slow=400ms", "400ms" + document},
+		},
+		{
+			"a GET is not doubled", "hang@getx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200", "0s GET dynamic/instance-identity/document hang", "2.05s" + document},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(tt.schedule)...))
+			tr.client.SecondPUT = tt.second
+			tr.config.Metadata.Include = nil
+			tr.run(t)
+			if got := until(tr.trace(), document); !slices.Equal(got, tt.want) {
+				t.Errorf("trace:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			if want := len(tt.want); tr.status.Requests != want {
+				t.Errorf("%d requests counted, want %d", tr.status.Requests, want)
+			}
+		})
+	}
+}
+
+// A server that accepts everything and answers nothing holds no more than two
+// connections of an endpoint.
+func TestSecondPUTHoldsTwoConnections(t *testing.T) {
+	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("hang")...)
+	tr := newTrial(t, sim).patience(0, 30*time.Second)
+	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.run(t)
+	if tr.exit != readiness.ExitTempFail || tr.elapsed != 30*time.Second {
+		t.Errorf("exit %d after %v", tr.exit, tr.elapsed)
+	}
+	var begun []time.Duration
+	for _, r := range sim.Requests() {
+		begun = append(begun, r.At)
+	}
+	// Each attempt lasts 2 s and has two requests, so of any three the first has
+	// ended before the third begins.
+	for i := 2; i < len(begun); i++ {
+		if begun[i]-begun[i-2] < 2*time.Second {
+			t.Errorf("requests at %v, %v and %v", begun[i-2], begun[i-1], begun[i])
+		}
+	}
+	if want := 2 * tr.status.Errors["read-timeout"]; len(begun) < want || want == 0 {
+		t.Errorf("%d requests, %d attempts", len(begun), want/2)
+	}
+}
+
+// news is a network that changes at the given times.
+func news(at ...time.Duration) func(context.Context) (<-chan struct{}, error) {
+	return func(ctx context.Context) (<-chan struct{}, error) {
+		c := make(chan struct{}, 1)
+		go func() {
+			defer close(c)
+			start := time.Now()
+			for _, a := range at {
+				select {
+				case <-time.After(a - time.Since(start)):
+				case <-ctx.Done():
+					return
+				}
+				select {
+				case c <- struct{}{}:
+				default:
+				}
+			}
+			<-ctx.Done()
+		}()
+		return c, nil
+	}
+}
+
+func TestNewsEndAPause(t *testing.T) {
+	for _, tt := range []struct {
+		name, schedule string
+		eager          bool
+		news           []time.Duration
+		want           string // the times of the connection attempts
+	}{
+		{"no news", "unreachable:1s,ok", true, nil, "0s 50ms 150ms 350ms 750ms 1.25s"},
+		{"at once", "unreachable:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.01s"},
+		{"refused too", "refuse:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.01s"},
+		{"not after an answer", "503:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.25s"},
+		{"not with eager = false", "unreachable:1s,ok", false, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.25s"},
+		{
+			"a burst is one: the address comes 0.3 ms before its route", "unreachable:1005ms,ok", true,
+			[]time.Duration{time.Second, 1000300 * time.Microsecond, 1001 * time.Millisecond},
+			"0s 50ms 150ms 350ms 750ms 1s 1.025s",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(tt.schedule)...)
+			tr := newTrial(t, sim)
+			tr.config.Policy.Eager = tt.eager
+			tr.config.Metadata.Include = nil
+			tr.watch = news(tt.news...)
+			tr.run(t)
+			var at []string
+			for _, r := range sim.Trace() {
+				if r.Kind == "SYN" {
+					at = append(at, r.At.String())
+				}
+			}
+			got := strings.Join(at[:len(at)-1], " ") // the last is the document's
+			if got != tt.want {
+				t.Errorf("attempts at %s\nwant        %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// News that comes during an attempt ends the pause after it.
+func TestNewsDuringAnAttempt(t *testing.T) {
+	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("blackhole:1s,ok")...)
+	tr := newTrial(t, sim)
+	tr.config.Metadata.Include = nil
+	tr.watch = news(800 * time.Millisecond) // the third attempt lasts from 650 to 900 ms
+	tr.run(t)
+	var at []string
+	for _, r := range sim.Trace() {
+		if r.Kind == "SYN" {
+			at = append(at, r.At.String())
+		}
+	}
+	// 250 ms each, with pauses of 50, 100, 0 (it was 200) and 400 ms.
+	if got, want := strings.Join(at[:len(at)-1], " "), "0s 300ms 650ms 900ms 1.55s"; got != want {
+		t.Errorf("attempts at %s, want %s", got, want)
+	}
+}
+
+// A flood of news is no flood of requests: never two attempts within 25 ms.
+func TestFloodOfNews(t *testing.T) {
+	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("unreachable:10s,ok")...)
+	tr := newTrial(t, sim)
+	tr.config.Metadata.Include = nil
+	var flood []time.Duration
+	for i := range 10000 {
+		flood = append(flood, time.Duration(i)*time.Millisecond)
+	}
+	tr.watch = news(flood...)
+	tr.run(t)
+	var before time.Duration = -time.Second
+	n := 0
+	for _, r := range sim.Trace() {
+		if r.Fault != "unreachable" {
+			continue
+		}
+		if n++; r.At-before < 25*time.Millisecond {
+			t.Fatalf("attempts at %v and %v", before, r.At)
+		}
+		before = r.At
+	}
+	if n > 401 || tr.exit != readiness.ExitOK {
+		t.Errorf("%d attempts in 10 s, exit %d", n, tr.exit)
+	}
+}
+
+// Without netlink the backoff does it alone, and says so once, at debug.
+func TestNoNews(t *testing.T) {
+	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("unreachable:1s,ok")...))
+	tr.watch = func(context.Context) (<-chan struct{}, error) { return nil, errors.New("no netlink here") }
+	synctest.Test(t, func(t *testing.T) { tr.here(t) })
+	if tr.exit != readiness.ExitOK || strings.Count(tr.log, "no netlink here") != 1 ||
+		!strings.Contains(tr.log, `level=DEBUG msg="watching the network" err="no netlink here"`) {
+		t.Errorf("exit %d\n%s", tr.exit, tr.log)
+	}
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"io/fs"
+	"strings"
+)
+
+// detection is what the firmware says of the machine.
+type detection struct {
+	// ec2 is false only when the firmware names another vendor: unknown is
+	// taken as yes.
+	ec2 bool
+	// vendor is what was seen, for the log.
+	vendor string
+}
+
+// detectEC2 reads DMI below sys, an os.DirFS("/sys"), without root and without
+// network. AWS documents sys_vendor and the hypervisor's uuid ("Detect whether
+// a host is an EC2 instance"); *.metal instances and Xen ones differ in which
+// of the values they have. product_uuid would say it too, but only to root.
+func detectEC2(sys fs.FS) detection {
+	vendor := attribute(sys, "class/dmi/id/sys_vendor")
+	switch {
+	case vendor == "Amazon EC2",
+		attribute(sys, "class/dmi/id/bios_vendor") == "Amazon EC2",
+		strings.Contains(attribute(sys, "class/dmi/id/bios_version"), "amazon"),
+		strings.HasPrefix(attribute(sys, "class/dmi/id/board_asset_tag"), "i-"),
+		strings.HasPrefix(attribute(sys, "hypervisor/uuid"), "ec2"):
+		return detection{ec2: true, vendor: vendor}
+	}
+	return detection{ec2: vendor == "" || vendor == "Xen", vendor: vendor}
+}
+
+// attribute is a sysfs attribute's value, "" where it cannot be read.
+func attribute(sys fs.FS, name string) string {
+	data, err := fs.ReadFile(sys, name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}

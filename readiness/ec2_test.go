@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// sysfs makes attributes, by their name below class/dmi/id or from the root.
+func sysfs(attributes ...string) fs.FS {
+	sys := fstest.MapFS{}
+	for _, a := range attributes {
+		name, value, _ := strings.Cut(a, "=")
+		if !strings.Contains(name, "/") {
+			name = "class/dmi/id/" + name
+		}
+		sys[name] = &fstest.MapFile{Data: []byte(value + "\n")}
+	}
+	return sys
+}
+
+// DESIGN section 8: yes, no, and unknown, which is taken as yes.
+func TestDetectEC2(t *testing.T) {
+	tests := []struct {
+		name string
+		sys  fs.FS
+		ec2  bool
+	}{
+		{"Nitro", sysfs("sys_vendor=Amazon EC2", "bios_vendor=Amazon EC2", "board_asset_tag=i-0123456789abcdef0"), true},
+		{"by its firmware", sysfs("sys_vendor=Other", "bios_vendor=Amazon EC2"), true},
+		{"Xen HVM", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "bios_version=4.11.amazon"), true},
+		{"by its asset tag", sysfs("sys_vendor=Intel", "board_asset_tag=i-0123456789abcdef0"), true},
+		{"Xen PV", sysfs("hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
+		{"by its hypervisor", sysfs("sys_vendor=Other", "hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
+		{"Xen, which says nothing", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "bios_version=4.2"), true},
+		{"no DMI at all", sysfs(), true},
+		{"an empty vendor", sysfs("sys_vendor="), true},
+		{"an empty vendor and another's firmware", sysfs("sys_vendor=", "bios_vendor=SeaBIOS"), true},
+		{"QEMU", sysfs("sys_vendor=QEMU", "bios_vendor=SeaBIOS", "bios_version=1.16"), false},
+		{"an asset tag that only looks like it", sysfs("sys_vendor=Dell Inc.", "board_asset_tag=I-123"), false},
+		{"not quite its vendor", sysfs("sys_vendor=Amazon EC2 lookalike"), false},
+		{"another hypervisor", sysfs("sys_vendor=HPE", "hypervisor/uuid=00000000-0000-0000-0000-000000000000"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, "")
+			tr.sys, tr.config.ExplicitEndpoint = tt.sys, false
+			tr.run(t)
+			if tr.exit != readiness.ExitOK || (tr.status.State == "ready") != tt.ec2 || (len(tr.sim.Trace()) > 0) != tt.ec2 {
+				t.Errorf("exit %d, state %s, %d requests", tr.exit, tr.status.State, len(tr.sim.Trace()))
+			}
+		})
+	}
+}
+
+// A skip leaves what an earlier run of this boot has found, but for the state.
+func TestSkipKeepsTheFiles(t *testing.T) {
+	first := faulty(t, "").run(t)
+	was, _ := strings.CutPrefix(first.file(t, "imds.env"), "IMDS_STATE=ready\n")
+	next := faulty(t, "")
+	next.dir, next.sys, next.config.ExplicitEndpoint = first.dir, vendor("QEMU"), false
+	next.run(t)
+	if got := next.file(t, "imds.env"); got != "IMDS_STATE=skipped\n"+was {
+		t.Errorf("imds.env:\n%s", got)
+	}
+	if next.status.Generation != 1 || len(next.status.Files) != len(first.status.Files) {
+		t.Errorf("generation %d, files %v", next.status.Generation, next.status.Files)
+	}
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// wanted reports whether a path is in include and not in exclude.
+func (c *crawl) wanted(path string) bool {
+	matches := func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, path) }
+	return slices.ContainsFunc(c.config.Metadata.Include, matches) &&
+		!slices.ContainsFunc(c.config.Metadata.Exclude, matches)
+}
+
+// descend reports whether a directory, named with its final "/", can hold a
+// path that is wanted. It is asked so that a listing which cannot lead anywhere
+// costs no request.
+func (c *crawl) descend(dir string) bool {
+	name := strings.TrimSuffix(dir, "/")
+	for _, pattern := range c.config.Metadata.Exclude {
+		if rest, ok := strings.CutSuffix(pattern, "/**"); ok && doublestar.MatchUnvalidated(rest, name) {
+			return false
+		}
+	}
+	return slices.ContainsFunc(c.config.Metadata.Include, func(pattern string) bool {
+		return mayMatchBelow(pattern, name)
+	})
+}
+
+// mayMatchBelow reports whether the pattern may match a path below a
+// directory: its segments match as far as they go, and there is one more, or
+// a "**". A pattern with braces around a "/" is taken as one that may.
+func mayMatchBelow(pattern, dir string) bool {
+	if strings.Contains(pattern, "{") {
+		return true
+	}
+	patterns, names := strings.Split(pattern, "/"), strings.Split(dir, "/")
+	for i, name := range names {
+		switch {
+		case i == len(patterns):
+			return false
+		case patterns[i] == "**":
+			return true
+		case !doublestar.MatchUnvalidated(patterns[i], name):
+			return false
+		}
+	}
+	return len(patterns) > len(names)
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pacer lets at most as many requests begin in any one second as it has slots:
+// EC2 drops what an interface sends to link-local addresses above 1024 packets
+// a second, silently and for everybody on the machine (AWS EC2 User Guide,
+// "Packet limits for link-local services").
+type pacer struct {
+	mu    sync.Mutex // not held while waiting
+	slots []time.Time
+	next  int
+}
+
+func newPacer(perSecond int) *pacer { return &pacer{slots: make([]time.Time, perSecond)} }
+
+// wait takes a turn and sleeps until it comes. The n-th request from now begins
+// a second or more after the one that had its slot before.
+func (p *pacer) wait(ctx context.Context) error {
+	now := time.Now()
+	p.mu.Lock()
+	turn := p.slots[p.next].Add(time.Second)
+	if turn.Before(now) {
+		turn = now
+	}
+	p.slots[p.next] = turn
+	p.next = (p.next + 1) % len(p.slots)
+	p.mu.Unlock()
+	return pause(ctx, turn.Sub(now))
+}
+
+// pause sleeps for d, or until the context ends, and returns its cause then.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// How often the outside is told of a wait that goes on.
+const (
+	statusEvery = time.Second      // STATUS= and status.json
+	logEvery    = 10 * time.Second // a line at info for one class on one path
+	stepSlack   = 30 * time.Second // EXTEND_TIMEOUT_USEC beyond the longest step
+)
+
+// progress tells the outside how the wait goes: status.json, STATUS= and the
+// log. Its methods may be called by several goroutines.
+type progress struct {
+	log      *slog.Logger
+	notify   func(state string) error
+	write    func(snapshot.Status) error
+	requests func() int
+	endpoint func() string
+	start    time.Time
+
+	mu      sync.Mutex
+	status  snapshot.Status
+	streaks map[string]*streak // by path
+	answers int                // failed attempts at required paths that got an answer
+	foreign int                // those of them that cannot come from IMDS
+	said    time.Time          // the last STATUS=
+	wrote   time.Time          // the last status.json
+	timer   *time.Timer        // a status.json that is due
+	final   bool
+}
+
+// streak is a run of failures of one class on one path.
+type streak struct {
+	class  policy.Class
+	since  time.Time
+	count  int
+	logged map[policy.Class]time.Time
+}
+
+// begin writes the first status.json and says the first STATUS=.
+func (p *progress) begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell("STATUS=waiting for IMDS")
+	return p.save()
+}
+
+// step keeps systemd patient for longer than the next step may take.
+func (p *progress) step(longest time.Duration) {
+	p.tell("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt((longest+stepSlack).Microseconds(), 10))
+}
+
+// tell sends a notification that nothing depends on.
+func (p *progress) tell(state string) {
+	if err := p.notify(state); err != nil {
+		p.log.Debug("notifying systemd", "err", err)
+	}
+}
+
+// had counts the attempt that a required path was had with.
+func (p *progress) had(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Attempts++
+	p.status.Required[path] = snapshot.Requirement{OK: true}
+	p.changed()
+	p.log.Debug("had", "path", path, "elapsed", time.Since(p.start))
+}
+
+// failed counts a failed attempt at a required path and says so where that is
+// news.
+func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if v.Action != policy.Wait {
+		p.status.Attempts++
+	}
+	p.status.Errors[string(f.Class)]++
+	if f.Class.Answered() {
+		p.answers++
+		if f.Class == policy.BadResponse || f.Class == policy.TooLarge {
+			p.foreign++
+		}
+	}
+	class := string(f.Class)
+	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
+	s, news := p.count(f, now)
+	h := hint(f, now.Sub(s.since), s.count)
+	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: h, Message: err.Error(), Path: f.Path}
+
+	attrs := []any{
+		"attempt", v.Attempt, "class", class, "path", f.Path,
+		"retry_in", v.Pause, "elapsed", now.Sub(p.start), "err", err,
+	}
+	p.log.Debug("attempt failed", attrs...)
+	if v.Stop == nil && (now.Sub(s.logged[f.Class]) >= logEvery) {
+		s.logged[f.Class] = now
+		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
+	}
+	if news || now.Sub(p.said) >= statusEvery {
+		p.said = now
+		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
+	}
+	p.changed()
+}
+
+// count notes the class of a path's failure and reports whether it is new.
+func (p *progress) count(f policy.Failure, now time.Time) (s *streak, news bool) {
+	s = p.streaks[f.Path]
+	if s == nil {
+		s = &streak{logged: map[policy.Class]time.Time{}}
+		p.streaks[f.Path] = s
+	}
+	if news = s.class != f.Class; news {
+		s.class, s.since, s.count = f.Class, now, 0
+	}
+	s.count++
+	return s, news
+}
+
+// waitsFor names what is waited for: IMDS itself, or what it does not have yet.
+func waitsFor(f policy.Failure) string {
+	if f.Path == IdentityPath {
+		return "IMDS"
+	}
+	return f.Path
+}
+
+// waiting is STATUS= during the wait.
+func waiting(f policy.Failure, v policy.Verdict, elapsed, deadline time.Duration) string {
+	s := fmt.Sprintf("waiting for %s: %s, ", waitsFor(f), phrase(f.Class))
+	if v.Attempt > 0 {
+		s += fmt.Sprintf("attempt %d, ", v.Attempt)
+	}
+	s += human(elapsed)
+	if deadline > 0 {
+		s += " of " + human(deadline)
+	}
+	return s
+}
+
+// changed writes status.json now, or a second after the last time. p.mu is
+// held.
+func (p *progress) changed() {
+	if p.timer != nil || p.final {
+		return
+	}
+	if due := statusEvery - time.Since(p.wrote); due > 0 {
+		p.timer = time.AfterFunc(due, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.timer = nil
+			p.saveOrWarn()
+		})
+		return
+	}
+	p.saveOrWarn()
+}
+
+// saveOrWarn is save during the wait: a status that cannot be written now does
+// not end it, the final one will tell.
+func (p *progress) saveOrWarn() {
+	if p.final {
+		return
+	}
+	if err := p.save(); err != nil {
+		p.log.Warn("writing the status", "err", err)
+	}
+}
+
+// save brings the status up to date and writes it. p.mu is held.
+func (p *progress) save() error {
+	now := time.Now()
+	p.wrote = now
+	p.status.UpdatedAt = &now
+	p.status.Elapsed = snapshot.Seconds(now.Sub(p.start))
+	p.status.Requests = p.requests()
+	if e := p.endpoint(); e != "" {
+		p.status.Endpoint = &e
+	}
+	return p.write(p.status)
+}
+
+// finish writes the final status.json, as change makes it.
+func (p *progress) finish(change func(*snapshot.Status)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.final = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	change(&p.status)
+	p.status.PID = nil
+	return p.save()
+}
+
+// onlyForeign reports whether every answer to a failed attempt at a required
+// path was one that IMDS does not give, and there was one.
+func (p *progress) onlyForeign() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers > 0 && p.answers == p.foreign
+}
+
+// attempts is how many attempts the required paths took.
+func (p *progress) attempts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status.Attempts
+}
+
+// lastError is the last failure; nil: none.
+func (p *progress) lastError() *snapshot.LastError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status.LastError
+}

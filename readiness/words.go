@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// phrase is a class in words, for STATUS= and the log.
+func phrase(c policy.Class) string {
+	if c.Answered() && len(c) == 3 {
+		return "status " + string(c)
+	}
+	return strings.ReplaceAll(string(c), "-", " ")
+}
+
+// human is a duration for people: 12 ms, 2.3 s, 12 s, 5 min, 1 h 5 min.
+func human(d time.Duration) string {
+	switch s := d.Round(time.Second); {
+	case d == 0:
+		return "0 s"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+	case s < time.Minute:
+		return fmt.Sprintf("%d s", s/time.Second)
+	case s < time.Hour:
+		return two(s/time.Minute, "min", s%time.Minute/time.Second, "s")
+	default:
+		return two(s/time.Hour, "h", s%time.Hour/time.Minute, "min")
+	}
+}
+
+func two(n time.Duration, unit string, rest time.Duration, small string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, unit, rest, small)
+}
+
+// plural is "1 attempt", "5 attempts".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// oneLine is s without what would end a line of STATUS=.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(s), " ")
+}
