@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command imds-ready blocks until EC2's Instance Metadata Service answers,
+// writes what it said to /run/imds and says READY=1. See imds-ready --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// version is set by the linker: -X main.version=1.2.3.
+var version = "0.0.0-dev"
+
+func main() {
+	// The wait needs no parallelism, and each further thread costs memory.
+	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
+	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
+	ctx, interrupted := untilSignal(context.Background())
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if i, ok := errors.AsType[*readiness.Interrupted](interrupted()); ok && code == int(i.Exit()) {
+		die(i.Signal)
+	}
+	os.Exit(code)
+}
+
+// run is the whole program but for the process itself.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	p := &program{stdout: stdout, stderr: stderr}
+	root := p.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: see %s --help\n", err, root.Name())
+		return exitUsage
+	}
+	return p.exit
+}
+
+// signalGrace is how long after a signal the process ends at the latest, whatever
+// it is stuck in: a full notification socket, a file system that hangs.
+const signalGrace = 900 * time.Millisecond
+
+// untilSignal returns a context that ends with a [readiness.Interrupted] on the
+// first SIGTERM or SIGINT; the second one kills. The function tells the cause.
+func untilSignal(parent context.Context) (context.Context, func() error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		s := (<-signals).(syscall.Signal)
+		cancel(&readiness.Interrupted{Signal: s})
+		select {
+		case second := <-signals:
+			die(second.(syscall.Signal))
+		case <-time.After(signalGrace):
+			die(s)
+		}
+	}()
+	return ctx, func() error { return context.Cause(ctx) }
+}
+
+// die ends the process by the signal, so that a shell sees 128 plus its number
+// and systemd a clean stop: exiting with 143 would leave the unit failed.
+func die(s syscall.Signal) {
+	signal.Reset(s)
+	_ = syscall.Kill(os.Getpid(), s)
+	time.Sleep(time.Second) // it is delivered within this time
+}

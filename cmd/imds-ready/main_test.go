@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+
+	"github.com/imds-ready/imds-ready/doc/schema/schematest"
+)
+
+// TestMain makes the test binary the program under test as well: called as
+// imds-ready it is main itself, so that exit codes and deaths by signal are
+// those of a real process.
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){"imds-ready": guarded})
+}
+
+// leakChecked fails a run that leaves goroutines of the simulators behind.
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// exitGuard is the exit code of a run that the guard has stopped.
+const exitGuard = 99
+
+// guarded is main, unless a request could leave this machine or a file land in
+// the machine's own /run/imds.
+func guarded() {
+	if danger := dangerOf(os.Args[1:], os.Getenv); danger != "" {
+		fmt.Fprintln(os.Stderr, "guard of the tests:", danger)
+		os.Exit(exitGuard)
+	}
+	if mask, err := strconv.ParseUint(os.Getenv("UMASK"), 8, 9); err == nil {
+		syscall.Umask(int(mask))
+	}
+	main()
+}
+
+// dangerOf says why a command line must not be run in a test; "": it may. Only
+// run makes requests. An endpoint in the environment beats one in the file.
+func dangerOf(args []string, getenv func(string) string) string {
+	at := slices.Index(args, "run")
+	if at < 0 {
+		return ""
+	}
+	file := ""
+	for i, arg := range args {
+		switch name, value, joined := strings.Cut(arg, "="); {
+		case name == "--config" && joined:
+			file = value
+		case name == "--config" && i+1 < len(args):
+			file = args[i+1]
+		}
+	}
+	switch endpoint := getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"); {
+	case getenv("RUNTIME_DIRECTORY") == "":
+		return "RUNTIME_DIRECTORY is not set"
+	case strings.EqualFold(getenv("AWS_EC2_METADATA_DISABLED"), "true"):
+		return ""
+	case endpoint != "":
+		if !isLoopback(endpoint) {
+			return endpoint + " is not on loopback"
+		}
+	default:
+		return dangerOfFile(file)
+	}
+	return ""
+}
+
+// fileURL is endpoint.url in a file of the tests.
+var fileURL = regexp.MustCompile(`(?m)^url *= *"(.*)"$`)
+
+// dangerOfFile wants one endpoint in the file, on loopback.
+func dangerOfFile(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "there is no endpoint: " + err.Error()
+	}
+	found := fileURL.FindAllSubmatch(text, -1)
+	if len(found) != 1 || !isLoopback(string(found[0][1])) {
+		return "there is not one endpoint on loopback in " + file
+	}
+	return ""
+}
+
+func isLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback()
+}
+
+// TestGuard holds the guard itself: the tests rest on it.
+func TestGuard(t *testing.T) {
+	const refused, aws = "http://127.0.0.1:9", "http://169.254.169.254"
+	file := t.TempDir() + "/c.toml"
+	for _, tt := range []struct {
+		name, endpoint, disabled, text, args string
+		stopped                              bool
+	}{
+		{name: "loopback", endpoint: refused, args: "run"},
+		{name: "IPv6 loopback", endpoint: "http://[::1]:9", args: "--log-level debug run"},
+		{name: "nothing set", args: "run", stopped: true},
+		{name: "the real one", endpoint: aws, args: "run", stopped: true},
+		{name: "a name", endpoint: "http://localhost:9", args: "run", stopped: true},
+		{name: "no request is made", args: "check"},
+		{name: "disabled", disabled: "True", args: "run"},
+		{name: "not disabled", disabled: "1", args: "run", stopped: true},
+		{name: "in the file", text: "[endpoint]\nurl = \"" + refused + "\"\n", args: "run --config " + file},
+		{name: "in the file, joined", text: "[endpoint]\nurl = \"" + refused + "\"\n", args: "run --config=" + file},
+		{name: "the real one in the file", text: "url = \"" + aws + "\"\n", args: "run --config " + file, stopped: true},
+		{name: "nothing in the file", text: "[retry]\n", args: "run --config " + file, stopped: true},
+		{name: "no such file", args: "run --config /nowhere", stopped: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte(tt.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			env := map[string]string{
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT": tt.endpoint, "AWS_EC2_METADATA_DISABLED": tt.disabled,
+				"RUNTIME_DIRECTORY": "/nowhere",
+			}
+			danger := dangerOf(strings.Fields(tt.args), func(key string) string { return env[key] })
+			if (danger != "") != tt.stopped {
+				t.Errorf("the guard says %q, stopped should be %v", danger, tt.stopped)
+			}
+			delete(env, "RUNTIME_DIRECTORY")
+			danger = dangerOf(strings.Fields(tt.args), func(key string) string { return env[key] })
+			if strings.Contains(tt.args, "run") && danger == "" {
+				t.Error("the guard lets a run write to /run/imds")
+			}
+		})
+	}
+}
+
+// scriptsWithin bounds all scripts together; they take seconds.
+const scriptsWithin = 2 * time.Minute
+
+// TestScripts runs every script of testdata/script. See testdata/README for
+// their commands.
+func TestScripts(t *testing.T) {
+	schemas := schematest.Load(t)
+	testscript.Run(t, testscript.Params{
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(scriptsWithin),
+		Setup:    func(env *testscript.Env) error { return setup(env, schemas) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sim": cmdSim, "simlog": cmdSimlog, "notify": cmdNotify, "notified": cmdNotified,
+			"exits": cmdExits, "bg": cmdBg, "signal": cmdSignal, "ends": cmdEnds,
+			"until": cmdUntil, "asked": cmdAsked, "status": cmdStatus, "modes": cmdModes, "expand": cmdExpand,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// setup gives each script a world of its own, in which nothing answers.
+func setup(env *testscript.Env, schemas schematest.Schemas) error {
+	w := &world{work: env.WorkDir, schemas: schemas}
+	env.Values[worldKey{}] = w
+	env.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody)
+	env.Setenv("RUNTIME_DIRECTORY", env.WorkDir+"/imds")
+	// The race detector would hold up each exit for a second.
+	env.Setenv("GORACE", cmp.Or(env.Getenv("GORACE"), "atexit_sleep_ms=0"))
+	env.Defer(func() {
+		if err := w.end(); err != nil {
+			env.T().Fatal(err)
+		}
+	})
+	return nil
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// receiver stands in for systemd at NOTIFY_SOCKET: it takes datagrams and keeps
+// them in order. A deaf one takes none, so that its queue fills.
+type receiver struct {
+	dir  string
+	conn *net.UnixConn
+	done chan struct{}
+
+	mu        sync.Mutex
+	datagrams []string
+}
+
+// sentinel is what the test itself sends to see that all before it has come.
+const sentinel = "X_SENTINEL=1"
+
+// receive makes a socket in a directory of its own: a socket's path is limited
+// to 108 bytes.
+func receive(deaf bool) (*receiver, error) {
+	dir, err := os.MkdirTemp("", "notify")
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{dir: dir, done: make(chan struct{})}
+	r.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: r.path(), Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	if deaf {
+		close(r.done)
+		return r, nil
+	}
+	go r.read()
+	return r, nil
+}
+
+func (r *receiver) path() string { return filepath.Join(r.dir, "socket") }
+
+// read takes datagrams until the socket is closed.
+func (r *receiver) read() {
+	defer close(r.done)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		r.datagrams = append(r.datagrams, string(buf[:n]))
+		r.mu.Unlock()
+	}
+}
+
+// all are the datagrams so far, less our own.
+func (r *receiver) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.datagrams), func(s string) bool { return s == sentinel })
+}
+
+// flushed are all the datagrams that were sent before now.
+func (r *receiver) flushed(ts *testscript.TestScript) []string {
+	conn, err := net.Dial("unixgram", r.path())
+	ts.Check(err)
+	defer conn.Close()
+	_, err = conn.Write([]byte(sentinel))
+	ts.Check(err)
+	came := until(patience, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.datagrams) > 0 && r.datagrams[len(r.datagrams)-1] == sentinel
+	})
+	if !came {
+		ts.Fatalf("the socket does not give back what was sent")
+	}
+	return r.all()
+}
+
+func (r *receiver) close() error {
+	err := r.conn.Close()
+	<-r.done
+	if removed := os.RemoveAll(r.dir); err == nil {
+		err = removed
+	}
+	return err
+}
+
+// cmdNotify is "notify [-deaf]": it sets NOTIFY_SOCKET.
+func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
+	deaf := len(args) == 1 && args[0] == "-deaf"
+	if neg || len(args) > 0 && !deaf {
+		ts.Fatalf("usage: notify [-deaf]")
+	}
+	r, err := receive(deaf)
+	ts.Check(err)
+	w := worldOf(ts)
+	w.receivers = append(w.receivers, r)
+	ts.Setenv("NOTIFY_SOCKET", r.path())
+}
+
+// cmdNotified is "notified [-all] FILE": the datagrams so far, one a line with
+// " && " for each line break, match FILE as one regular expression. Those that
+// only extend the timeout are left out without -all.
+func cmdNotified(ts *testscript.TestScript, neg bool, args []string) {
+	everything := len(args) == 2 && args[0] == "-all"
+	w := worldOf(ts)
+	if neg || len(w.receivers) == 0 || len(args) != 1 && !everything {
+		ts.Fatalf("usage: notified [-all] FILE, after notify")
+	}
+	var got strings.Builder
+	for _, d := range w.receivers[len(w.receivers)-1].flushed(ts) {
+		if everything || !strings.HasPrefix(d, "EXTEND_TIMEOUT_USEC=") {
+			got.WriteString(strings.ReplaceAll(d, "\n", " && ") + "\n")
+		}
+	}
+	match(ts, "the datagrams", got.String(), ts.ReadFile(args[len(args)-1]))
+}

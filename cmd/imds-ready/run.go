@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/imds-ready/imds-ready/internal/config"
+	"github.com/imds-ready/imds-ready/internal/netevents"
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// daemon wires and runs it.
+func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
+	d := &readiness.Daemon{
+		Dir: p.dir(), BootID: bootID(), Version: version, Log: log, Notify: notify,
+		Watch: netevents.Watch,
+	}
+	loaded, err := config.Load(config.Options{File: p.config})
+	if err != nil {
+		p.tellProblems(log, err)
+		return d.Reject(err)
+	}
+	d.Config, d.Client = loaded.Readiness, loaded.IMDS
+	d.Client.UserAgent = "imds-ready/" + version
+	return d.Run(ctx)
+}
+
+// tellProblems prints what is wrong with the configuration, one problem a line.
+func (p *program) tellProblems(log *slog.Logger, err error) {
+	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+		if p.plainLog() {
+			fmt.Fprintln(p.stderr, line)
+			continue
+		}
+		log.Error(line)
+	}
+}
+
+// notify speaks sd_notify(3); without NOTIFY_SOCKET it does nothing.
+func notify(state string) error {
+	_, err := daemon.SdNotify(false, state)
+	return err
+}
+
+// bootID tells this boot from every other; "" where the kernel does not say.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}

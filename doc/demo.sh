@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A bad boot, against the simulator on loopback; run by `make demo`.
+# IMDS refuses connections for 2 s, answers 503 for 1 s, and the role of the
+# instance appears only 4.5 s after the start.
+set -eu
+work=$(mktemp -d)
+sim=
+cleanup() {
+	[ -z "$sim" ] || kill "$sim" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT INT TERM
+
+cat >"$work/imds-ready.toml" <<'TOML'
+[retry]
+deadline = "30s"
+
+[[require]]
+path = "meta-data/iam/info"      # READY=1 waits for the instance profile
+TOML
+
+say() { printf '\n== %s\n' "$*"; }
+
+say 'the simulator: refused for 2 s, 503 for 1 s, meta-data/iam after 4.5 s'
+bin/imds-sim --listen 127.0.0.1:0 --schedule 'refuse:2s,503:1s,ok' --late meta-data/iam=4500ms \
+	--log "$work/requests" >"$work/url" 2>"$work/sim.err" &
+sim=$!
+tries=0
+until [ -s "$work/url" ]; do
+	tries=$((tries + 1))
+	if [ "$tries" -gt 100 ] || ! kill -0 "$sim" 2>/dev/null; then
+		cat "$work/sim.err" >&2
+		echo 'demo: the simulator did not start' >&2
+		exit 1
+	fi
+	sleep 0.05
+done
+read -r url <"$work/url"
+echo "$url"
+
+say 'imds-ready run, as systemd would start it; its log:'
+code=0
+AWS_EC2_METADATA_SERVICE_ENDPOINT=$url bin/imds-ready run \
+	--config "$work/imds-ready.toml" --directory "$work/imds" || code=$?
+echo "exit code $code"
+[ "$code" -eq 0 ] || exit "$code"
+
+say 'the files that every service can read now (/run/imds on a real machine):'
+ls -l "$work/imds"
+say 'imds.env:'
+cat "$work/imds/imds.env"
+say 'identity.json:'
+cat "$work/imds/identity.json"
+say 'status.json:'
+cat "$work/imds/status.json"
+
+say 'what IMDS was asked: seconds since its start, request, answer (the crawl is cut short)'
+sed -n 's/^{"at":\([0-9.]*\),.*"kind":"\([A-Z]*\)","path":"\([^"]*\)","status":\([0-9]*\),.*/\1 \2 \3 \4/p' "$work/requests" |
+	awk '$2 != "SYN" { if (++n <= 28) printf "%7.3f  %-3s %-40s %s\n", $1, $2, $3, $4 } END { print "   ...  " n " requests in all" }'
