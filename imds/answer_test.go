@@ -172,6 +172,8 @@ func TestNotHTTP(t *testing.T) {
 		status    int
 	}{
 		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", 0},
+		{"SSH, and no line", "SSH-2.0", 0},
+		{"one byte", "\x15", 0},
 		{"HTML", "<!DOCTYPE html>\n<html></html>\n", 0},
 		{"binary", "\x15\x03\x01\x00\x02\x02\x16\n", 0},
 		{"an empty line", "\r\n\r\n", 0},

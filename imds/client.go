@@ -5,6 +5,7 @@ package imds
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -76,7 +77,8 @@ type Client struct {
 // cause.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 	if ctx.Err() != nil {
-		return nil, request{method: http.MethodGet, endpoint: c.endpoints()[0], path: path}.fail(context.Cause(ctx))
+		r := request{method: http.MethodGet, endpoint: c.endpoints()[0], path: path}
+		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
 	tok, err := c.tokenFor(ctx)
 	if err != nil {
@@ -87,7 +89,9 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 		header: headerToken, value: tok.value, limit: bodyLimit(path),
 	})
 	if err != nil {
-		c.afterFailure(tok, err)
+		if ctx.Err() == nil || err.Status != 0 { // a request that was cut has shown nothing
+			c.afterFailure(tok, err)
+		}
 		return nil, err
 	}
 	c.answer(tok.endpoint)

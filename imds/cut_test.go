@@ -5,6 +5,7 @@ package imds_test
 import (
 	"context"
 	"errors"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,4 +91,36 @@ func TestCutOfTheWinnersPUT(t *testing.T) {
 		mustGet(t, c)
 		w.expect(t, "1m0.25s SYN "+addrSix, "1m0.25s PUT "+addrSix, "1m0.25s SYN "+addrSix, "1m0.25s GET "+addrSix+" /latest/meta-data/x")
 	})
+}
+
+// Endpoint is the one that answered last, even if another has won since.
+func TestEndpointAnsweredLast(t *testing.T) {
+	for _, status := range []string{"200 OK", "404 Not Found"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := race(side{}, side{})
+			c := w.client(four, six)
+			mustGet(t, c)
+			w.get = later(time.Second, answer(status, "", "late"))
+			done := make(chan struct{})
+			go func() { c.Get(t.Context(), "x"); close(done) }()
+			synctest.Wait()
+
+			w.get = silent // the winner is lost
+			mustFail(t, c)
+			w.get, w.dial = nil, func(_ context.Context, addr string) error {
+				if addr == addrFour {
+					return syscall.ECONNREFUSED
+				}
+				return nil
+			}
+			mustGet(t, c)
+			if got := c.Endpoint(); got != six {
+				t.Errorf("Endpoint = %q, want %q", got, six)
+			}
+			<-done
+			if got := c.Endpoint(); got != four {
+				t.Errorf("after a late %s: Endpoint = %q, want %q", status, got, four)
+			}
+		})
+	}
 }

@@ -16,6 +16,8 @@ var (
 	ErrMalformed = errors.New("malformed answer")
 	// ErrTooLarge is an answer over a size limit.
 	ErrTooLarge = errors.New("answer too large")
+	// ErrNotBegun is a request that its context ended before it was sent.
+	ErrNotBegun = errors.New("not begun")
 )
 
 // Error is a failed request: facts and no verdict.
@@ -76,7 +78,7 @@ func (e *Error) answered() bool {
 
 // reason leaves out what a net.OpError repeats: the addresses.
 func reason(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
+	if op, ok := errors.AsType[*net.OpError](err); ok && !errors.Is(err, ErrNotBegun) {
 		return op.Err
 	}
 	return err

@@ -72,20 +72,26 @@ func (r request) exchange(conn net.Conn, out []byte) (*answer, *Error) {
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	defer resp.Body.Close()
+	// The body is never closed: that would read the rest of it, and the connection
+	// ends with the request anyway.
 	e := r.fail(nil)
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header)
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
 		return nil, e // an error's body is HTML for people
 	}
+	tooLarge := fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
+	if resp.ContentLength > r.limit {
+		e.Err = tooLarge
+		return nil, e
+	}
 	// The limit counted the header and what was read ahead of it; from here on it
 	// leaves room for the framing of chunks, even of one byte each.
 	w.left = 7*r.limit + maxHeaderBytes
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.limit+1))
 	switch {
-	case int64(len(body)) > r.limit || resp.ContentLength > r.limit:
-		e.Err = fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
+	case int64(len(body)) > r.limit:
+		e.Err = tooLarge
 	case err != nil:
 		e.Err = w.explain()
 	case len(body) == 0:

@@ -140,3 +140,26 @@ func TestLastWaiterCancels(t *testing.T) {
 			"300ms SYN "+addrFour, "300ms GET "+addrFour+" /latest/meta-data/x")
 	})
 }
+
+// A request that takes its time to end does not hold up the next one, nor does
+// its end spoil it.
+func TestNewTokenBesideACancelledOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(nil, nil)
+		w.dial = func(ctx context.Context, _ string) error {
+			<-ctx.Done()
+			pass(100 * ms)
+			return ctx.Err()
+		}
+		c := w.client(four)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*ms)
+		defer cancel()
+		failed(t)(c.Get(ctx, "x"))
+		w.dial = nil
+		mustGet(t, c)
+		pass(time.Second)
+		mustGet(t, c)
+		syn, get := " SYN "+addrFour, " GET "+addrFour+" /latest/meta-data/x"
+		w.expect(t, "0s"+syn, "50ms"+syn, "50ms PUT "+addrFour, "50ms"+syn, "50ms"+get, "1.05s"+syn, "1.05s"+get)
+	})
+}

@@ -78,5 +78,6 @@ func TestLocalhostTimeout(t *testing.T) {
 		if w.now() != 250*ms || !e.Timeout() || e.Connected {
 			t.Errorf("%+v after %v, want a connect timeout after 250ms", e, w.now())
 		}
+		w.expect(t, "0s SYN 127.0.0.1:1338") // nothing is left for the other
 	})
 }

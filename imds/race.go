@@ -51,7 +51,7 @@ func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
 	endpoints := c.candidates()
 	if len(endpoints) == 1 {
 		tok, err := c.put(ctx, endpoints[0], f)
-		c.settle(endpoints[0], err)
+		c.settle(ctx, endpoints[0], err)
 		return tok, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -85,7 +85,7 @@ func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
 			next()
 		case o := <-outcomes:
 			pending--
-			c.settle(endpoints[o.side], o.err)
+			c.settle(ctx, endpoints[o.side], o.err)
 			if o.err == nil || o.err.Status != 0 {
 				return o.token, o.err
 			}
@@ -98,8 +98,9 @@ func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
 	return nil, &err
 }
 
-// settle notes what a PUT has shown of its endpoint.
-func (c *Client) settle(endpoint string, err *Error) {
+// settle notes what a PUT has shown of its endpoint. One that was cut has shown
+// nothing.
+func (c *Client) settle(ctx context.Context, endpoint string, err *Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -110,7 +111,7 @@ func (c *Client) settle(endpoint string, err *Error) {
 		}
 	case errors.Is(err, syscall.EAFNOSUPPORT) && !slices.Contains(c.lacking, endpoint):
 		c.lacking = append(c.lacking, endpoint)
-	case !err.answered() && c.winner == endpoint:
+	case !err.answered() && c.winner == endpoint && ctx.Err() == nil:
 		c.winner = ""
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -65,11 +66,11 @@ func (r request) fail(err error) *Error {
 func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if c.Pace != nil {
 		if err := c.Pace(ctx); err != nil {
-			return nil, r.fail(causeOf(ctx, err))
+			return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, causeOf(ctx, err)))
 		}
 	}
-	if ctx.Err() != nil { // not begun
-		return nil, r.fail(context.Cause(ctx))
+	if ctx.Err() != nil {
+		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
 	c.requests.Add(1)
 	out, addr, err := c.prepare(r)

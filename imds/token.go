@@ -59,7 +59,7 @@ func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
 			return f.token, f.err
 		default:
 		}
-		e := request{method: http.MethodPut, endpoint: c.endpoints()[0], path: tokenPath}.fail(context.Cause(ctx))
+		e := request{method: http.MethodPut, endpoint: c.candidates()[0], path: tokenPath}.fail(context.Cause(ctx))
 		e.Connected = f.connected.Load()
 		return nil, e
 	}

@@ -213,8 +213,8 @@ func TestLate401KeepsTheNewToken(t *testing.T) {
 		w := newWire(func(p *peer) { n++; p.say(grant(fmt.Sprintf("T%d", n), "60")) }, nil)
 		w.get = func(p *peer) {
 			if p.token == "T1" {
-				if strings.Contains(p.raw, "late") {
-					pass(time.Second)
+				if strings.Contains(p.raw, "slow") {
+					p.wait(time.Second)
 				}
 				p.say(answer("401 Unauthorized", "", ""))
 				return
@@ -223,7 +223,7 @@ func TestLate401KeepsTheNewToken(t *testing.T) {
 		}
 		c := w.client(four)
 		late := make(chan error)
-		go func() { _, err := c.Get(t.Context(), "late"); late <- err }()
+		go func() { _, err := c.Get(t.Context(), "slow"); late <- err }()
 		synctest.Wait() // its GET is out
 		mustFail(t, c)
 		if got := mustGet(t, c); got != "T2" {

@@ -55,6 +55,7 @@ func TestWinnerUntilItGivesNoAnswer(t *testing.T) {
 		{"half a body", says(head), "GET"},
 		{"too large", says(ok(strings.Repeat("x", 1<<20))), "GET"},
 		{"malformed chunks", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), "GET"},
+		{"not HTTP", says("SSH-2.0-x\r\n"), "GET"},
 		{"401", says(answer("401 Unauthorized", "", "")), "PUT of the winner"},
 		{"EOF", silent, "race"},
 		{"hang", hangs, "race"},

@@ -27,7 +27,7 @@ func Jitters() []Jitter { return []Jitter{JitterFull, JitterEqual, JitterNone} }
 // before, never above Max.
 type Backoff struct {
 	Initial, Max time.Duration
-	// Multiplier is 1 or more.
+	// Multiplier is 1 or more; less is taken as 1.
 	Multiplier float64
 	// Jitter is applied last; "" is none.
 	Jitter Jitter
@@ -38,7 +38,7 @@ func (b Backoff) Delay(n int) time.Duration {
 	d := b.Max
 	// The comparison is made as floats: the product may be far above what a
 	// Duration holds, or infinite.
-	if f := float64(b.Initial) * math.Pow(b.Multiplier, float64(n)); f < float64(b.Max) {
+	if f := float64(b.Initial) * math.Pow(max(1, b.Multiplier), float64(n)); f < float64(b.Max) {
 		d = time.Duration(f)
 	}
 	switch b.Jitter {

@@ -125,21 +125,53 @@ func TestBackoffGrows(t *testing.T) {
 	})
 }
 
-// TestBackoffSpreads: jitter that always draws the same is none. The chance of
-// a false alarm is below 1 in 2^200.
+// TestBackoffSpreads: jitter that always draws the same is none, and the low
+// end of a range is a part of it. The chance of a false alarm is below 1 in
+// 2^200.
 func TestBackoffSpreads(t *testing.T) {
-	const d = 400 * ms
-	for jitter, middle := range map[policy.Jitter]time.Duration{policy.JitterFull: d / 2, policy.JitterEqual: d / 2 / 2 * 3} {
-		b := policy.Backoff{Initial: d, Max: d, Multiplier: 1, Jitter: jitter}
+	tests := []struct {
+		jitter policy.Jitter
+		d      time.Duration
+		middle time.Duration
+	}{
+		{policy.JitterFull, 400 * ms, 200 * ms},
+		{policy.JitterEqual, 400 * ms, 300 * ms},
+		{policy.JitterFull, 2, 1},  // 0 or 1
+		{policy.JitterEqual, 4, 3}, // 2 or 3
+	}
+	for _, tt := range tests {
+		b := policy.Backoff{Initial: tt.d, Max: tt.d, Multiplier: 1, Jitter: tt.jitter}
 		below := 0
 		const draws = 300
 		for range draws {
-			if b.Delay(0) < middle {
+			if b.Delay(0) < tt.middle {
 				below++
 			}
 		}
 		if below == 0 || below == draws {
-			t.Errorf("%s: %d of %d pauses are below %v, want some on either side", jitter, below, draws, middle)
+			t.Errorf("%s of %v: %d of %d pauses are below %v, want some on either side", tt.jitter, tt.d, below, draws, tt.middle)
+		}
+	}
+}
+
+// TestBackoffEdges: what a Go program may write into a literal.
+func TestBackoffEdges(t *testing.T) {
+	tests := []struct {
+		name    string
+		backoff policy.Backoff
+		n       int
+		want    time.Duration
+	}{
+		{"the zero value", policy.Backoff{}, 0, 0},
+		{"nothing to jitter, full", policy.Backoff{Jitter: policy.JitterFull}, 3, 0},
+		{"nothing to jitter, equal", policy.Backoff{Jitter: policy.JitterEqual}, 3, 0},
+		{"a nanosecond", policy.Backoff{Initial: 1, Max: 1, Multiplier: 2, Jitter: policy.JitterFull}, 0, 0},
+		{"just below the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 62, 1 << 62},
+		{"the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 63, math.MaxInt64},
+	}
+	for _, tt := range tests {
+		if got := tt.backoff.Delay(tt.n); got != tt.want {
+			t.Errorf("%s: pause %d is %d, want %d", tt.name, tt.n, got, tt.want)
 		}
 	}
 }

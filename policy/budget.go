@@ -62,7 +62,7 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	switch {
 	case action == Fail || action == Absent:
 		v.Stop = ErrFinal
-	case action == Retry && p.MaxAttempts > 0 && b.attempts >= p.MaxAttempts:
+	case action != Wait && p.MaxAttempts > 0 && b.attempts >= p.MaxAttempts:
 		v.Stop = ErrAttempts
 	case p.Expired(elapsed):
 		v.Stop = ErrDeadline

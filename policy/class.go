@@ -110,6 +110,8 @@ func CheckOn(on string) error {
 			return nil
 		case code == 200 || code == 204:
 			return fmt.Errorf(`no class is %q: an answer without a body is "empty"`, on)
+		case code/100 == 1 && code != 101:
+			return fmt.Errorf(`no class is %q: interim answers are skipped; statuses are 400 to 599`, on)
 		default:
 			return fmt.Errorf(`no class is %q: such an answer is "bad-response"; statuses are 400 to 599`, on)
 		}

@@ -134,12 +134,16 @@ func TestTimelineAtTheDeadline(t *testing.T) {
 	const s = time.Second
 	brief := preset(t, "boot")
 	brief.Deadline = 3 * s
-	counted := brief
-	counted.MaxAttempts = 3
+	counted, nano := brief, brief
+	counted.MaxAttempts, nano.Deadline = 3, 50*ms+2
 	for _, e := range []endTest{
 		{ // an I/O timeout that falls on the deadline is a cut
 			"an attempt that ends on the deadline", brief, answer503, 1500*ms - 25*ms,
 			policy.Step{Try: 2, Attempt: 1, Start: 1525 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
+		},
+		{
+			"an attempt of a nanosecond that ends on the deadline", nano, answer503, 1,
+			policy.Step{Try: 2, Attempt: 1, Start: 50*ms + 1, End: 50*ms + 2, Cut: true, Stop: policy.ErrDeadline},
 		},
 		{
 			"a pause that ends on the deadline", brief, answer503, 1500*ms - 75*ms,

@@ -3,6 +3,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -128,7 +129,6 @@ func TestCheckOn(t *testing.T) {
 		{"deadline", `"deadline" is never the class of an attempt`},
 
 		// Answers that have a class of another name.
-		{"1xx", `no class is "1xx": answers like these are "bad-response"`},
 		{"2xx", `no class is "2xx": answers like these are "bad-response"`},
 		{"3xx", `no class is "3xx": answers like these are "bad-response"`},
 		{"200", `no class is "200": an answer without a body is "empty"`},
@@ -160,6 +160,17 @@ func TestCheckOn(t *testing.T) {
 		}
 		if got != tt.wantErr {
 			t.Errorf("CheckOn(%q): %s\nwant %s", tt.on, got, tt.wantErr)
+		}
+	}
+}
+
+// TestCheckOnInterim: an interim answer is never the class of an attempt, but
+// for 101 (DESIGN section 5, too-large and bad-response).
+func TestCheckOnInterim(t *testing.T) {
+	for _, on := range []string{"1xx", "100", "102", "199"} {
+		err := policy.CheckOn(on)
+		if want := fmt.Sprintf("no class is %q", on); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("CheckOn(%q): %v, want %s and why", on, err, want)
 		}
 	}
 }

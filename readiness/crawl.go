@@ -47,19 +47,41 @@ type fetched struct {
 // classAbsent is a path that is not there: no key, no entry in missing.
 const classAbsent policy.Class = "absent"
 
-// run collects level by level, each in sorted order, so that the requests of
-// two crawls of one tree are the same.
+// run collects, each listing's entries in sorted order and behind what is
+// waiting already: with one request at a time that is level by level, so that
+// two crawls of one tree ask the same; with more, a path that is silent holds
+// up nothing but itself.
 func (c *crawl) run(ctx context.Context) {
 	start := time.Now()
-	for level := c.roots(); len(level) > 0; {
-		results := c.fetchAll(ctx, start, level)
-		var next []string
-		for i, path := range level {
-			next = append(next, c.take(path, results[i])...)
-		}
-		slices.Sort(next)
-		level = next
+	queue := c.roots()
+	busy := 0
+	var mu sync.Mutex
+	more := sync.NewCond(&mu)
+	var all sync.WaitGroup
+	for range c.config.Metadata.Concurrency {
+		all.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for {
+				for len(queue) == 0 && busy > 0 {
+					more.Wait()
+				}
+				if len(queue) == 0 {
+					return
+				}
+				path := queue[0]
+				queue = queue[1:]
+				busy++
+				mu.Unlock()
+				result := c.fetch(ctx, start, path)
+				mu.Lock()
+				busy--
+				queue = append(queue, c.take(path, result)...)
+				more.Broadcast()
+			}
+		})
 	}
+	all.Wait()
 }
 
 // roots are the paths that no listing leads to. What the gate had is taken in
@@ -85,22 +107,6 @@ func (c *crawl) roots() []string {
 	return roots
 }
 
-// fetchAll gets the paths of a level, in order, some at a time.
-func (c *crawl) fetchAll(ctx context.Context, start time.Time, level []string) []fetched {
-	results := make([]fetched, len(level))
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range min(c.config.Metadata.Concurrency, len(level)) {
-		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(level); i = int(next.Add(1)) - 1 {
-				results[i] = c.fetch(ctx, start, level[i])
-			}
-		})
-	}
-	all.Wait()
-	return results
-}
-
 // fetch gets one path within what is left of time and space.
 func (c *crawl) fetch(ctx context.Context, start time.Time, path string) fetched {
 	if body, ok := c.had[path]; ok {
@@ -123,6 +129,9 @@ func (c *crawl) fetch(ctx context.Context, start time.Time, path string) fetched
 	}
 	body, err := pursuit.run(ctx)
 	if gaveUp, ok := errors.AsType[*GiveUpError](err); ok {
+		if errors.Is(gaveUp.Last, imds.ErrNotBegun) {
+			return fetched{class: policy.PastDeadline}
+		}
 		return fetched{class: gaveUp.Class}
 	}
 	if err != nil {
@@ -158,7 +167,9 @@ func (c *crawl) take(path string, f fetched) []string {
 		c.refuse(path, refused)
 	}
 	var next []string
-	for _, child := range c.children(path, entries) {
+	children := c.children(path, entries)
+	slices.Sort(children)
+	for _, child := range children {
 		if _, ok := c.leaves[child]; ok {
 			continue // required, and had
 		}

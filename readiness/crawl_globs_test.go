@@ -17,7 +17,7 @@ func TestCrawlGlobs(t *testing.T) {
 		name             string
 		include, exclude []string
 		listings         []string
-		leaves           []string // "N" is left out: all that the tree has
+		leaves           []string
 	}{
 		{"nothing", nil, nil, nil, nil},
 		{"one leaf", []string{"meta-data/instance-id"}, nil, []string{"meta-data/"}, []string{"meta-data/instance-id"}},

@@ -22,6 +22,9 @@ func (c *crawl) wanted(path string) bool {
 func (c *crawl) descend(dir string) bool {
 	name := strings.TrimSuffix(dir, "/")
 	for _, pattern := range c.config.Metadata.Exclude {
+		if pattern == "**" {
+			return false
+		}
 		if rest, ok := strings.CutSuffix(pattern, "/**"); ok && doublestar.MatchUnvalidated(rest, name) {
 			return false
 		}

@@ -75,11 +75,15 @@ func (p *pursuit) run(ctx context.Context) ([]byte, error) {
 		}
 		elapsed := time.Since(p.start)
 		f := classify(err, p.path, p.required)
-		if last != nil && p.policy.Expired(elapsed) && timedOut(f.Class) {
-			last.Stop = policy.ErrDeadline // cut: this attempt does not count
+		cut := p.policy.Expired(elapsed) && timedOut(f.Class)
+		if cut && last != nil {
+			last.Stop = policy.ErrDeadline // this attempt does not count
 			return nil, last
 		}
 		v := budget.Next(f, elapsed)
+		if cut { // the only one: it counts
+			v.Stop = policy.ErrDeadline
+		}
 		p.failed(f, v, err)
 		if v.Action == policy.Absent && !p.required {
 			return nil, errAbsent

@@ -71,7 +71,12 @@ func newCommand() *cobra.Command {
 		Example:       examples,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fail(exitUsage, "unexpected argument %q: there are flags only", args[0])
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -115,6 +120,7 @@ func (o options) server(stdin io.Reader) (*imdstest.Server, error) {
 		}
 		s.Also(phases...)
 	}
+	s.Forget = true // it may run for long, and the log has it all
 	s.Latency, s.TokenLifetime, s.BasePath = o.latency, o.tokenLifetime, o.basePath
 	s.Late, err = parseLate(o.late)
 	return s, err

@@ -57,12 +57,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "imds-sim: %v\n", err)
+	code := exitUsage // what cobra itself finds wrong
 	if e, ok := errors.AsType[*exitError](err); ok {
-		if e.code == exitUsage {
-			fmt.Fprintln(stderr, "imds-sim --help tells what is legal.")
-		}
-		return e.code
+		code = e.code
 	}
-	return exitUsage // what cobra itself finds wrong
+	fmt.Fprintf(stderr, "imds-sim: %v\n", err)
+	if code == exitUsage {
+		fmt.Fprintln(stderr, "imds-sim --help tells what is legal.")
+	}
+	return code
 }

@@ -4,6 +4,7 @@ package imdstest
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type reply struct {
 func (s *Server) answer(c *conn, req *http.Request) reply {
 	s.mu.Lock()
 	r, a := s.decideRequest(c, req)
-	s.trace = append(s.trace, r)
+	s.record(r)
 	s.mu.Unlock()
 	s.note(r)
 	return a
@@ -109,7 +110,10 @@ func (s *Server) issue(a reply, now time.Time) {
 	if s.TokenLifetime > 0 {
 		issued.dies = now.Add(min(a.lifetime, s.TokenLifetime))
 	}
-	s.tokens = append(s.tokens, a.token)
+	if !s.Forget {
+		s.tokens = append(s.tokens, a.token)
+	}
+	maps.DeleteFunc(s.issued, func(_ string, t token) bool { return !now.Before(t.dies) })
 	s.issued[a.token] = issued
 }
 

@@ -61,7 +61,7 @@ func (s *Server) syn(addr string) Phase {
 	now := time.Since(s.start)
 	p := s.decide(now, event{family: family(addr)})
 	r := Request{Kind: "SYN", At: now, Addr: addr, Fault: p.fault()}
-	s.trace = append(s.trace, r)
+	s.record(r)
 	s.mu.Unlock()
 	s.note(r)
 	return p
@@ -71,7 +71,7 @@ func (s *Server) syn(addr string) Phase {
 func (s *Server) accepted(addr string) {
 	s.mu.Lock()
 	r := Request{Kind: "SYN", At: time.Since(s.start), Addr: addr}
-	s.trace = append(s.trace, r)
+	s.record(r)
 	s.mu.Unlock()
 	s.note(r)
 }

@@ -38,15 +38,15 @@ func ExampleServer() {
 		put()
 	}
 	for _, r := range s.Trace() {
-		fmt.Println(r.Kind, r.Path, r.Status, r.Fault)
+		fmt.Printf("%s %q: %d %q\n", r.Kind, r.Path, r.Status, r.Fault)
 	}
 	// Output:
 	// error: Put "http://169.254.169.254/latest/api/token": dial tcp 169.254.169.254:80: connect: connection refused
 	// status: 503 Service Unavailable
 	// status: 200 OK
-	// SYN  0 refuse
-	// SYN  0
-	// PUT api/token 503 503
-	// SYN  0
-	// PUT api/token 200
+	// SYN "": 0 "refuse"
+	// SYN "": 0 ""
+	// PUT "api/token": 503 "503"
+	// SYN "": 0 ""
+	// PUT "api/token": 200 ""
 }

@@ -32,17 +32,17 @@ Answering (a count counts requests):
   reset close        RST, or an end of file, before the first byte of the answer
   truncate reset-body stall
                      headers and half the body, then end of file, RST, or silence
-  slow=D drip[=D]    the answer after D; headers, then one byte of the body every D (100ms)
+  slow=D drip[=D]    the answer after D; headers, then a byte of the body every D (100ms)
   garbage html       something that is not HTTP; 200 with an HTML page
   redirect           302 to /latest/redirected
   empty body=TEXT big=N
                      200 with no body, with TEXT, with N bytes (at most 67108864)
-  chunked utf8       the right body, chunked; the right body and two bytes that are not UTF-8
+  chunked utf8       the right body, chunked, or with two bytes more that are not UTF-8
   bigheaders         headers over 16 KiB
   interim=N          N times 100 or 103 before the right answer (at most 1000)
 Answering a token PUT (other requests are answered rightly and not counted):
   badtoken           a token with control characters
-  nottl ttl=VALUE    no X-Aws-Ec2-Metadata-Token-Ttl-Seconds header, or that value, verbatim
+  nottl ttl=VALUE    no X-Aws-Ec2-Metadata-Token-Ttl-Seconds header, or just that value
 Answering for a directory (other requests are answered rightly and not counted):
   self-listing       each directory contains itself, as loop/
   dotdot             the listing also has "..", "../", ".", "a/b" and a control character

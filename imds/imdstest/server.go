@@ -26,8 +26,12 @@ type Server struct {
 	// BasePath is what stands before the version, "/base" for
 	// /base/latest/...; "": nothing.
 	BasePath string
+	// Forget keeps neither the trace nor the list of tokens, for a server that
+	// is to run for days: Trace, Requests and Tokens return nothing.
+	Forget bool
 	// OnRequest is called with every entry of the trace, possibly by several
-	// goroutines at once and so not always in order; nil: not called.
+	// goroutines at once and so not always in order. What it waits for, an
+	// answer and Close wait for. nil: not called.
 	OnRequest func(Request)
 
 	tree    Tree

@@ -73,6 +73,13 @@ func (s *Server) Tokens() []string {
 	return slices.Clone(s.tokens)
 }
 
+// record adds to the trace, under the lock.
+func (s *Server) record(r Request) {
+	if !s.Forget {
+		s.trace = append(s.trace, r)
+	}
+}
+
 // note calls OnRequest, without the lock.
 func (s *Server) note(r Request) {
 	if s.OnRequest != nil {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imdstest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The server forgets a token when it is told to, and goes on saying otherwise.
+func TestTokenLifetime(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		lifetime    time.Duration
+		lives, dies time.Duration // since the token was made
+		told        string        // seconds left, while it lives
+	}{
+		{"as told", 0, 59999 * time.Millisecond, 60 * time.Second, "0"},
+		{"early", 10 * time.Second, 9 * time.Second, 10 * time.Second, "51"},
+		{"never later than told", time.Hour, 59 * time.Second, 60 * time.Second, "1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := New(DefaultTree())
+				defer s.Close()
+				s.TokenLifetime = tt.lifetime
+				w := pipeWire(s)
+				token := w.token(t)
+				after(tt.lives)
+				answer, _ := w.send(t, getRequest("/latest/user-data", token))
+				if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, "\r\n"+headerTTL+": "+tt.told+"\r\n") {
+					t.Errorf("while it lives: %q, want 200 and %s s left", answer, tt.told)
+				}
+				after(tt.dies - tt.lives)
+				answer, _ = w.send(t, getRequest("/latest/user-data", token))
+				if status, _ := statusAndBody(answer); status != "401 Unauthorized" || strings.Contains(answer, headerTTL) {
+					t.Errorf("afterwards: %q, want 401", answer)
+				}
+				if r := s.Requests(); !r[1].Token || r[2].Token || r[0].Token {
+					t.Errorf("trace says a token was good: %v, want the second only", r)
+				}
+			})
+		})
+	}
+}
+
+// Tokens look like real ones, are all different, and are in nothing that is told
+// about a request.
+func TestTokensStaySecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(DefaultTree(), MustSchedule("truncate@put:1s")...)
+		defer s.Close()
+		var seen []Request
+		s.OnRequest = func(r Request) { seen = append(seen, r) }
+		w := pipeWire(s)
+		w.send(t, putRequest)
+		after(time.Second)
+		token := w.token(t)
+		w.send(t, strings.Replace(getRequest("/latest/user-data", token), "X-aws", "Accept: */*\r\nx-AWS", 1))
+		tokens := s.Tokens()
+		if len(tokens) != 2 || tokens[0] == tokens[1] || tokens[1] != token {
+			t.Fatalf("tokens %q, want the truncated one and %q", tokens, token)
+		}
+		for _, token := range tokens {
+			if !regexp.MustCompile(`^AQAEA[A-Z2-7]{49}==$`).MatchString(token) {
+				t.Errorf("token %q does not look like one", token)
+			}
+			if told := fmt.Sprintf("%+v %+v", s.Trace(), seen); strings.Contains(told, token) {
+				t.Errorf("the token is told: %s", told)
+			}
+		}
+		last := s.Trace()[5]
+		if !last.Token || last.Header.Get("Accept") != "*/*" || last.Header.Get("Host") != "x" || last.Addr != w.addr {
+			t.Errorf("last entry %+v", last)
+		}
+		if !slices.EqualFunc(seen, s.Trace(), func(a, b Request) bool { return a.String() == b.String() }) {
+			t.Errorf("OnRequest saw %v, the trace is %v", seen, s.Trace())
+		}
+	})
+}
+
+// A server that forgets still knows the tokens that live, and no others.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(DefaultTree())
+		defer s.Close()
+		s.Forget = true
+		w := pipeWire(s)
+		old := w.token(t)
+		after(time.Minute)
+		if status, _ := w.get(t, "user-data"); status != "200 OK" {
+			t.Errorf("%s with a good token", status)
+		}
+		if answer, _ := w.send(t, getRequest("/latest/user-data", old)); !strings.HasPrefix(answer, "HTTP/1.1 401 ") {
+			t.Errorf("%q with an old token", answer)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.trace) != 0 || len(s.tokens) != 0 || len(s.issued) != 1 {
+			t.Errorf("kept %v, %d tokens, %d issued", s.trace, len(s.tokens), len(s.issued))
+		}
+	})
+}
+
+// A late path is absent, with its entry and all below it, until its time.
+func TestLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(DefaultTree())
+		defer s.Close()
+		s.Late = map[string]time.Duration{
+			"meta-data/tags/":          2 * time.Second,
+			"meta-data/iam/info":       time.Second,
+			"meta-data/public-keys":    time.Second,
+			"user-data":                time.Second,
+			"meta-data/services/domai": time.Hour, // no prefix of a name
+		}
+		w := pipeWire(s)
+		type answers map[string]string // path: body, or status
+		check := func(at time.Duration, want answers) {
+			t.Helper()
+			if now := time.Since(s.start); now != at {
+				t.Fatalf("it is %v, want %v", now, at)
+			}
+			for path, want := range want {
+				status, body := w.get(t, path)
+				if got := map[bool]string{true: body, false: status}[status == "200 OK"]; got != want {
+					t.Errorf("at %v %s: %q, want %q", at, path, got, want)
+				}
+			}
+		}
+		const absent = "404 Not Found"
+		w.token(t)
+		check(0, answers{
+			"": "dynamic/\nmeta-data/", "user-data": absent, "meta-data/iam/": "security-credentials/", "meta-data/iam/info": absent,
+			"meta-data/tags/": absent, "meta-data/tags": absent, "meta-data/tags/instance/Name": absent,
+			"meta-data/public-keys/": absent, "meta-data/public-keys/0/openssh-key": absent, "meta-data/services/": "domain\npartition",
+		})
+		after(time.Second)
+		check(time.Second, answers{
+			"": "dynamic/\nmeta-data/\nuser-data", "meta-data/iam": "info\nsecurity-credentials/",
+			"meta-data/public-keys/": "0=web-key", "meta-data/tags/instance/": absent,
+		})
+		_, listing := w.get(t, "meta-data/")
+		if strings.Contains(listing, "tags/") || !strings.Contains(listing, "public-keys/") {
+			t.Errorf("after 1s the listing is %q", listing)
+		}
+		after(time.Second)
+		check(2*time.Second, answers{"meta-data/tags": "instance/", "meta-data/tags/instance/Name": "web-1"})
+	})
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/readiness"
+)
+
+// collect_deadline ends the crawl exactly there and not the gate: what was
+// tried has the class of its last attempt, what was not has "deadline".
+func TestCollectDeadline(t *testing.T) {
+	tests := []struct {
+		name, fault string
+		set         func(*trial)
+		path, class string
+	}{
+		{"cut in the second request", "hang@meta-data/mac", nil, "meta-data/mac", "read-timeout"},
+		{"cut in a pause", "503;retry-after=9@meta-data/mac", nil, "meta-data/mac", "503"},
+		{"cut in a request after another failure", "503@meta-data/macx1,hang@meta-data/mac", func(tr *trial) {
+			tr.config.Policy.ReadTimeout = time.Minute
+		}, "meta-data/mac", "503"},
+		{"cut in the only request", "slow=1s@meta-data/**", func(tr *trial) { tr.config.Metadata.Concurrency = 1 }, "meta-data/ami-launch-index", "read-timeout"},
+		{"not tried", "slow=1s@meta-data/**", func(tr *trial) { tr.config.Metadata.Concurrency = 1 }, "meta-data/system", "deadline"},
+		{"unreachable", "ok:140ms,unreachable", func(tr *trial) {
+			tr.sim.Latency = 40 * time.Millisecond
+			tr.require("meta-data/mac")
+		}, "meta-data/ami-id", "unreachable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, tt.fault)
+			tr.config.Metadata.CollectDeadline = 2500 * time.Millisecond
+			if tt.set != nil {
+				tt.set(tr)
+			}
+			tr.run(t)
+			gate := time.Duration(1+len(tr.config.Require)) * tr.sim.Latency
+			if tr.exit != readiness.ExitOK || tr.status.State != "ready" || tr.elapsed != gate+2500*time.Millisecond {
+				t.Errorf("exit %d, state %s after %v", tr.exit, tr.status.State, tr.elapsed)
+			}
+			if got := tr.status.Missing[tt.path]; got != tt.class {
+				t.Errorf("missing %v, want %s for %s", tr.status.Missing, tt.class, tt.path)
+			}
+			if got := tr.object(t, "meta-data.json"); len(got) == 0 {
+				t.Errorf("meta-data.json %v", got)
+			}
+		})
+	}
+}
+
+// A path whose turn has not come when the time is over was not tried: no
+// connection has timed out.
+func TestCollectDeadlineWhilePaced(t *testing.T) {
+	tr := faulty(t, "")
+	tr.config.Metadata.CollectDeadline = 2500 * time.Millisecond
+	tr.config.Metadata.RequestsPerSecond = 2
+	tr.run(t)
+	if tr.exit != readiness.ExitOK || len(tr.status.Missing) == 0 {
+		t.Fatalf("exit %d, missing %v", tr.exit, tr.status.Missing)
+	}
+	for path, class := range tr.status.Missing {
+		if class != "deadline" {
+			t.Errorf("%s is %s, and was never asked for", path, class)
+		}
+	}
+}
+
+// The time counts from the end of the gate, however long that has taken.
+func TestCollectDeadlineAfterALongGate(t *testing.T) {
+	tr := faulty(t, "refuse:1m,ok").run(t)
+	if tr.exit != readiness.ExitOK || len(tr.status.Missing) != 0 {
+		t.Errorf("exit %d, missing %v", tr.exit, tr.status.Missing)
+	}
+}
+
+// collect_deadline = "0s": as long as it takes, and still four attempts a path.
+func TestCollectDeadlineNone(t *testing.T) {
+	tr := faulty(t, "slow=1900ms@meta-data/**")
+	tr.config.Metadata.CollectDeadline = 0
+	tr.config.Metadata.Concurrency = 1
+	tr.run(t)
+	if tr.exit != readiness.ExitOK || len(tr.status.Missing) != 0 || tr.elapsed < time.Minute {
+		t.Errorf("exit %d after %v, missing %v", tr.exit, tr.elapsed, tr.status.Missing)
+	}
+}
+
+// Keys that appear late: within the patience of an optional path they are in.
+func TestCollectLateKeys(t *testing.T) {
+	tr := faulty(t, "").rule("retry", "meta-data/tags/**", "404")
+	tr.sim.Late = map[string]time.Duration{"meta-data/tags/instance/Name": 100 * time.Millisecond, "meta-data/spot": time.Hour}
+	tr.run(t)
+	// The listing did not have it: what no listing names is not asked for.
+	if got := tr.object(t, "tags.json"); got["Name"] != nil || len(tr.status.Missing) != 0 {
+		t.Errorf("tags.json %v, missing %v", got, tr.status.Missing)
+	}
+	tr = faulty(t, "404@meta-data/tags/instance/Namex2,ok").rule("retry", "meta-data/tags/**", "404").run(t)
+	if got := tr.object(t, "tags.json"); got["Name"] != "web-1" {
+		t.Errorf("tags.json %v", got)
+	}
+}

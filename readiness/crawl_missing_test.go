@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// times is when a path was asked for.
+func (tr *trial) times(path string) []time.Duration {
+	var at []time.Duration
+	for _, r := range tr.sim.Requests() {
+		if r.Path == path {
+			at = append(at, r.At)
+		}
+	}
+	return at
+}
+
+// Absent, empty and failed are three things: no key, "", an entry in missing.
+// Whatever becomes of an optional path, the gate is ready.
+func TestCrawlMissing(t *testing.T) {
+	const path = "meta-data/instance-type"
+	tests := []struct {
+		name, fault string
+		set         func(*trial)
+		tries       int
+		class       string // in missing; "": not there
+		value       any    // in meta-data.json; nil: no key
+	}{
+		{"there", "", nil, 1, "", "m6i.large"},
+		{"absent", "404", nil, 1, "", nil},
+		{"absent under sdk", "404", func(tr *trial) { tr.config.Policy.Table = sdkTable(t) }, 1, "", nil},
+		{"empty", "empty", nil, 1, "", ""},
+		{"204", "204", nil, 1, "", ""},
+		{"late", "503x3", nil, 4, "", "m6i.large"},
+		{"too late", "503", nil, 4, "503", nil},
+		{"fewer attempts", "503", func(tr *trial) { tr.config.Policy.MaxAttempts = 2 }, 2, "503", nil},
+		{"never more", "503", func(tr *trial) { tr.config.Policy.MaxAttempts = 9 }, 4, "503", nil},
+		{"not retried", "400", nil, 1, "400", nil},
+		{"forbidden", "403", nil, 1, "403", nil},
+		{"401", "401", nil, 4, "401", nil},
+		{"silent", "hang", nil, 4, "read-timeout", nil},
+		{"reset", "reset-body", nil, 4, "connection-reset", nil},
+		{"garbage", "garbage", nil, 4, "bad-response", nil},
+		{"redirect", "redirect", nil, 4, "bad-response", nil},
+		{"too large", "big=262145", nil, 1, "too-large", nil},
+		{"not too large", "big=262144", nil, 1, "", strings.Repeat("x", 262144)},
+		{"not UTF-8", "utf8", nil, 1, "not-utf8", nil},
+		{"a rule: absent", "503", func(tr *trial) { tr.rule(policy.Absent, "meta-data/**", "5xx") }, 1, "", nil},
+		{"a rule: retry a 404", "404", func(tr *trial) { tr.rule(policy.Retry, "meta-data/**", "404") }, 4, "404", nil},
+		{"a rule: fail", "503", func(tr *trial) { tr.rule(policy.Fail, "meta-data/**", "5xx") }, 1, "503", nil},
+		{"the toggle", "reset", func(tr *trial) { tr.config.Policy.RetryConnectTimeouts = false }, 1, "connection-reset", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			schedule := ""
+			if tt.fault != "" {
+				fault, count, limited := strings.Cut(tt.fault, "x3")
+				if schedule = fault + "@" + path; limited {
+					schedule += "x3" + count
+				}
+			}
+			tr := faulty(t, schedule)
+			if tt.set != nil {
+				tt.set(tr)
+			}
+			tr.run(t)
+			if got := len(tr.times(path)); got != tt.tries || tr.status.State != "ready" {
+				t.Errorf("%d tries, want %d; state %s", got, tt.tries, tr.status.State)
+			}
+			want := map[string]string{}
+			if tt.class != "" {
+				want[path] = tt.class
+			}
+			if !maps.Equal(tr.status.Missing, want) {
+				t.Errorf("missing %v, want %v", tr.status.Missing, want)
+			}
+			if got := tr.object(t, "meta-data.json")["instance-type"]; got != tt.value {
+				t.Errorf("value %.20q, want %.20q", got, tt.value)
+			}
+			if tr.status.Attempts != 1 || len(tr.status.Errors) != 0 || tr.status.LastError != nil {
+				t.Errorf("optional paths count as required ones: %+v", tr.status)
+			}
+		})
+	}
+}
+
+func sdkTable(t *testing.T) []policy.Row {
+	p, ok := policy.Preset(policy.PresetSDK)
+	if !ok {
+		t.Fatal("no preset sdk")
+	}
+	return p.Table
+}
+
+// A JSON document that does not parse is omitted.
+func TestCrawlBrokenDocument(t *testing.T) {
+	tree := imdstest.DefaultTree()
+	tree["meta-data/iam/info"] = `{"Code": "Success"`
+	tree["meta-data/spot/instance-action"] = "terminate"
+	tr := newTrial(t, imdstest.New(tree)).run(t)
+	if !maps.Equal(tr.status.Missing, map[string]string{"meta-data/iam/info": "bad-response", "meta-data/spot/instance-action": "bad-response"}) {
+		t.Errorf("missing %v", tr.status.Missing)
+	}
+	if iam := tr.object(t, "meta-data.json")["iam"].(map[string]any); iam["info"] != nil {
+		t.Errorf("iam: %v", iam)
+	}
+}
+
+// The pauses of an optional path are those of the policy.
+func TestCrawlPauses(t *testing.T) {
+	tr := faulty(t, "503@meta-data/mac").run(t)
+	want := []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond, 350 * time.Millisecond}
+	got := tr.times("meta-data/mac")
+	if len(got) != 4 {
+		t.Fatalf("asked at %v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("asked at %v, want %v", got, want)
+		}
+	}
+}
+
+// A listing that cannot be had is missing with all that it would lead to.
+func TestCrawlMissingListing(t *testing.T) {
+	tr := faulty(t, "500@meta-data/network/").run(t)
+	if !maps.Equal(tr.status.Missing, map[string]string{"meta-data/network/": "500"}) {
+		t.Errorf("missing %v", tr.status.Missing)
+	}
+	tr = faulty(t, "500@meta-data/").require("meta-data/instance-id").run(t)
+	if !maps.Equal(tr.status.Missing, map[string]string{"meta-data/": "500"}) {
+		t.Errorf("missing %v", tr.status.Missing)
+	}
+	if got := tr.object(t, "meta-data.json"); len(got) != 1 || got["instance-id"] == nil {
+		t.Errorf("meta-data.json %v", got)
+	}
+}
