@@ -4,6 +4,7 @@ package config
 
 import (
 	"os"
+	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -25,7 +26,7 @@ type Options struct {
 
 // Config is a valid configuration.
 type Config struct {
-	// IMDS has the endpoints, the token's lifetime and the timeouts; Dial,
+	// IMDS has the endpoints, the interface, the token's lifetime and the timeouts; Dial,
 	// Pace and UserAgent are left to the caller.
 	IMDS *imds.Client
 	// Readiness is everything else.
@@ -86,6 +87,9 @@ func Load(o Options) (*Config, error) {
 	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read}, nil
 }
 
+// secondPUT is after how long an eager wait sends the token's PUT once more.
+const secondPUT = 500 * time.Millisecond
+
 // client makes the IMDS client of the values. An explicit endpoint beats a
 // mode, wherever either was set.
 func (v values) client() *imds.Client {
@@ -98,8 +102,14 @@ func (v values) client() *imds.Client {
 	case v.mode == modeIPv6:
 		endpoints = endpoints[1:]
 	}
+	var second time.Duration
+	if v.ready.Policy.Eager {
+		second = secondPUT
+	}
 	return &imds.Client{
 		Endpoints:      endpoints,
+		Interface:      v.iface,
+		SecondPUT:      second,
 		TokenTTL:       v.tokenTTL,
 		ConnectTimeout: v.ready.Policy.ConnectTimeout,
 		ReadTimeout:    v.ready.Policy.ReadTimeout,

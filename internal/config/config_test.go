@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 			}
 			wantIMDS := &imds.Client{
 				Endpoints: []string{"http://169.254.169.254", "http://[fd00:ec2::254]"}, TokenTTL: 6 * time.Hour,
-				ConnectTimeout: 250 * time.Millisecond, ReadTimeout: 2 * time.Second,
+				ConnectTimeout: 250 * time.Millisecond, ReadTimeout: 2 * time.Second, SecondPUT: 500 * time.Millisecond,
 			}
 			if !reflect.DeepEqual(c.IMDS, wantIMDS) {
 				t.Errorf("the client's endpoints are %v, its token lifetime %v", c.IMDS.Endpoints, c.IMDS.TokenTTL)
@@ -75,6 +75,7 @@ func TestDefaultSettings(t *testing.T) {
 	want := [][2]string{
 		{"endpoint.mode", `"auto"`},
 		{"endpoint.url", `""`},
+		{"endpoint.interface", `""`},
 		{"endpoint.token_ttl", `"6h"`},
 		{"retry.preset", `"boot"`},
 		{"retry.max_attempts", `0`},
@@ -115,6 +116,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 [endpoint]
 mode = "ipv6"
 url = "http://127.0.0.1:1338/base/"
+interface = "ens5.100"
 token_ttl = "1h"
 [retry]
 preset = "sdk"
@@ -182,6 +184,7 @@ requests_per_second = 200
 	}
 	client := &imds.Client{
 		Endpoints: []string{"http://127.0.0.1:1338/base"}, TokenTTL: time.Hour, ConnectTimeout: time.Hour, ReadTimeout: time.Millisecond,
+		Interface: "ens5.100", SecondPUT: 500 * time.Millisecond,
 	}
 	if !reflect.DeepEqual(c.IMDS, client) {
 		t.Errorf("the client's endpoints are %v, its token lifetime %v", c.IMDS.Endpoints, c.IMDS.TokenTTL)

@@ -89,3 +89,20 @@ func notInZone(r rune) bool {
 	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	return !strings.ContainsRune(legal, r)
 }
+
+// legalInterface is the range of endpoint.interface: the kernel's, less what no
+// name in use has (IFNAMSIZ in netdevice(7)).
+const legalInterface = `the name of a network interface, 1 to 15 letters, digits, ".", "_", "-", ":" or "@", or "" for any`
+
+// interfaceName checks the name alone: the interface may appear later.
+func interfaceName(name string) (value, problem string) {
+	switch {
+	case len(name) > 15:
+		return "", "longer than 15 bytes"
+	case name == "." || name == "..":
+		return "", "not a name"
+	case strings.ContainsFunc(name, func(r rune) bool { return notInZone(r) && r != ':' && r != '@' }):
+		return "", "a character that a name does not have"
+	}
+	return name, ""
+}

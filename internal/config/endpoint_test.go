@@ -70,3 +70,18 @@ func TestEndpointURL(t *testing.T) {
 		}
 	}
 }
+
+func TestInterfaceName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "eth0": "", "ens5.100": "", "br-lan_1": "", "eth0:1": "", "if@x": "", "fifteen-letters": "",
+		"sixteen--letters": "longer than 15 bytes",
+		".":                "not a name", "..": "not a name",
+		"a/b": "a character that a name does not have", "a b": "a character that a name does not have",
+		"é": "a character that a name does not have", "a\x00": "a character that a name does not have",
+	} {
+		value, problem := interfaceName(name)
+		if problem != want || problem == "" && value != name {
+			t.Errorf("%q: %q, %q; want the problem %q", name, value, problem, want)
+		}
+	}
+}

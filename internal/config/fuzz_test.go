@@ -108,6 +108,7 @@ func anyConfig(t *rapid.T) string {
 	boolean, pause, deadline := pick("true", "false"), duration(1, 3600_000), duration(0, 168*3600_000)
 	values := map[string]func() string{
 		"endpoint.mode": pick(`"auto"`, `"ipv4"`, `"ipv6"`), "endpoint.url": pick(`""`, `"http://[::1]:1/x"`),
+		"endpoint.interface": pick(`""`, `"eth0"`, `"br-0.7"`),
 		"endpoint.token_ttl": pick(`"1s"`, `"3h30m"`, `"1m5s"`), "retry.preset": pick(`"boot"`, `"sdk"`),
 		"retry.max_attempts": whole(0, 1000000), "retry.deadline": deadline, "retry.initial_backoff": pause,
 		"retry.multiplier":  func() string { return tomlFloat(rapid.Float64Range(1, 100).Draw(t, "f")) },

@@ -136,7 +136,7 @@ func TestProblems(t *testing.T) {
 		{"misspelt in an entry", "[[require]]\npath = 'user-data'\ndeadlin = '5s'", `F:3: require.deadlin = "5s": unknown key, did you mean require.deadline?`},
 		{"quoted dot", "'retry.deadline' = '5m'", `F:1: "retry.deadline" = "5m": unknown key, did you mean retry.deadline?`},
 		{"below a key", "retry.deadline.x = 1", `F:1: retry.deadline.x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]`},
-		{"another issue's key", "[endpoint]\ninterface = 'eth0'", `F:2: endpoint.interface = "eth0": unknown key, legal in [endpoint]: mode, url, token_ttl`},
+		{"unknown in its table", "[endpoint]\nproxy = 'x'", `F:2: endpoint.proxy = "x": unknown key, legal in [endpoint]: mode, url, interface, token_ttl`},
 		{"another issue's table", "[refresh]\ninterval = '5m'", `F:1: [refresh]: unknown table, ` + allTables},
 		{"and another", "[output]\ntextfile = ''", `F:1: [output]: unknown table, ` + allTables},
 		{"and another one", "[verify]", `F:1: [verify]: unknown table, ` + allTables},

@@ -20,6 +20,7 @@ const (
 type values struct {
 	mode     string
 	url      string
+	iface    string
 	tokenTTL time.Duration
 	preset   string
 	// ready.Policy is [retry] without the preset's table.
@@ -91,6 +92,7 @@ func endpointKeys() schema {
 	return schema{
 		field("endpoint.mode", enumeration(modeAuto, modeIPv4, modeIPv6), func(v *values) *string { return &v.mode }),
 		field(urlKey, text(legalURL, endpointURL), func(v *values) *string { return &v.url }),
+		field("endpoint.interface", text(legalInterface, interfaceName), func(v *values) *string { return &v.iface }),
 		field("endpoint.token_ttl", wholeSeconds(duration(time.Second, 6*time.Hour, false)), func(v *values) *time.Duration { return &v.tokenTTL }),
 	}
 }
