@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
 )
 
 // A race is cut by a deadline like anything else, and both sides end.
@@ -50,7 +52,7 @@ func TestCutKeepsTheWinner(t *testing.T) {
 				w.took()
 				w.get = get
 				mustGet(t, c)
-				w.expect(t, "250ms SYN "+addrSix, "250ms GET "+addrSix+" /latest/meta-data/x")
+				w.expect(t, "250ms SYN six, 250ms GET six")
 			})
 		})
 	}
@@ -68,7 +70,7 @@ func TestCutBeforeTheRequestKeepsTheWinner(t *testing.T) {
 		}
 		c.Pace = nil
 		mustGet(t, c)
-		w.expect(t, "250ms SYN "+addrSix, "250ms GET "+addrSix+" /latest/meta-data/x")
+		w.expect(t, "250ms SYN six, 250ms GET six")
 	})
 }
 
@@ -89,7 +91,7 @@ func TestCutOfTheWinnersPUT(t *testing.T) {
 		w.took()
 		w.put = put
 		mustGet(t, c)
-		w.expect(t, "1m0.25s SYN "+addrSix, "1m0.25s PUT "+addrSix, "1m0.25s SYN "+addrSix, "1m0.25s GET "+addrSix+" /latest/meta-data/x")
+		w.expect(t, "1m0.25s SYN six, 1m0.25s PUT six, 1m0.25s SYN six, 1m0.25s GET six")
 	})
 }
 
@@ -121,6 +123,50 @@ func TestEndpointAnsweredLast(t *testing.T) {
 			if got := c.Endpoint(); got != four {
 				t.Errorf("after a late %s: Endpoint = %q, want %q", status, got, four)
 			}
+		})
+	}
+}
+
+// A context that ends before its request was sent: the cause, the fact that
+// nothing was asked of the service, and nothing asked of it.
+func TestNotBegun(t *testing.T) {
+	stop := errors.New("terminated by a signal")
+	for _, tt := range []struct {
+		name        string
+		held, paced bool // a token; ended while Pace delays, or long before
+	}{
+		{"ended before the PUT", false, false},
+		{"ended before the GET", true, false},
+		{"ended while the PUT is paced", false, true},
+		{"ended while the GET is paced", true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(nil, nil)
+				c := w.client(four)
+				if tt.held {
+					mustGet(t, c)
+				}
+				c.Pace = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+				before := c.Requests()
+				w.took()
+				ctx, cancel := context.WithCancelCause(t.Context())
+				end := time.Duration(0)
+				if tt.paced {
+					end = time.Second
+					time.AfterFunc(end, func() { cancel(stop) })
+				} else {
+					cancel(stop)
+				}
+				e := failed(t)(c.Get(ctx, "x"))
+				if !errors.Is(e, stop) || !errors.Is(e, imds.ErrNotBegun) || e.Connected || e.Timeout() || w.now() != end {
+					t.Errorf("got %+v at %v, want not begun, the cause, no connection, at %v", e, w.now(), end)
+				}
+				w.expect(t, "")
+				if c.Requests() != before {
+					t.Errorf("%d requests", c.Requests()-before)
+				}
+			})
 		})
 	}
 }

@@ -56,7 +56,7 @@ func TestParseLargeListing(t *testing.T) {
 	}
 	start := time.Now()
 	entries, refused := imds.ParseListing([]byte(body.String()))
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("parsing %d bytes took %v", body.Len(), took)
 	}
 	if len(entries) != 1<<16 || len(refused) != 0 {

@@ -21,6 +21,11 @@ import (
 
 // What follows is the loopback interface, real sockets and the real dialer.
 
+// patient has timeouts that a busy machine does not reach.
+func patient(base string) *imds.Client {
+	return &imds.Client{Endpoints: []string{base}, ConnectTimeout: 20 * time.Second, ReadTimeout: 20 * time.Second}
+}
+
 // bounded is a context that ends long after a test should have.
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -77,7 +82,7 @@ func TestRealDialer(t *testing.T) {
 	defer srv.Close()
 	for _, base := range []string{srv.URL, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)} {
 		connections.Store(0)
-		c := &imds.Client{Endpoints: []string{base}}
+		c := patient(base)
 		for _, path := range []string{"meta-data/", "meta-data/tags/instance/a b?c"} {
 			if body, err := c.Get(bounded(t), path); err != nil || string(body) != "/latest/"+path {
 				t.Errorf("%s: got %q, %v", base, body, err)
@@ -96,7 +101,7 @@ func TestRealRefused(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	c := &imds.Client{Endpoints: []string{"http://" + addr}}
+	c := patient("http://" + addr)
 	e := failed(t)(c.Get(bounded(t), "x"))
 	if !errors.Is(e, syscall.ECONNREFUSED) || e.Connected || e.Timeout() {
 		t.Errorf("got %+v, want refused", e)
@@ -137,7 +142,7 @@ func TestRealReset(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			read := make(chan struct{}, 1)
 			ctx := bounded(t)
-			c := &imds.Client{Endpoints: []string{serve(t, func(conn *net.TCPConn) {
+			c := patient(serve(t, func(conn *net.TCPConn) {
 				io.WriteString(conn, tt.before)
 				if tt.before != "" {
 					select { // the client has it; a reset might overtake it otherwise
@@ -146,7 +151,7 @@ func TestRealReset(t *testing.T) {
 					}
 				}
 				conn.SetLinger(0)
-			})}}
+			}))
 			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 				return &readOnce{conn, read}, err
@@ -161,7 +166,8 @@ func TestRealReset(t *testing.T) {
 
 func TestRealReadTimeout(t *testing.T) {
 	ctx := bounded(t)
-	c := &imds.Client{ReadTimeout: 20 * time.Millisecond, Endpoints: []string{serve(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) })}}
+	c := patient(serve(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) }))
+	c.ReadTimeout = 20 * ms
 	e := failed(t)(c.Get(ctx, "x"))
 	if !e.Timeout() || !e.Connected || e.Status != 0 || ctx.Err() != nil {
 		t.Errorf("got %+v, want a timeout, connected", e)
@@ -174,7 +180,7 @@ func TestRealCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(bounded(t))
 	defer cancel(nil)
 	puts := true
-	c := &imds.Client{Endpoints: []string{serve(t, func(conn *net.TCPConn) {
+	c := patient(serve(t, func(conn *net.TCPConn) {
 		if puts {
 			puts = false
 			io.WriteString(conn, grant("TOKEN", "60"))
@@ -182,7 +188,7 @@ func TestRealCancel(t *testing.T) {
 		}
 		cancel(stop)
 		io.Copy(io.Discard, conn)
-	})}}
+	}))
 	start := time.Now()
 	e := failed(t)(c.Get(ctx, "x"))
 	if !errors.Is(e, stop) || !e.Connected || e.Op != "GET" {
@@ -191,7 +197,7 @@ func TestRealCancel(t *testing.T) {
 	if e.Timeout() || !strings.Contains(e.Error(), stop.Error()) {
 		t.Errorf("%v: Timeout %v, want the cause's text and no timeout", e, e.Timeout())
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

@@ -31,11 +31,11 @@ func TestWinnerIsUsedAlone(t *testing.T) {
 		w, c := won(t)
 		for range 3 {
 			pass(time.Minute) // the token ends, and is made anew
-			if got := mustGet(t, c); got != "TOKEN-OF-"+addrSix {
+			if got := mustGet(t, c); got != "TOKEN-OF-six" {
 				t.Errorf("token %q", got)
 			}
 		}
-		if lines := w.took(); len(lines) != 12 || slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, addrFour) }) {
+		if lines := w.took(); len(lines) != 12 || slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "four") }) {
 			t.Errorf("trace %q, want the winner only", lines)
 		}
 	})
@@ -44,22 +44,27 @@ func TestWinnerIsUsedAlone(t *testing.T) {
 // An answer of any kind keeps the winner, and the token too unless it is 401;
 // no answer ends both, and the next attempt is a race with a new token.
 func TestWinnerUntilItGivesNoAnswer(t *testing.T) {
+	const ( // what the next attempt does, its beginning and 150 ms later
+		kept     = "%[1]v SYN six, %[1]v GET six"
+		newToken = "%[1]v SYN six, %[1]v PUT six, %[1]v SYN six, %[1]v GET six"
+		newRace  = "%[1]v SYN four, %[1]v PUT four, %[2]v SYN six, %[2]v PUT six, %[2]v SYN six, %[2]v GET six"
+	)
 	for _, tt := range []struct {
 		name   string
 		answer script // nil: refused
-		next   string // how the next attempt begins
+		next   string
 	}{
-		{"503", says(answer("503 Busy", "", "")), "GET"},
-		{"404", says(answer("404 Not Found", "", "")), "GET"},
-		{"301", says(answer("301 Moved", "", "")), "GET"},
-		{"half a body", says(head), "GET"},
-		{"too large", says(ok(strings.Repeat("x", 1<<20))), "GET"},
-		{"malformed chunks", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), "GET"},
-		{"not HTTP", says("SSH-2.0-x\r\n"), "GET"},
-		{"401", says(answer("401 Unauthorized", "", "")), "PUT of the winner"},
-		{"EOF", silent, "race"},
-		{"hang", hangs, "race"},
-		{"refused", nil, "race"},
+		{"503", says(answer("503 Busy", "", "")), kept},
+		{"404", says(answer("404 Not Found", "", "")), kept},
+		{"301", says(answer("301 Moved", "", "")), kept},
+		{"half a body", says(head), kept},
+		{"too large", says(ok(strings.Repeat("x", 1<<20))), kept},
+		{"malformed chunks", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), kept},
+		{"not HTTP", says("SSH-2.0-x\r\n"), kept},
+		{"401", says(answer("401 Unauthorized", "", "")), newToken},
+		{"EOF", silent, newRace},
+		{"hang", hangs, newRace},
+		{"refused", nil, newRace},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -72,25 +77,16 @@ func TestWinnerUntilItGivesNoAnswer(t *testing.T) {
 				if e := mustFail(t, c); e.Op != "GET" || e.Endpoint != six || e.Other != nil {
 					t.Errorf("got %+v, want the winner's failure alone", e)
 				}
-				w.expect(t, slices.DeleteFunc([]string{
-					"150ms SYN " + addrSix, "150ms GET " + addrSix + " /latest/meta-data/x",
-				}, func(line string) bool { return tt.answer == nil && strings.Contains(line, "GET") })...)
+				if tt.answer == nil {
+					w.expect(t, "150ms SYN six")
+				} else {
+					w.expect(t, "150ms SYN six, 150ms GET six")
+				}
 
 				w.dial, w.get = dial, get
 				at := w.now()
 				mustGet(t, c)
-				line := func(after time.Duration, what string) string { return fmt.Sprintf("%v %s", at+after, what) }
-				want := []string{line(0, "SYN "+addrSix), line(0, "GET "+addrSix+" /latest/meta-data/x")}
-				switch tt.next {
-				case "PUT of the winner":
-					want = slices.Insert(want, 0, line(0, "SYN "+addrSix), line(0, "PUT "+addrSix))
-				case "race":
-					want = []string{
-						line(0, "SYN "+addrFour), line(0, "PUT "+addrFour), line(150*ms, "SYN "+addrSix), line(150*ms, "PUT "+addrSix),
-						line(150*ms, "SYN "+addrSix), line(150*ms, "GET "+addrSix+" /latest/meta-data/x"),
-					}
-				}
-				w.expect(t, want...)
+				w.expect(t, fmt.Sprintf(tt.next, at, at+150*ms))
 			})
 		})
 	}
@@ -107,14 +103,13 @@ func TestWinnersPUTFails(t *testing.T) {
 		if e := mustFail(t, c); e.Op != "PUT" || e.Endpoint != six || e.Other != nil {
 			t.Errorf("got %+v, want the winner's failure alone", e)
 		}
-		w.expect(t, "1m0.15s SYN "+addrSix)
+		w.expect(t, "1m0.15s SYN six")
 		if c.Endpoint() != six {
 			t.Errorf("Endpoint = %q, want the last that answered", c.Endpoint())
 		}
 		w.dial = dial
 		mustGet(t, c)
-		w.expect(t, "1m0.15s SYN "+addrFour, "1m0.15s PUT "+addrFour, "1m0.3s SYN "+addrSix, "1m0.3s PUT "+addrSix,
-			"1m0.3s SYN "+addrSix, "1m0.3s GET "+addrSix+" /latest/meta-data/x")
+		w.expect(t, "1m0.15s SYN four, 1m0.15s PUT four, 1m0.3s SYN six, 1m0.3s PUT six, 1m0.3s SYN six, 1m0.3s GET six")
 	})
 }
 
@@ -145,32 +140,29 @@ func TestManyLoseTheWinner(t *testing.T) {
 
 // A family that the kernel lacks is left out after it has shown so.
 func TestLackingFamily(t *testing.T) {
-	for _, lacking := range []string{addrFour, addrSix} {
-		t.Run(lacking, func(t *testing.T) {
+	lacking, refused := side{connect: syscall.EAFNOSUPPORT}, side{connect: syscall.ECONNREFUSED}
+	for _, tt := range []struct {
+		kept, url     string
+		first, second side
+	}{
+		{"four", four, refused, lacking},
+		{"six", six, lacking, refused},
+	} {
+		t.Run(tt.kept, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				other := side{connect: syscall.ECONNREFUSED}
-				w := race(side{connect: syscall.EAFNOSUPPORT}, other)
-				left, kept := addrSix, addrFour
-				if lacking == addrSix {
-					w = race(other, side{connect: syscall.EAFNOSUPPORT})
-				} else {
-					left, kept = kept, left
-				}
+				w := race(tt.first, tt.second)
 				c := w.client(four, six)
 				if e := mustFail(t, c); e.Other == nil || e.Endpoint != four {
 					t.Errorf("the first time: %+v, want both sides", e)
 				}
-				w.expect(t, "0s SYN "+addrFour, "0s SYN "+addrSix)
-				if e := mustFail(t, c); e.Other != nil || !errors.Is(e, syscall.ECONNREFUSED) || e.Endpoint != "http://"+kept {
-					t.Errorf("the second time: %+v, want %s alone, without %s", e, kept, left)
+				w.expect(t, "0s SYN four, 0s SYN six")
+				if e := mustFail(t, c); e.Other != nil || !errors.Is(e, syscall.ECONNREFUSED) || e.Endpoint != tt.url {
+					t.Errorf("the second time: %+v, want %s alone", e, tt.url)
 				}
-				w.expect(t, "0s SYN "+kept)
+				w.expect(t, "0s SYN "+tt.kept)
 				w.dial = nil
-				if got := mustGet(t, c); got != "TOKEN-OF-"+kept {
-					t.Errorf("token %q", got)
-				}
-				if got := c.Endpoint(); got != "http://"+kept {
-					t.Errorf("Endpoint = %q", got)
+				if got := mustGet(t, c); got != "TOKEN-OF-"+tt.kept || c.Endpoint() != tt.url {
+					t.Errorf("token %q, Endpoint %q", got, c.Endpoint())
 				}
 			})
 		})
@@ -209,7 +201,7 @@ func TestLoserEnds(t *testing.T) {
 				if loser.hole && dialEnded != 150*ms {
 					t.Errorf("the loser's dial ended at %v, want 150ms", dialEnded)
 				}
-				if !loser.hole && !slices.Contains(w.ended, "150ms PUT "+addrFour) {
+				if !loser.hole && !slices.Contains(w.ended, "150ms PUT four") {
 					t.Errorf("connections ended: %q, want the loser's at 150ms", w.ended)
 				}
 			})

@@ -226,10 +226,15 @@ func (c *crawl) takeKeys(listed, refused []string) (entries, refusedToo []string
 	return entries, refused
 }
 
-// isCredentials reports whether a path, or the directory that it is, holds
-// credentials: these are never fetched, not even their listings.
+// isCredentials reports whether a path leads to credentials: these are never
+// fetched, not even their listings. A tree that lists itself has them in more
+// places than the real one. An instance may have a tag of that name.
 func isCredentials(path string) bool {
-	s := strings.Split(path, "/")
-	return len(s) >= 3 && s[1] == "iam" && s[2] == "security-credentials" ||
-		len(s) >= 4 && s[1] == "identity-credentials" && s[3] == "security-credentials"
+	segments := strings.Split(path, "/")
+	if strings.HasPrefix(path, "meta-data/tags/instance/") && len(segments) == 4 {
+		return false
+	}
+	return slices.ContainsFunc(segments, func(segment string) bool {
+		return strings.EqualFold(segment, "security-credentials")
+	})
 }

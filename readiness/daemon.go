@@ -171,7 +171,7 @@ func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 	r.progress = &progress{
 		log: d.Log, notify: d.Notify, write: dir.WriteStatus,
 		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
-		start: now, status: status, streaks: map[string]*streak{},
+		start: now, status: status, streaks: map[string]*streak{}, said: map[policy.Class]time.Time{},
 	}
 	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
 	return r

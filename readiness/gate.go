@@ -68,6 +68,7 @@ func (g *gate) fetch(ctx context.Context, r Require, places ...chan struct{}) er
 					return nil, &imds.Error{Op: http.MethodGet, Path: path, Err: context.Cause(ctx)}
 				}
 			}
+			g.progress.step(longestAttempt(p))
 			return g.getRequired(ctx, path)
 		},
 		wake:   g.wake,
@@ -130,6 +131,7 @@ func (g *gate) checkRole(ctx context.Context, listing []byte) error {
 		return err
 	}
 	roles, _ := imds.ParseListing(listing)
+	g.progress.step(longestAttempt(g.config.Policy)) // once more a PUT and a GET
 	body, err := g.get(ctx, rolesPath+roles[0])
 	if err != nil {
 		return err

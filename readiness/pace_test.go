@@ -46,6 +46,7 @@ func TestPaceProperty(t *testing.T) {
 		var tr *trial
 		synctest.Test(t, func(t *testing.T) {
 			tr = faulty(t, fault)
+			tr.config.Metadata.Include = []string{"meta-data/*", "meta-data/placement/*"}
 			if raced {
 				tr.client.Endpoints = []string{"http://127.0.0.1:1338", "http://[::1]:1338"}
 			}

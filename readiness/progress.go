@@ -32,12 +32,12 @@ type progress struct {
 
 	mu      sync.Mutex
 	status  snapshot.Status
-	streaks map[string]*streak // by path
-	answers int                // failed attempts at required paths that got an answer
-	foreign int                // those of them that cannot come from IMDS
-	said    time.Time          // the last STATUS=
-	wrote   time.Time          // the last status.json
-	timer   *time.Timer        // a status.json that is due
+	streaks map[string]*streak         // by path
+	answers int                        // failed attempts at required paths that got an answer
+	foreign int                        // those of them that cannot come from IMDS
+	said    map[policy.Class]time.Time // the last STATUS= of each class; "": of any
+	wrote   time.Time                  // the last status.json
+	timer   *time.Timer                // a status.json that is due
 	final   bool
 }
 
@@ -97,7 +97,7 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	}
 	class := string(f.Class)
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
-	s, news := p.count(f, now)
+	s := p.count(f, now)
 	h := hint(f, now.Sub(s.since), s.count)
 	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: h, Message: err.Error(), Path: f.Path}
 
@@ -110,25 +110,25 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 		s.logged[f.Class] = now
 		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
 	}
-	if news || now.Sub(p.said) >= statusEvery {
-		p.said = now
+	if now.Sub(p.said[f.Class]) >= statusEvery || now.Sub(p.said[""]) >= statusEvery {
+		p.said[f.Class], p.said[""] = now, now
 		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
 	}
 	p.changed()
 }
 
-// count notes the class of a path's failure and reports whether it is new.
-func (p *progress) count(f policy.Failure, now time.Time) (s *streak, news bool) {
-	s = p.streaks[f.Path]
+// count notes the class of a path's failure.
+func (p *progress) count(f policy.Failure, now time.Time) *streak {
+	s := p.streaks[f.Path]
 	if s == nil {
 		s = &streak{logged: map[policy.Class]time.Time{}}
 		p.streaks[f.Path] = s
 	}
-	if news = s.class != f.Class; news {
+	if s.class != f.Class {
 		s.class, s.since, s.count = f.Class, now, 0
 	}
 	s.count++
-	return s, news
+	return s
 }
 
 // waitsFor names what is waited for: IMDS itself, or what it does not have yet.

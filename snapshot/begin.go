@@ -26,7 +26,7 @@ func (d *Dir) Begin(bootID string) (Status, error) {
 		}
 	}
 	st, err := d.Status()
-	if err == nil && bootID != "" && st.BootID == bootID {
+	if err == nil && st.BootID == bootID { // which is not "" when err is nil
 		return st, nil
 	}
 	for _, name := range names {

@@ -109,7 +109,7 @@ func (b *builder) identity() map[string]any {
 	}
 	v, class := document(body)
 	object, isObject := v.(map[string]any)
-	if class == "" && (!isObject || object == nil) {
+	if class == "" && !isObject {
 		class = classBadResponse
 	}
 	if class != "" {

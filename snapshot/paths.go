@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -66,16 +67,13 @@ func interfaceKind(segs []string) kind {
 }
 
 // isCredential reports whether segs, below meta-data, name credentials or
-// something below them, in any case of letters.
+// something below them, in any case of letters, and wherever a tree that lists
+// itself may have them. An instance may have a tag of that name.
 func isCredential(segs []string) bool {
-	const name = "security-credentials"
-	switch {
-	case len(segs) >= 2 && strings.EqualFold(segs[0], "iam"):
-		return strings.EqualFold(segs[1], name)
-	case len(segs) >= 3 && strings.EqualFold(segs[0], "identity-credentials"):
-		return strings.EqualFold(segs[2], name)
+	if len(segs) == 3 && segs[0] == "tags" && segs[1] == "instance" {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(segs, func(seg string) bool { return strings.EqualFold(seg, "security-credentials") })
 }
 
 // checkPath says what is wrong with a path: "" when it can be a key in a file. A

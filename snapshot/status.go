@@ -28,7 +28,8 @@ type Status struct {
 	// Attempts is the number of tries to get a required path.
 	Attempts int `json:"attempts"`
 	// BootID is the kernel's, from /proc/sys/kernel/random/boot_id: files beside
-	// a status of another boot are not to be trusted.
+	// a status of another boot are not to be trusted. Never "": such a file is not
+	// read back.
 	BootID string `json:"boot_id"`
 	// DeadlineAt is when the wait gives up; nil: never.
 	DeadlineAt *time.Time `json:"deadline_at"`

@@ -17,11 +17,11 @@
 // comes first, and each call of [Server.Also] adds a schedule that runs beside
 // the main one. Counts are of requests, and for connect faults of connections.
 //
-// As the real service does (AWS EC2 User Guide, "Use the Instance Metadata
-// Service"), every answer says Server: EC2ws and Connection: close, a GET
-// without a valid token is 401, a PUT with X-Forwarded-For 403, one without a
-// lifetime of 1 to 21600 seconds 400, errors have an HTML body, and listings
-// are separated by LF with no final LF.
+// The protocol is that of the AWS EC2 User Guide, "Use the Instance Metadata
+// Service": a GET without a valid token is 401, a PUT with X-Forwarded-For 403,
+// one without a lifetime of 1 to 21600 seconds 400. As on an instance, every
+// answer says Server: EC2ws and Connection: close, errors have an HTML body, and
+// listings are separated by LF with no final LF.
 //
 // In a synctest bubble everything waits on channels, timers and pipes only.
 // The server must be used on one side of a bubble's border, and closed before

@@ -14,9 +14,10 @@ import (
 // or a black hole. One goroutine at a time works on it.
 //
 // Refusing means that nothing listens. The port is kept meanwhile by the
-// anchor, a second socket that is bound there and never listens: nobody else
-// gets the port, no client gets it as its own (a TCP connection to itself), and
-// the kernel answers a SYN with RST. A black hole is a listener whose packets
+// anchor, a second socket that is bound there and never listens: nobody gets it
+// by chance, no client as its own port either (a TCP connection to itself), and
+// the kernel answers a SYN with RST. Who asks for this very port could have it
+// (SO_REUSEADDR); the gate then tries again and again. A black hole is a listener whose packets
 // the kernel drops, from its first moment.
 type gate struct {
 	server    *Server

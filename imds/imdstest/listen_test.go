@@ -97,38 +97,53 @@ func TestSocketStateAfterCount(t *testing.T) {
 	if answer, _ := w.send(t, putRequest); !strings.HasPrefix(answer, "HTTP/1.1 503 ") {
 		t.Errorf("answer %q", answer)
 	}
-	for bound := time.Now().Add(10 * time.Second); outcome(t, at, 10*time.Second) != "refused"; {
-		if time.Now().After(bound) {
-			t.Fatal("still not refused after 10s")
-		}
-	}
+	eventually(t, "refusing", func() bool { return outcome(t, at, 10*time.Second) == "refused" })
 	if got := traceText(s.Requests()); !strings.HasSuffix(got, " PUT api/token 503") {
 		t.Errorf("trace %q", got)
 	}
 }
 
-// While a port refuses it stays the server's, also against one that asks for
-// SO_REUSEADDR as package net does; after Close it is free.
-func TestRefusingKeepsThePort(t *testing.T) {
-	s, at := listening(t, "127.0.0.1:0", "refuse:100ms,ok:100ms,refuse:100ms,ok")
-	for bound := time.Now().Add(10 * time.Second); len(s.Trace()) == 0; {
-		if time.Now().After(bound) {
-			t.Fatal("not open after 10s")
-		}
-		outcome(t, at, 10*time.Second)
+// Somebody who takes the port while it refuses is in the way for as long as he
+// listens, and Close tells. Afterwards the port is free.
+func TestPortTaken(t *testing.T) {
+	s := New(nil, MustSchedule("refuse:100ms,ok")...)
+	defer s.Close()
+	url, err := s.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if l, err := net.Listen("tcp", at); err == nil {
-		l.Close()
-		t.Error("another listened on the port")
+	at := strings.TrimPrefix(url, "http://")
+	taker, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
+	eventually(t, "the server notices", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.failed != nil
+	})
+	taker.Close()
+	eventually(t, "the server listens", func() bool { return outcome(t, at, 10*time.Second) == "connected" })
+	if err := s.Close(); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("Close = %v, want %v", err, syscall.EADDRINUSE)
 	}
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatalf("after Close: %v", err)
 	}
 	l.Close()
+}
+
+// eventually asks again and again, for 10 s at most.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for bound := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+		if time.Now().After(bound) {
+			t.Fatalf("10s are over, and not yet: %s", what)
+		}
+	}
 }
 
 // Two families are two states, under one schedule and one trace.
@@ -145,11 +160,7 @@ func TestListenTwice(t *testing.T) {
 	if got := outcome(t, v6, 10*time.Second); got != "connected" {
 		t.Errorf("IPv6: %s, want connected", got)
 	}
-	for bound := time.Now().Add(10 * time.Second); len(s.Trace()) == 0; { // accepted a moment after it connected
-		if time.Now().After(bound) {
-			t.Fatal("no connection was seen in 10s")
-		}
-	}
+	eventually(t, "a connection is accepted", func() bool { return len(s.Trace()) > 0 })
 	if r := s.Trace(); len(r) != 1 || r[0].Addr != v6 {
 		t.Errorf("trace %+v, want one connection to %s", r, v6)
 	}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// DESIGN section 9, each hint and when it is given.
+func TestHints(t *testing.T) {
+	const roles, tags = "meta-data/iam/security-credentials/", "meta-data/tags/instance/"
+	tests := []struct {
+		name, fault string
+		require     string
+		deadline    time.Duration
+		want        []string // nil: no hint
+	}{
+		{"disabled", "403@put", "", 0, []string{"IMDS is disabled for this instance", "http-endpoint"}},
+		{"disabled by the document", "403@get", "", 0, []string{"IMDS is disabled for this instance"}},
+		{"hop limit", "hang@put", "", 3 * time.Second, []string{"hop limit is too small", "HttpPutResponseHopLimit"}},
+		{"silence of the GET is no hop limit", "hang@get", "", 3 * time.Second, nil},
+		{"blocked", "blocked", "", 0, []string{"a prohibit", "systemd-imdsd"}},
+		{"refused for 9 s", "refuse", "", 9 * time.Second, nil},
+		{"refused for 11 s", "refuse", "", 11 * time.Second, []string{"firewall may allow IMDS to root only", "allow the user imds-ready"}},
+		{"connect-timeout for 9 s", "blackhole", "", 9 * time.Second, nil},
+		{"connect-timeout for 11 s", "blackhole", "", 11 * time.Second, []string{"allow the user imds-ready"}},
+		{"refused anew", "refuse:9s,503x1,refuse", "", 15 * time.Second, nil},
+		{"unreachable", "unreachable", "", time.Second, []string{"no address or route"}},
+		{"401 once", "401@getx1,400@get", "", 0, nil},
+		{"401 again and again", "401@get", "", 3 * time.Second, []string{"does not accept its own token"}},
+		{"404 to the PUT", "404@put", "", time.Second, []string{"token"}},
+		{"no role", "404@" + roles, roles, time.Second, []string{roles, "instance profile"}},
+		{"no tags", "404@" + tags, tags, time.Second, []string{tags, "InstanceMetadataTags"}},
+		{"another path", "404@meta-data/spot/**", "meta-data/spot/instance-action", time.Second, []string{"meta-data/spot/instance-action"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, tt.fault)
+			if tt.require != "" {
+				tr.require(tt.require)
+			}
+			tr.patience(0, tt.deadline).run(t)
+			if tr.exit == 0 || tr.status.LastError == nil {
+				t.Fatalf("exit %d", tr.exit)
+			}
+			hint := tr.status.LastError.Hint
+			if tt.want == nil && hint != "" {
+				t.Errorf("hint %q", hint)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(hint, want) {
+					t.Errorf("hint %q lacks %q", hint, want)
+				}
+			}
+			if last := tr.logged("ERROR")[0]; hint != "" && !strings.Contains(last, hint[:20]) {
+				t.Errorf("the log's last line has another hint: %s", last)
+			}
+		})
+	}
+}
+
+// The hint about the network says which interface lacks what.
+func TestHintNamesInterfaces(t *testing.T) {
+	hint := faulty(t, "unreachable").patience(0, time.Second).run(t).status.LastError.Hint
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := strings.Contains(hint, "no network interface but lo")
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback == 0 {
+			named = strings.Contains(hint, i.Name+" is ")
+		}
+	}
+	if !named {
+		t.Errorf("hint %q", hint)
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+)
+
+// STATUS= says what is waited for, why, and how long yet.
+func TestStatusText(t *testing.T) {
+	tests := []struct {
+		name, fault string
+		set         func(*trial)
+		want        []string
+	}{
+		{"refused", "refuse:1s,ok", nil, []string{
+			"waiting for IMDS",
+			"waiting for IMDS: connection refused, attempt 1, 0 s of 5 min",
+			"ready in 1.2 s: i-0123456789abcdef0, 6 attempts",
+		}},
+		{"as the design has it", "refuse:3s,ok", nil, []string{
+			"waiting for IMDS",
+			"waiting for IMDS: connection refused, attempt 1, 0 s of 5 min",
+			"waiting for IMDS: connection refused, attempt 6, 1.2 s of 5 min",
+			"waiting for IMDS: connection refused, attempt 8, 2.2 s of 5 min",
+			"ready in 3.2 s: i-0123456789abcdef0, 10 attempts",
+		}},
+		{"a network that is not there yet uses up no attempt", "unreachablex2,503x1,ok", nil, []string{
+			"waiting for IMDS",
+			"waiting for IMDS: unreachable, 0 s of 5 min",
+			"waiting for IMDS: status 503, attempt 1, 150 ms of 5 min",
+			"ready in 200 ms: i-0123456789abcdef0, 2 attempts",
+		}},
+		{"another path", "404@meta-data/tags/instance/Namex1,ok", func(tr *trial) { tr.require(required).patience(0, 0) }, []string{
+			"waiting for IMDS",
+			"waiting for meta-data/tags/instance/Name: status 404, attempt 1, 0 s",
+			"ready in 50 ms: i-0123456789abcdef0, 3 attempts",
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, tt.fault)
+			if tt.set != nil {
+				tt.set(tr)
+			}
+			tr.run(t)
+			if got := tr.said(); !slices.Equal(got, tt.want) {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// saidClass is what a STATUS= says is wrong, "" for another text.
+func saidClass(state string) string {
+	_, rest, ok := strings.Cut(state, ": ")
+	if !ok || !strings.HasPrefix(state, "STATUS=waiting for ") {
+		return ""
+	}
+	class, _, _ := strings.Cut(rest, ",")
+	return class
+}
+
+// wantStatusRate wants a STATUS= at most once a second, but for a class that
+// changes.
+func (tr *trial) wantStatusRate(t *testing.T) {
+	t.Helper()
+	var last note
+	for _, n := range tr.notes {
+		class := saidClass(n.state)
+		if class == "" {
+			continue
+		}
+		if n.at-last.at < time.Second && saidClass(last.state) == class {
+			t.Errorf("%q at %v, %v after %q", n.state, n.at, n.at-last.at, last.state)
+		}
+		last = n
+	}
+	if last.state == "" {
+		t.Error("nothing was said")
+	}
+}
+
+func TestStatusRate(t *testing.T) {
+	for _, fault := range []string{"refuse:12s,ok", "503:3s,ok", "hang:5s,ok", "blackhole:5s,ok", "404@put:4s,ok", "unreachable:4s,refuse:4s,503:4s,ok"} {
+		t.Run(fault, func(t *testing.T) { faulty(t, fault).run(t).wantStatusRate(t) })
+	}
+	t.Run("many paths of one class", func(t *testing.T) {
+		paths, tree := leaves(8)
+		tr := newTrial(t, imdstest.New(tree, imdstest.MustSchedule("404@meta-data/tags/**:3s,ok")...)).require(paths...).run(t)
+		tr.wantStatusRate(t)
+	})
+}
+
+// A class that changes is said at once.
+func TestStatusOnChange(t *testing.T) {
+	tr := faulty(t, "unreachablex3,refusex2,503x2,404@putx1,ok").run(t)
+	want := map[string]time.Duration{ // the backoff restarts with each sign of life
+		"unreachable": 0, "connection refused": 350 * time.Millisecond, "status 503": 500 * time.Millisecond,
+		"status 404": 650 * time.Millisecond,
+	}
+	got := map[string]time.Duration{}
+	for _, n := range tr.notes {
+		if class := saidClass(n.state); class != "" {
+			got[class] = n.at
+		}
+	}
+	for class, at := range want {
+		if got[class] != at {
+			t.Errorf("%s was said at %v, want %v", class, got[class], at)
+		}
+	}
+}
