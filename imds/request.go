@@ -47,6 +47,7 @@ type request struct {
 	method, endpoint, path string
 	header, value          string // the one header that IMDSv2 adds
 	limit                  int64
+	begun                  func() // called once the request counts; nil: not
 	connected              func() // called once there is a connection; nil: not
 	sent                   func() // called once the request is sent; nil: not
 }
@@ -73,6 +74,9 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
 	c.requests.Add(1)
+	if r.begun != nil {
+		r.begun()
+	}
 	out, addr, err := c.prepare(r)
 	if err != nil {
 		return nil, r.fail(err)

@@ -24,10 +24,10 @@ type token struct {
 
 // flight is one token in the making, for everybody who waits for it.
 type flight struct {
-	done      chan struct{}
-	cancel    context.CancelFunc
-	waiting   int         // guarded by Client.mu; the last one to leave cancels
-	connected atomic.Bool // how far it has come, for those who leave early
+	done             chan struct{}
+	cancel           context.CancelFunc
+	waiting          int         // guarded by Client.mu; the last one to leave cancels
+	begun, connected atomic.Bool // how far it has come, for those who leave early
 
 	token *token // set before done is closed
 	err   *Error
@@ -60,6 +60,9 @@ func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
 		default:
 		}
 		e := request{method: http.MethodPut, endpoint: c.candidates()[0], path: tokenPath}.fail(context.Cause(ctx))
+		if !f.begun.Load() {
+			e.Err = fmt.Errorf("%w: %w", ErrNotBegun, e.Err)
+		}
 		e.Connected = f.connected.Load()
 		return nil, e
 	}
@@ -101,7 +104,7 @@ func (c *Client) put(ctx context.Context, endpoint string, f *flight) (*token, *
 	r := request{
 		method: http.MethodPut, endpoint: endpoint, path: tokenPath,
 		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes,
-		connected: func() { f.connected.Store(true) },
+		begun: func() { f.begun.Store(true) }, connected: func() { f.connected.Store(true) },
 	}
 	asked := time.Now()
 	a, e := c.hedged(ctx, r)

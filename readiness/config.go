@@ -34,6 +34,9 @@ type Config struct {
 	OnNotEC2 Choice
 	// Metadata says what to collect once the gate is decided.
 	Metadata Metadata
+	// Textfile is [output] textfile: the file for the metrics of this run, its
+	// name absolute and ending in ".prom"; "": none.
+	Textfile string
 	// Disabled is AWS_EC2_METADATA_DISABLED: no request is made at all.
 	Disabled bool
 	// ExplicitEndpoint is true when endpoint.url or its environment variable

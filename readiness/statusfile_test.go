@@ -157,13 +157,13 @@ func TestStatusFileAtTheEnd(t *testing.T) {
 // A path that was had after failures has the class of its last one, or none:
 // ok is what counts.
 func TestStatusFileOfAFailedPath(t *testing.T) {
-	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("503@meta-data/macx2,ok")...)).
+	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("503@meta-data/macx1,ok")...)).
 		require("meta-data/mac", "meta-data/spot/instance-action").patience(3, time.Minute).run(t)
 	r := tr.status.Required
 	if !r["meta-data/mac"].OK || r["meta-data/spot/instance-action"].OK || *r["meta-data/spot/instance-action"].Class != "404" {
 		t.Errorf("required %v", r)
 	}
-	if tr.status.Errors["503"] != 2 || tr.status.Errors["404"] != 3 || tr.status.Attempts != 7 {
+	if tr.status.Errors["503"] != 1 || tr.status.Errors["404"] != 3 || tr.status.Attempts != 6 {
 		t.Errorf("status %+v", tr.status)
 	}
 }

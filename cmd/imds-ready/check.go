@@ -20,6 +20,7 @@ type checked struct {
 	Settings []setting       `json:"settings"`
 	Required []string        `json:"required"`
 	Modes    []mode          `json:"timelines"`
+	Warnings []string        `json:"warnings"`
 	Problems []configProblem `json:"problems"`
 }
 
@@ -43,7 +44,7 @@ func (p *program) check() (readiness.Exit, error) {
 	if err != nil {
 		return readiness.ExitConfig, p.printProblems(err)
 	}
-	c := checked{Valid: true, Files: loaded.Files, Modes: modes(loaded)}
+	c := checked{Valid: true, Files: loaded.Files, Modes: modes(loaded), Warnings: warnings(loaded)}
 	for _, s := range loaded.Settings {
 		c.Settings = append(c.Settings, setting{Key: s.Key, Value: s.Value, From: s.Origin})
 	}
@@ -82,6 +83,7 @@ func (p *program) printJSON(c checked) error {
 	c.Settings = append([]setting{}, c.Settings...)
 	c.Required = append([]string{}, c.Required...)
 	c.Modes = append([]mode{}, c.Modes...)
+	c.Warnings = append([]string{}, c.Warnings...)
 	c.Problems = append([]configProblem{}, c.Problems...)
 	enc := json.NewEncoder(p.stdout)
 	enc.SetEscapeHTML(false)
@@ -104,4 +106,7 @@ func (p *program) printChecked(c checked) {
 	t.Flush()
 	fmt.Fprintf(p.stdout, "\nRequired before READY=1: %s\n\n", strings.Join(c.Required, ", "))
 	printModes(p.stdout, c.Modes)
+	for _, w := range c.Warnings {
+		fmt.Fprintln(p.stderr, "warning:", w)
+	}
 }

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -73,7 +75,7 @@ func (r *receiver) all() []string {
 
 // flushed are all the datagrams that were sent before now.
 func (r *receiver) flushed(ts *testscript.TestScript) []string {
-	conn, err := net.Dial("unixgram", r.path())
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: r.path(), Net: "unixgram"})
 	ts.Check(err)
 	defer conn.Close()
 	_, err = conn.Write([]byte(sentinel))
@@ -98,15 +100,38 @@ func (r *receiver) close() error {
 	return err
 }
 
-// cmdNotify is "notify [-deaf]": it sets NOTIFY_SOCKET.
-func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
-	deaf := len(args) == 1 && args[0] == "-deaf"
-	if neg || len(args) > 0 && !deaf {
-		ts.Fatalf("usage: notify [-deaf]")
+// fill fills the queue of a deaf receiver: the next datagram of anybody waits.
+func (r *receiver) fill() error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: r.path(), Net: "unixgram"})
+	if err != nil {
+		return err
 	}
-	r, err := receive(deaf)
-	ts.Check(err)
+	defer conn.Close()
+	for err == nil {
+		if err = conn.SetWriteDeadline(time.Now().Add(again)); err == nil {
+			_, err = conn.Write([]byte(sentinel))
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// cmdNotify is "notify [-deaf|-fill]": it sets NOTIFY_SOCKET; -fill: fills the
+// queue of the deaf one that is there.
+func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
+	mode := strings.Join(args, " ")
+	switch {
+	case !neg && mode == "-fill" && len(w.receivers) > 0:
+		ts.Check(w.receivers[len(w.receivers)-1].fill())
+		return
+	case neg || mode != "" && mode != "-deaf":
+		ts.Fatalf("usage: notify [-deaf|-fill]")
+	}
+	r, err := receive(mode == "-deaf")
+	ts.Check(err)
 	w.receivers = append(w.receivers, r)
 	ts.Setenv("NOTIFY_SOCKET", r.path())
 }

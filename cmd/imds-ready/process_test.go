@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -60,7 +61,7 @@ func start(dir, prefix string, env, args []string) (*process, error) {
 		return nil, err
 	}
 	defer stderr.Close()
-	p.cmd = exec.Command(binary, args...)
+	p.cmd = exec.CommandContext(context.Background(), binary, args...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
 	if err := p.cmd.Start(); err != nil {
 		return nil, err

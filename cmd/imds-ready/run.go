@@ -49,11 +49,14 @@ func notify(state string) error {
 	return err
 }
 
-// bootID tells this boot from every other; "" where the kernel does not say.
+// noBootID stands for a boot whose ID the kernel does not say.
+const noBootID = "00000000-0000-0000-0000-000000000000"
+
+// bootID tells this boot from every other (random(4)).
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return ""
+		return noBootID
 	}
 	return strings.TrimSpace(string(id))
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Settings []Setting
 	// Files are the paths that were read, in the order in which they apply.
 	Files []string
+	// Hidden are drop-ins that were not read, as another of that name replaces
+	// or removes them.
+	Hidden []string
 }
 
 // Setting is one effective key.
@@ -61,7 +64,7 @@ func Load(o Options) (*Config, error) {
 		getenv = os.Getenv
 	}
 	keys := newSchema()
-	files, problems := o.find()
+	files, hidden, problems := o.find()
 	var documents []document
 	var read []string
 	for _, file := range files {
@@ -84,7 +87,7 @@ func Load(o Options) (*Config, error) {
 	v, settings := merge(documents).resolve(keys)
 	v.ready.Disabled = disabled(getenv)
 	v.ready.ExplicitEndpoint = v.url != ""
-	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read}, nil
+	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read, Hidden: hidden}, nil
 }
 
 // secondPUT is after how long an eager wait sends the token's PUT once more.

@@ -48,7 +48,7 @@ func TestDefaults(t *testing.T) {
 		"no file":             {},
 		"empty file":          {"/etc/imds-ready/imds-ready.toml": ""},
 		"empty named file":    {"config.toml": "# nothing\n"},
-		"empty tables":        {"config.toml": "[endpoint]\n[retry]\n[ready]\n[metadata]\n"},
+		"empty tables":        {"config.toml": "[endpoint]\n[retry]\n[ready]\n[metadata]\n[output]\n"},
 		"byte order mark":     {"config.toml": "\ufeff[endpoint]\n"},
 		"lines of Windows":    {"config.toml": "[endpoint]\r\nmode = \"auto\"\r\n"},
 		"lists without entry": {"config.toml": "require = []\nretry.rule = []\n"},
@@ -99,6 +99,7 @@ func TestDefaultSettings(t *testing.T) {
 		{"metadata.signatures", `false`},
 		{"metadata.concurrency", `4`},
 		{"metadata.requests_per_second", `160`},
+		{"output.textfile", `""`},
 	}
 	got := tree{}.mustLoad(t).Settings
 	if len(got) != len(want) {
@@ -155,6 +156,8 @@ user_data = true
 signatures = true
 concurrency = 16
 requests_per_second = 200
+[output]
+textfile = "/var/lib/prometheus/node-exporter/"
 `)
 	p := preset(t, "sdk")
 	p.MaxAttempts, p.Deadline = 7, 0
@@ -177,6 +180,7 @@ requests_per_second = 200
 			Include: []string{"meta-data/placement/**", "**/x"}, Exclude: []string{"meta-data/spot/**"},
 			CollectDeadline: time.Minute, UserData: true, Signatures: true, Concurrency: 16, RequestsPerSecond: 200,
 		},
+		Textfile:         "/var/lib/prometheus/node-exporter/imds_ready.prom",
 		ExplicitEndpoint: true,
 	}
 	if !reflect.DeepEqual(c.Readiness, want) {

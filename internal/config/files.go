@@ -28,25 +28,25 @@ type source struct {
 	named bool // by --config: it may be a pipe, as in --config <(...)
 }
 
-// find returns the files there are, in the order in which they apply.
-func (o Options) find() ([]source, Problems) {
+// find returns the files there are, in the order in which they apply, and the
+// drop-ins that others of their names hide.
+func (o Options) find() (files []source, hidden []string, problems Problems) {
 	if o.File != "" {
-		found, problems := dropIns(o.File + ".d")
-		return append([]source{{path: o.File, named: true}}, found...), problems
+		found, hidden, problems := dropIns(o.File + ".d")
+		return append([]source{{path: o.File, named: true}}, found...), hidden, problems
 	}
-	var files []source
 	path := filepath.Join(o.Root, mainFile)
 	// Lstat: a link that leads nowhere is a mistake, not an absent file.
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		files = append(files, source{path: path})
 	}
-	found, problems := dropIns(filepath.Join(o.Root, vendorDir), filepath.Join(o.Root, adminDir))
-	return append(files, found...), problems
+	found, hidden, problems := dropIns(filepath.Join(o.Root, vendorDir), filepath.Join(o.Root, adminDir))
+	return append(files, found...), hidden, problems
 }
 
 // dropIns returns the files of the directories in the order of their names; a
 // later directory's replaces an earlier one's of the same name.
-func dropIns(dirs ...string) (files []source, problems Problems) {
+func dropIns(dirs ...string) (files []source, hidden []string, problems Problems) {
 	byName := map[string]string{}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
@@ -55,6 +55,9 @@ func dropIns(dirs ...string) (files []source, problems Problems) {
 		}
 		for _, e := range entries {
 			if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
+				if earlier, ok := byName[name]; ok {
+					hidden = append(hidden, earlier)
+				}
 				byName[name] = filepath.Join(dir, name)
 			}
 		}
@@ -64,7 +67,7 @@ func dropIns(dirs ...string) (files []source, problems Problems) {
 			files = append(files, source{path: path})
 		}
 	}
-	return files, problems
+	return files, hidden, problems
 }
 
 // masked tells whether a drop-in is a link to /dev/null, which removes the one

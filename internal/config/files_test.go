@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,9 +86,9 @@ func TestFileProblems(t *testing.T) {
 			"all at once, in the order of files and lines",
 			tree{mainName: "x = 1\n\ny = 2", adminName + "b.toml": "[", adminName + "a.toml": "z = 1"},
 			mkdir(adminName + "aa.toml"),
-			mainName + ":1: x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]\n" +
-				mainName + ":3: y = 2: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]\n" +
-				adminName + "a.toml:1: z = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]\n" +
+			mainName + ":1: x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
+				mainName + ":3: y = 2: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
+				adminName + "a.toml:1: z = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
 				adminName + "aa.toml: cannot be read: not a regular file\n" +
 				adminName + "b.toml:1: broken TOML: unexpected end of table name (table names cannot be empty)",
 		},
@@ -212,4 +213,29 @@ func asAnother() int {
 		return uid
 	}
 	return 65534
+}
+
+func TestHidden(t *testing.T) {
+	const vendor, admin = "/usr/lib/imds-ready/imds-ready.toml.d/", "/etc/imds-ready/imds-ready.toml.d/"
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		vendor + "10.toml": "", vendor + "20.toml": "", vendor + "30.toml": "", admin + "10.toml": "", admin + "40.toml": "",
+	} {
+		if err := os.MkdirAll(filepath.Dir(root+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(root+name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(os.DevNull, root+admin+"30.toml"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(Options{Root: root, Getenv: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Hidden, []string{root + vendor + "10.toml", root + vendor + "30.toml"}; !slices.Equal(got, want) {
+		t.Errorf("hidden: %v, want %v", got, want)
+	}
 }

@@ -47,6 +47,7 @@ func FuzzLoad(f *testing.F) {
 		"[[retry.rule]]\non = [\n'5xx',\n]\naction = \"\"\"wait\"\"\"\npath = 'meta-data/{a,b}/**'",
 		"endpoint.url = 'http://[::1%25lo]:80/a/'\nretry.preset = 'sdk'", "a.b.c = 1\n[a.b]\nd = {e = [1, {f = 2}]}",
 		"x = \"\\ud800\"", "x = 0x_1", "\"\" = 1", "[\"\"]", "x = 1e9999", "[[x]]\n[x]\n", "x = 1979-05-27T07:32:00Z", "'''a''' = 1",
+		"output.textfile = '/var//lib/x/'", "[output]\ntextfile = '/a/../b.prom'",
 		"[retry]\r\neager = false # x\r\n[metadata]\r\nexclude = [\r\n 'a',\r\n]\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -122,6 +123,7 @@ func anyConfig(t *rapid.T) string {
 		"ready.on_not_ec2": pick(`"skip"`, `"fail"`, `"try"`), "metadata.include": globs, "metadata.exclude": globs,
 		"metadata.collect_deadline": deadline, "metadata.user_data": boolean, "metadata.signatures": boolean,
 		"metadata.concurrency": whole(1, 16), "metadata.requests_per_second": whole(1, 200),
+		"output.textfile": pick(`""`, `"/run/imds"`, `"/a \" b/"`, `"/x/y.prom"`, `"/y.prom/"`),
 	}
 	var b strings.Builder
 	keys := newSchema()

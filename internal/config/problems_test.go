@@ -16,10 +16,11 @@ const (
 	rangePath     = `, legal: an exact path below meta-data/ or dynamic/, or user-data; with a final slash, a listing`
 	rangeAction   = `, legal: "retry", "wait", "fail", "absent"`
 	rangeURL      = `, legal: http://, an IP literal or localhost, perhaps a port and a base path, as in "http://127.0.0.1:1338"`
+	rangeTextfile = `, legal: an absolute path of a directory or of a file that ends in ".prom", or "" for none`
 	noUnit        = `not a duration: write a number and a unit (ms, s, m, h), as in "5s" or "1m30s"`
 	noClass       = `; classes are unreachable, blocked, local-error, connect-timeout, connection-refused, connection-reset, ` +
 		`read-timeout, disabled, bad-response, empty, too-large, a status from 400 to 599, 4xx and 5xx`
-	allTables = `legal: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]`
+	allTables = `legal: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]`
 )
 
 // TestProblems has the exact text of each problem. F stands for the file.
@@ -86,6 +87,9 @@ func TestProblems(t *testing.T) {
 		// Texts.
 		{"url", "endpoint.url = 'https://127.0.0.1'", `F:1: endpoint.url = "https://127.0.0.1": IMDS speaks http only` + rangeURL},
 		{"number for a url", "endpoint.url = 80", `F:1: endpoint.url = 80: a whole number where a string belongs` + rangeURL},
+		{"textfile", "output.textfile = 'metrics.prom'", `F:1: output.textfile = "metrics.prom": is relative: begin it with a slash` + rangeTextfile},
+		{"number for a textfile", "[output]\ntextfile = 1", `F:2: output.textfile = 1: a whole number where a string belongs` + rangeTextfile},
+		{"misspelt textfile", "[output]\ntext_file = '/run/imds'", `F:2: output.text_file = "/run/imds": unknown key, did you mean output.textfile?`},
 		{"require.path", "[[require]]\npath = '/meta-data/ami-id'", `F:2: require.path = "/meta-data/ami-id": begins with a slash: drop it` + rangePath},
 		{"require.path as a list", "[[require]]\npath = []", `F:2: require.path = []: a list where a string belongs` + rangePath},
 		{"require.deadline", "[[require]]\npath = 'user-data'\ndeadline = 5", `F:3: require.deadline = 5: a duration needs a unit: write "5s"` + rangeDeadline},
@@ -135,13 +139,13 @@ func TestProblems(t *testing.T) {
 		{"misspelt inline list", "[retry]\nrules = []", `F:2: retry.rules = []: unknown key, did you mean [[retry.rule]]?`},
 		{"misspelt in an entry", "[[require]]\npath = 'user-data'\ndeadlin = '5s'", `F:3: require.deadlin = "5s": unknown key, did you mean require.deadline?`},
 		{"quoted dot", "'retry.deadline' = '5m'", `F:1: "retry.deadline" = "5m": unknown key, did you mean retry.deadline?`},
-		{"below a key", "retry.deadline.x = 1", `F:1: retry.deadline.x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]`},
+		{"below a key", "retry.deadline.x = 1", `F:1: retry.deadline.x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]`},
 		{"unknown in its table", "[endpoint]\nproxy = 'x'", `F:2: endpoint.proxy = "x": unknown key, legal in [endpoint]: mode, url, interface, token_ttl`},
 		{"another issue's table", "[refresh]\ninterval = '5m'", `F:1: [refresh]: unknown table, ` + allTables},
-		{"and another", "[output]\ntextfile = ''", `F:1: [output]: unknown table, ` + allTables},
+		{"unknown in another", "[output]\nformat = 'text'", `F:2: output.format = "text": unknown key, legal in [output]: textfile`},
 		{"and another one", "[verify]", `F:1: [verify]: unknown table, ` + allTables},
 		{"and the last", "metadata.credentials = true", `F:1: metadata.credentials = true: unknown key, legal in [metadata]: include, exclude, collect_deadline, user_data, signatures, concurrency, requests_per_second`},
-		{"control characters", "\"a\\u001b[2J\" = \"\\u001b\\u202e\"", `F:1: "a\u001b[2J" = "\u001B\u202E": unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]`},
+		{"control characters", "\"a\\u001b[2J\" = \"\\u001b\\u202e\"", `F:1: "a\u001b[2J" = "\u001B\u202E": unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]`},
 
 		// What is no TOML.
 		{"twice", "[retry]\neager = true\neager = false", `F:3: broken TOML: Key 'retry.eager' has already been defined`},
@@ -155,7 +159,7 @@ func TestProblems(t *testing.T) {
 		{"UTF-16, the other way", "\xfe\xff\x00[", "F:1: UTF-16, but TOML is UTF-8: save it so"},
 		{"two byte order marks", "\ufeff\ufeff[retry]", "F:1: a second byte order mark: remove it"},
 		{"Latin-1", "[retry]\n# Gr\xfc\xdfe", "F:2: not UTF-8, as TOML must be: save it so"},
-		{"a replacement character is UTF-8", "# \ufffd\nx = 1", `F:2: x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata]`},
+		{"a replacement character is UTF-8", "# \ufffd\nx = 1", `F:2: x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]`},
 		{"control character", "[retry]\n# \x01", "F:2: broken TOML: TOML files cannot contain control characters: '0x01'"},
 		{"deep tables", "\nx = " + strings.Repeat("{a = ", 9) + "1" + strings.Repeat("}", 9), "F:2: nested too deeply: no key of this file needs more than three levels"},
 		{"deep names", "\n" + strings.Repeat("a.", 9) + "a = 1", "F:2: nested too deeply: no key of this file needs more than three levels"},

@@ -85,7 +85,7 @@ type schema []key
 // places. Validation, the list of settings, "did you mean" and the test of
 // imds-ready.toml.example work from it.
 func newSchema() schema {
-	return slices.Concat(endpointKeys(), retryKeys(), ruleKeys(), requireKeys(), readyKeys(), metadataKeys())
+	return slices.Concat(endpointKeys(), retryKeys(), ruleKeys(), requireKeys(), readyKeys(), metadataKeys(), outputKeys())
 }
 
 func endpointKeys() schema {
@@ -173,5 +173,11 @@ func metadataKeys() schema {
 		field("metadata.signatures", boolean(), func(v *values) *bool { return &v.ready.Metadata.Signatures }),
 		field("metadata.concurrency", integer(1, 16, ""), func(v *values) *int { return &v.ready.Metadata.Concurrency }),
 		field("metadata.requests_per_second", integer(1, 200, ""), func(v *values) *int { return &v.ready.Metadata.RequestsPerSecond }),
+	}
+}
+
+func outputKeys() schema {
+	return schema{
+		field("output.textfile", text(legalTextfile, textfile), func(v *values) *string { return &v.ready.Textfile }),
 	}
 }
