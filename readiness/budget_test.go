@@ -135,3 +135,26 @@ func TestBudgetElapsed(t *testing.T) {
 		t.Errorf("elapsed_seconds %v after %v", got, tr.elapsed)
 	}
 }
+
+// The backoff starts anew at a class that is more alive than any before, and
+// at no other: at most once for each.
+func TestBudgetSignOfLife(t *testing.T) {
+	const faults = "unreachablex3,refusex3,unreachablex2,blackholex1,refusex1,503x3,refusex2,404@putx1,ok"
+	tests := []struct {
+		name  string
+		eager bool
+		trace string
+	}{
+		{"eager", true, "SYN unreachable @ 0s 50ms 150ms; SYN refuse @ 350ms 400ms 500ms; SYN unreachable @ 700ms 1.1s; SYN blackhole @ 1.6s;" +
+			" SYN refuse @ 2.35s; PUT 503 @ 2.85s 2.9s 3s; SYN refuse @ 3.2s 3.6s; PUT 404 @ 4.1s; PUT 200 @ 4.6s; DOC 200 @ 4.6s"},
+		{"not eager", false, "SYN unreachable @ 0s 50ms 150ms; SYN refuse @ 350ms 750ms 1.25s; SYN unreachable @ 1.75s 2.25s; SYN blackhole @ 2.75s;" +
+			" SYN refuse @ 3.5s; PUT 503 @ 4s 4.5s 5s; SYN refuse @ 5.5s 6s; PUT 404 @ 6.5s; PUT 200 @ 7s; DOC 200 @ 7s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, faults).alone()
+			tr.config.Policy.Eager = tt.eager
+			tr.run(t).wantTrace(t, tt.trace)
+		})
+	}
+}

@@ -102,3 +102,24 @@ func TestConcurrencyCutWhileWaitingForAPlace(t *testing.T) {
 		t.Errorf("errors %v, class %q", tr.status.Errors, tr.lastClass())
 	}
 }
+
+// One token in the making for everybody: a PUT that fails is one request, and a
+// failed attempt of each path that waited for it.
+func TestConcurrencyOneTokenForAll(t *testing.T) {
+	paths, tree := leaves(3)
+	sim := imdstest.New(tree, imdstest.MustSchedule("ok:1s,503@putx1,ok")...)
+	sim.Latency = 10 * time.Millisecond
+	sim.Late = map[string]time.Duration{"meta-data/tags": 2 * time.Second}
+	tr := newTrial(t, sim).require(paths...).alone()
+	tr.client.TokenTTL = time.Second
+	tr.run(t)
+	puts := 0
+	for _, r := range sim.Requests() {
+		if r.Kind == "PUT" && r.Status == 503 {
+			puts++
+		}
+	}
+	if tr.exit != 0 || puts != 1 || tr.status.Errors["503"] != 3 {
+		t.Errorf("exit %d, %d PUTs failed, errors %v", tr.exit, puts, tr.status.Errors)
+	}
+}

@@ -173,7 +173,10 @@ func (c *crawl) take(path string, f fetched) []string {
 		if _, ok := c.leaves[child]; ok {
 			continue // required, and had
 		}
-		if c.entries == maxCrawlEntries || strings.Count(child, "/") > maxCrawlDepth {
+		// Names count as well: long ones, one below the other, are more bytes than
+		// were received.
+		if c.entries == maxCrawlEntries || strings.Count(child, "/") > maxCrawlDepth ||
+			c.bytes.Add(int64(len(child))) > maxCrawlBytes {
 			c.missing[path] = policy.TooLarge
 			break
 		}

@@ -5,6 +5,7 @@ package readiness
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -33,6 +34,8 @@ type Daemon struct {
 	Log *slog.Logger
 	// Notify sends a datagram of sd_notify(3); nil: nobody listens.
 	Notify func(state string) error
+	// Console takes the first and the last line of a wait; nil: nobody watches.
+	Console io.Writer
 	// Watch tells when something about the network has changed, until its context
 	// ends; nil: nobody does.
 	Watch func(context.Context) (<-chan struct{}, error)
@@ -64,6 +67,7 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 	r.Client.Pace = newPacer(d.Config.Metadata.RequestsPerSecond).wait
 	o, decided := r.detect()
 	if !decided {
+		d.console("waiting for IMDS" + atMost(d.Config.Policy.Deadline))
 		d.Log.Info("waiting for IMDS", "endpoint", strings.Join(d.Client.Endpoints, " "), "deadline", d.Config.Policy.Deadline)
 		o = r.decide(r.wait(ctx))
 	}
@@ -171,7 +175,8 @@ func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 	r.progress = &progress{
 		log: d.Log, notify: d.Notify, write: dir.WriteStatus,
 		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
-		start: now, status: status, streaks: map[string]*streak{}, said: map[policy.Class]time.Time{},
+		metrics: textfile{path: d.Config.Textfile, log: d.Log},
+		start:   now, status: status, streaks: map[string]*streak{}, said: map[policy.Class]time.Time{},
 	}
 	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
 	return r

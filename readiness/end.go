@@ -35,7 +35,8 @@ func (r *run) end(o outcome) Exit {
 		_ = r.progress.finish(func(st *snapshot.Status) { o.fill(st) })
 		return r.fail(o)
 	}
-	attrs := []any{"elapsed", time.Since(r.progress.start), "requests", r.Client.Requests()}
+	r.console(o.text)
+	attrs := []any{"state", o.state, "elapsed", time.Since(r.progress.start), "requests", r.Client.Requests()}
 	if len(o.missing) > 0 {
 		attrs = append(attrs, "missing", len(o.missing))
 	}
@@ -71,14 +72,22 @@ func (o outcome) fill(st *snapshot.Status) {
 
 // fail tells systemd and the log why there is no READY=1.
 func (r *run) fail(o outcome) Exit {
-	text := cmp.Or(o.text, "failed: "+o.err.Error())
+	text := cmp.Or(o.text, "failed: "+shorten(o.err.Error(), maxStatus))
 	r.announceFailure(text, o.exit)
+	r.console(text)
 	level := slog.LevelError
 	if o.class == policy.Interrupted {
 		level = slog.LevelWarn // somebody wanted it
 	}
 	r.Log.Log(context.Background(), level, text, r.explain(o)...)
 	return o.exit
+}
+
+// console tells whoever watches the machine boot.
+func (d *Daemon) console(text string) {
+	if d.Console != nil {
+		fmt.Fprintln(d.Console, "imds-ready: "+oneLine(text)) // nothing depends on it
+	}
 }
 
 // announceFailure sends the final STATUS= and ERRNO=.
@@ -99,7 +108,10 @@ func (r *run) explain(o outcome) []any {
 	if last := r.progress.lastError(); hint == "" && last != nil {
 		hint = last.Hint
 	}
-	var attrs []any
+	attrs := []any{}
+	if o.exit != ExitOK {
+		attrs = append(attrs, "state", o.state)
+	}
 	for _, a := range []struct{ key, value string }{{"class", class}, {"path", path}, {"hint", hint}} {
 		if a.value != "" {
 			attrs = append(attrs, a.key, a.value)

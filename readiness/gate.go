@@ -119,7 +119,7 @@ func checkListing(path string, body []byte) error {
 	case len(entries) > 0:
 		return nil
 	case len(refused) > 0:
-		return fmt.Errorf("GET %s: %w: no entry that is a name, but %q", path, errContent, refused[0])
+		return fmt.Errorf("GET %s: %w: no entry that is a name, but %s", path, errContent, excerpt(refused[0]))
 	default:
 		return fmt.Errorf("GET %s: %w", path, errEmpty)
 	}
@@ -141,7 +141,7 @@ func (g *gate) checkRole(ctx context.Context, listing []byte) error {
 		return fmt.Errorf("GET %s%s: %w: not a JSON document", rolesPath, roles[0], errContent)
 	}
 	if role.Code != "Success" {
-		return fmt.Errorf("GET %s%s: %w: its Code is %q, not Success", rolesPath, roles[0], errContent, role.Code)
+		return fmt.Errorf("GET %s%s: %w: its Code is %s, not Success", rolesPath, roles[0], errContent, excerpt(role.Code))
 	}
 	return nil
 }

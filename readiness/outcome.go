@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/imds-ready/imds-ready/policy"
@@ -141,7 +140,7 @@ func (r *run) collect(ctx context.Context) (map[string][]byte, map[string]policy
 		},
 		refuse: func(listing string, entries []string) {
 			r.Log.Warn("a listing has entries that are no names; ignored", "path", listing,
-				"entries", len(entries), "first", strconv.QuoteToASCII(entries[0]))
+				"entries", len(entries), "first", excerpt(entries[0]))
 		},
 	}
 	c.run(ctx)

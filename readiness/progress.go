@@ -3,12 +3,14 @@
 package readiness
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -29,6 +31,7 @@ type progress struct {
 	requests func() int
 	endpoint func() string
 	start    time.Time
+	metrics  textfile
 
 	mu      sync.Mutex
 	status  snapshot.Status
@@ -49,12 +52,14 @@ type streak struct {
 	logged map[policy.Class]time.Time
 }
 
-// begin writes the first status.json and says the first STATUS=.
+// begin writes the first status.json and metrics and says the first STATUS=.
 func (p *progress) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tell("STATUS=waiting for IMDS")
-	return p.save()
+	err := p.save()
+	p.metrics.write(p.status)
+	return err
 }
 
 // step keeps systemd patient for longer than the next step may take.
@@ -99,11 +104,15 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
 	s := p.count(f, now)
 	h := hint(f, now.Sub(s.since), s.count)
-	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: h, Message: err.Error(), Path: f.Path}
+	message := shorten(err.Error(), maxStatus)
+	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: h, Message: message, Path: f.Path}
 
 	attrs := []any{
 		"attempt", v.Attempt, "class", class, "path", f.Path,
-		"retry_in", v.Pause, "elapsed", now.Sub(p.start), "err", err,
+		"retry_in", v.Pause, "elapsed", now.Sub(p.start), "err", message,
+	}
+	if e, ok := errors.AsType[*imds.Error](err); ok && e.Endpoint != "" {
+		attrs = append(attrs, "endpoint", moreAlive(e).Endpoint)
 	}
 	p.log.Debug("attempt failed", attrs...)
 	if v.Stop == nil && (now.Sub(s.logged[f.Class]) >= logEvery) {
@@ -194,7 +203,7 @@ func (p *progress) save() error {
 	return p.write(p.status)
 }
 
-// finish writes the final status.json, as change makes it.
+// finish writes the final status.json and metrics, as change makes them.
 func (p *progress) finish(change func(*snapshot.Status)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,7 +213,9 @@ func (p *progress) finish(change func(*snapshot.Status)) error {
 	}
 	change(&p.status)
 	p.status.PID = nil
-	return p.save()
+	err := p.save()
+	p.metrics.write(p.status) // even so: they may be elsewhere
+	return err
 }
 
 // onlyForeign reports whether every answer to a failed attempt at a required

@@ -64,6 +64,10 @@ func anyTrial(t *testing.T, rt *rapid.T) *trial {
 	if rapid.Bool().Draw(rt, "raced") {
 		tr.client.Endpoints = []string{base4, base6}
 	}
+	tr.client.SecondPUT = rapid.SampledFrom([]time.Duration{0, 500 * time.Millisecond}).Draw(rt, "second PUT")
+	if rapid.Bool().Draw(rt, "news") {
+		tr.watch = news(10*time.Millisecond, 700*time.Millisecond, 701*time.Millisecond, 3*time.Second)
+	}
 	if rapid.IntRange(0, 4).Draw(rt, "signal") == 0 {
 		at := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 90 * time.Millisecond, 1300 * time.Millisecond, 6 * time.Second}).Draw(rt, "at")
 		tr.signal(at, syscall.SIGTERM)

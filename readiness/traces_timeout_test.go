@@ -123,7 +123,8 @@ func TestTracesPrecedence(t *testing.T) {
 		{"a rule for this path", policy.PresetBoot, "503@getx2,ok", true, policy.Fail, "5xx", "dynamic/**", 75, 1},
 		{"a disabled IMDS is a 403", policy.PresetBoot, "403@getx2,ok", true, policy.Retry, "403", "", 0, 3},
 		{"a disabled IMDS is a 4xx", policy.PresetBoot, "403@putx2,ok", true, policy.Retry, "4xx", "", 0, 3},
-		{"disabled is not every 403", policy.PresetBoot, "403@getx2,ok", true, policy.Retry, "disabled", "", 0, 3},
+		{"absent does not make a required path there", policy.PresetBoot, "404@getx2,ok", true, policy.Absent, "404", "", 75, 1},
+		{"disabled is its own class", policy.PresetBoot, "403@getx2,ok", true, policy.Retry, "disabled", "", 0, 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,8 +4,10 @@ package readiness
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/policy"
 )
@@ -51,7 +53,34 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// oneLine is s without what would end a line of STATUS=.
+// maxStatus bounds STATUS=: systemd drops a datagram of more than PIPE_BUF (4096)
+// bytes as a whole, READY=1 and ERRNO= included (its NOTIFY_BUFFER_MAX).
+const maxStatus = 1024
+
+// oneLine is s without what would end a line of STATUS=, and not too long.
 func oneLine(s string) string {
-	return strings.Join(strings.Fields(s), " ")
+	return shorten(strings.Join(strings.Fields(s), " "), maxStatus)
+}
+
+// shorten cuts s to some bytes, between two characters.
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "..."
+}
+
+// excerpt quotes the beginning of what the other side said.
+func excerpt(s string) string { return strconv.QuoteToASCII(shorten(s, 64)) }
+
+// atMost is " for 5 min at most", and nothing without a limit.
+func atMost(deadline time.Duration) string {
+	if deadline == 0 {
+		return ""
+	}
+	return " for " + human(deadline) + " at most"
 }

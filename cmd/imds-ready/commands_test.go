@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package main_test
 
 import (
 	"flag"
@@ -114,7 +114,6 @@ func cmdBg(ts *testscript.TestScript, neg bool, args []string) {
 	p := w.start(ts, args[0], args[1:])
 	w.named[args[0]] = p
 	ts.Setenv(args[0]+"_PID", fmt.Sprint(p.cmd.Process.Pid))
-	ts.Setenv("OUT", w.work+"/.out")
 }
 
 // again is how often signal -again sends: a signal that is pending already is

@@ -4,8 +4,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -13,8 +13,8 @@ import (
 
 // journalHandler speaks the journal's native protocol, so that each attribute
 // is a field: journalctl IMDS_CLASS=connect-timeout. The journal has its own
-// timestamps. The message carries the attributes too: journalctl shows nothing
-// else.
+// timestamps. The message carries most of them too, as journalctl shows nothing
+// else by default.
 type journalHandler struct {
 	level slog.Level
 	attrs []slog.Attr
@@ -25,19 +25,39 @@ func (h *journalHandler) Enabled(_ context.Context, level slog.Level) bool { ret
 
 // Handle implements [slog.Handler].
 func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
-	fields := map[string]string{}
-	message := r.Message
+	message, fields := h.entry(r)
+	return journal.Send(message, priority(r.Level), fields)
+}
+
+// entry is a record's message and fields.
+func (h *journalHandler) entry(r slog.Record) (message string, fields map[string]string) {
+	message, fields = r.Message, map[string]string{}
 	add := func(a slog.Attr) bool {
 		value := readable(nil, a).Value.String()
 		fields[fieldName(a.Key)] = value
-		message += fmt.Sprintf(" %s=%q", a.Key, value)
+		switch a.Key {
+		case "class", "path", "state", "endpoint": // the message has them in words
+		default:
+			message += " " + a.Key + "=" + quoted(value)
+		}
 		return true
 	}
 	for _, a := range h.attrs {
 		add(a)
 	}
 	r.Attrs(add)
-	return journal.Send(message, priority(r.Level), fields)
+	if id := messageID(fields["IMDS_STATE"], fields["IMDS_CLASS"]); id != "" {
+		fields["MESSAGE_ID"] = id
+	}
+	return message, fields
+}
+
+// quoted quotes a value that has spaces, as slog's text does.
+func quoted(value string) string {
+	if value == "" || strings.ContainsAny(value, " \"=") {
+		return strconv.Quote(value)
+	}
+	return value
 }
 
 // WithAttrs implements [slog.Handler].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package main_test
 
 import (
 	"cmp"
@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	imdsready "github.com/imds-ready/imds-ready/cmd/imds-ready"
 	"github.com/imds-ready/imds-ready/doc/schema/schematest"
 )
 
@@ -57,7 +58,7 @@ func guarded() {
 	if mask, err := strconv.ParseUint(os.Getenv("UMASK"), 8, 9); err == nil {
 		syscall.Umask(int(mask))
 	}
-	main()
+	imdsready.Main()
 }
 
 // dangerOf says why a command line must not be run in a test; "": it may. Only

@@ -22,6 +22,9 @@ func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 		Dir: p.dir(), BootID: bootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
+	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
+		d.Console = p.stdout
+	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
 		p.tellProblems(log, err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package main_test
 
 import (
 	"bytes"
@@ -54,7 +54,9 @@ func (w *world) start(ts *testscript.TestScript, name string, args []string) *pr
 			env = append(env, key+"="+value)
 		}
 	}
-	p, err := start(ts.MkAbs("."), filepath.Join(w.work, ".out", name), env, args)
+	out := filepath.Join(w.work, ".out")
+	ts.Setenv("OUT", out)
+	p, err := start(ts.MkAbs("."), filepath.Join(out, name), env, args)
 	ts.Check(err)
 	w.processes = append(w.processes, p)
 	return p
