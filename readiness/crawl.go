@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/policy"
@@ -209,15 +211,17 @@ func (c *crawl) children(dir string, entries []string) []string {
 const publicKeys = "meta-data/public-keys/"
 
 // takeKeys turns the listing of keys into the paths of the keys, and files their
-// names away, as far as they are wanted. An index is a number, once.
-func (c *crawl) takeKeys(listed, refused []string) (entries, refusedToo []string) {
-	for _, e := range listed {
-		index, name, ok := strings.Cut(e, "=")
+// names away, as far as they are wanted. Only the index becomes a path, a number
+// and once; a key pair's name may well have a "/".
+func (c *crawl) takeKeys(listed, unfit []string) (entries, refused []string) {
+	for _, e := range slices.Concat(listed, unfit) {
+		index, name, isKey := strings.Cut(e, "=")
 		key := index + "/openssh-key"
 		switch {
-		case !ok:
+		case !isKey && slices.Contains(listed, e):
 			entries = append(entries, e)
-		case index == "" || strings.Trim(index, "0123456789") != "" || slices.Contains(entries, key):
+		case index == "" || strings.Trim(index, "0123456789") != "" || slices.Contains(entries, key),
+			!utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 			refused = append(refused, e)
 		default:
 			entries = append(entries, key)

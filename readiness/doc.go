@@ -22,4 +22,6 @@
 // and EXTEND_TIMEOUT_USEC keeps systemd's patience longer than the next step,
 // so that the policy's deadline is the only one (sd_notify(3),
 // systemd.service(5)).
+// Where [Config].Textfile asks for it, the same in numbers is there for
+// Prometheus, at the start and at the end.
 package readiness

@@ -101,15 +101,21 @@ func (g *gate) getRequired(ctx context.Context, path string) ([]byte, error) {
 		return body, checkListing(path, body)
 	}
 	found, problems := snapshot.Build(map[string][]byte{path: body})
-	for _, p := range problems {
-		if p.Class == string(policy.BadResponse) {
-			return nil, fmt.Errorf("GET %s: %w: not a JSON document", path, errContent)
-		}
+	if len(problems) > 0 { // it would be in no file
+		return nil, fmt.Errorf("GET %s: %w: %s", path, errContent, unusable(problems[0].Class))
 	}
 	if path == IdentityPath && found.InstanceID() == "" {
 		return nil, fmt.Errorf("GET %s: %w: no instanceId", path, errContent)
 	}
 	return body, nil
+}
+
+// unusable says what is wrong with a body, by what snapshot calls it.
+func unusable(class string) string {
+	if class == string(policy.NotUTF8) {
+		return "not UTF-8"
+	}
+	return "not a JSON document, or not the kind of value that this path has"
 }
 
 // checkListing wants an entry.

@@ -40,7 +40,8 @@ type progress struct {
 	foreign int                        // those of them that cannot come from IMDS
 	said    map[policy.Class]time.Time // the last STATUS= of each class; "": of any
 	wrote   time.Time                  // the last status.json
-	timer   *time.Timer                // a status.json that is due
+	warned  time.Time
+	timer   *time.Timer // a status.json that is due
 	final   bool
 }
 
@@ -185,7 +186,8 @@ func (p *progress) saveOrWarn() {
 	if p.final {
 		return
 	}
-	if err := p.save(); err != nil {
+	if err := p.save(); err != nil && time.Since(p.warned) >= logEvery {
+		p.warned = time.Now()
 		p.log.Warn("writing the status", "err", err)
 	}
 }

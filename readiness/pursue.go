@@ -29,7 +29,7 @@ type GiveUpError struct {
 
 // Error says which path, why no more, and what failed last.
 func (e *GiveUpError) Error() string {
-	return fmt.Sprintf("getting %s: %v after %d attempts: %v", e.Path, e.Stop, e.Attempts, e.Last)
+	return fmt.Sprintf("getting %s: %v after %s: %v", e.Path, e.Stop, plural(e.Attempts, "attempt"), e.Last)
 }
 
 // Unwrap returns Stop and Last.

@@ -21,6 +21,7 @@ const defaultDirectory = "/run/imds"
 // program is one invocation.
 type program struct {
 	stdout, stderr io.Writer
+	console        io.Writer // stdout, where nothing depends on its being written
 	exit           int // what a command that was run came to
 
 	config, directory   string

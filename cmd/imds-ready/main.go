@@ -24,7 +24,9 @@ var version = "0.0.0-dev"
 func main() {
 	// The wait needs no parallelism, and each further thread costs memory.
 	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
-	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
+	// Nothing to reload while waiting; and a log that nobody reads any more ends
+	// nothing.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, interrupted := untilSignal(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if i, ok := errors.AsType[*readiness.Interrupted](interrupted()); ok && code == int(i.Exit()) {
@@ -35,16 +37,38 @@ func main() {
 
 // run is the whole program but for the process itself.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p := &program{stdout: stdout, stderr: stderr}
+	out := &checkedWriter{to: stdout}
+	p := &program{stdout: out, console: stdout, stderr: stderr}
 	root := p.command()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: see %s --help\n", err, root.Name())
 		return exitUsage
 	}
+	if out.err != nil {
+		if !errors.Is(out.err, syscall.EPIPE) { // the reader had enough: nothing to say
+			fmt.Fprintf(stderr, "imds-ready: writing the output: %v\n", out.err)
+		}
+		return int(readiness.ExitFailure)
+	}
 	return p.exit
+}
+
+// checkedWriter remembers that something could not be written, so that no
+// caller needs to look: half an output must not end with 0.
+type checkedWriter struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements [io.Writer]. It never fails.
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	if _, err := w.to.Write(p); err != nil && w.err == nil {
+		w.err = err
+	}
+	return len(p), nil
 }
 
 // signalGrace is how long after a signal the process ends at the latest, whatever

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,41 +37,48 @@ const (
 type process struct {
 	cmd            *exec.Cmd
 	started        time.Time
+	env            []string // all of its environment
 	stdout, stderr string
+	errors         *os.File // in the place of the file stderr; nil: that
 	ended          chan struct{}
 }
 
 // start runs imds-ready with these arguments in dir and nothing but env in its
 // environment. The output files are PREFIX.stdout and PREFIX.stderr.
 func start(dir, prefix string, env, args []string) (*process, error) {
-	binary, err := exec.LookPath("imds-ready")
-	if err != nil {
-		return nil, err
-	}
-	p := &process{started: time.Now(), stdout: prefix + ".stdout", stderr: prefix + ".stderr", ended: make(chan struct{})}
+	p := &process{env: env, stdout: prefix + ".stdout", stderr: prefix + ".stderr", ended: make(chan struct{})}
 	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
 		return nil, err
 	}
+	return p, p.start(dir, args)
+}
+
+func (p *process) start(dir string, args []string) error {
+	binary, err := exec.LookPath("imds-ready")
+	if err != nil {
+		return err
+	}
 	stdout, err := os.Create(p.stdout)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer stdout.Close()
 	stderr, err := os.Create(p.stderr)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer stderr.Close()
 	p.cmd = exec.CommandContext(context.Background(), binary, args...)
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, p.env, stdout, cmp.Or(p.errors, stderr)
+	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	go func() {
-		_ = p.cmd.Wait() // outcome reads the state
+		_ = p.cmd.Wait() // wait reads the state
 		close(p.ended)
 	}()
-	return p, nil
+	return nil
 }
 
 // wait waits for the end and returns how it came: the exit code, or the name of

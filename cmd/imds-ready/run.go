@@ -23,7 +23,7 @@ func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
-		d.Console = p.stdout
+		d.Console = p.console
 	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
