@@ -22,7 +22,7 @@ const defaultDirectory = "/run/imds"
 type program struct {
 	stdout, stderr io.Writer
 	console        io.Writer // stdout, where nothing depends on its being written
-	exit           int // what a command that was run came to
+	exit           int       // what a command that was run came to
 
 	config, directory   string
 	logLevel, logFormat string
