@@ -93,11 +93,11 @@ func parsePhase(s string) (Phase, error) {
 		return Phase{}, fmt.Errorf("%s without a value: write %s=VALUE", p.Fault, p.Fault)
 	}
 	for s != "" {
-		sep, key := s[0], ""
+		sep := s[0]
 		s = s[1:]
 		if sep == ';' {
-			var ok bool
-			if key, s, ok = strings.Cut(s, "="); !ok || key != "retry-after" {
+			key, after, ok := strings.Cut(s, "=")
+			if s = after; !ok || key != "retry-after" {
 				return Phase{}, fmt.Errorf("unknown option %q: after a semicolon only retry-after=V is legal", key)
 			}
 		}
