@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// everything is a file that has each metric there is; package readiness holds
+// its text.
+const everything = "../../readiness/testdata/imds_ready.prom"
+
+func example(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "doc", "examples", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// names are the metrics of a text, and labels what it selects by.
+var (
+	names  = regexp.MustCompile(`\b(?:imds|node)_[a-z0-9_]+`)
+	labels = regexp.MustCompile(`([a-z]+) ?=~?"([^"]*)"`)
+)
+
+// checkQuery holds a query against what the daemon writes.
+func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
+	t.Helper()
+	data, err := os.ReadFile(everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := string(data)
+	for _, name := range names.FindAllString(query, -1) {
+		asked = append(asked, name)
+		if !slices.Contains(others, name) && !strings.Contains(written, "# TYPE "+name+" gauge\n") {
+			t.Errorf("nobody writes %s: %s", name, query)
+		}
+	}
+	for _, m := range labels.FindAllStringSubmatch(query, -1) {
+		switch m[1] {
+		case "instance": // Prometheus adds it
+		case "state":
+			if !strings.Contains(written, `state="`+m[2]+`"}`) {
+				t.Errorf("no state is %s: %s", m[2], query)
+			}
+		default:
+			t.Errorf("no metric has the label %s: %s", m[1], query)
+		}
+	}
+	return asked
+}
+
+func TestDashboard(t *testing.T) {
+	var d struct {
+		Panels []struct {
+			ID                       int
+			Type, Title, Description string
+			GridPos                  struct{ H, W, X, Y int }
+			Targets                  []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(example(t, "grafana-dashboard.json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	taken := map[[2]int]string{}
+	var asked []string
+	for _, p := range d.Panels {
+		if seen[p.ID] || p.Type == "" || p.Title == "" || p.Description == "" || len(p.Targets) == 0 {
+			t.Errorf("panel %d is there twice, or lacks something: %+v", p.ID, p)
+		}
+		seen[p.ID] = true
+		for x := range p.GridPos.W {
+			for y := range p.GridPos.H {
+				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+				if taken[at] != "" || at[0] >= 24 {
+					t.Fatalf("%s lies over %s, or beside the grid, at %v", p.Title, taken[at], at)
+				}
+				taken[at] = p.Title
+			}
+		}
+		for _, target := range p.Targets {
+			asked = append(asked, checkQuery(t, target.Expr)...)
+		}
+	}
+	for _, name := range []string{"imds_ready_state", "imds_ready_seconds", "imds_ready_errors", "imds_ready_missing"} {
+		if !slices.Contains(asked, name) {
+			t.Errorf("no panel shows %s", name)
+		}
+	}
+}
+
+// TestAlerts checks names, and that each rule says why it is one. The rules as
+// such are promtool's.
+func TestAlerts(t *testing.T) {
+	rules, comment, reasons := 0, "", 0
+	for line := range strings.Lines(example(t, "alerts.yml")) {
+		text := strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(text, "#"):
+			comment += text
+		case strings.HasPrefix(text, "- alert: "):
+			rules++
+			if strings.HasPrefix(comment, "# Reason: ") {
+				reasons++
+			}
+			comment = ""
+		default:
+			comment = ""
+			checkQuery(t, text, "node_boot_time_seconds")
+		}
+	}
+	if rules != 3 || reasons != 3 {
+		t.Errorf("%d rules, %d reasons, want three of each", rules, reasons)
+	}
+}
