@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo: see it work. make test: everything that needs no root.
 
-
 VERSION := $(shell packaging/version)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 TOOL    := go tool -modfile=tools/go.mod
 # The race detector needs a C compiler; .ci/run installs one.
 RACE    := $(if $(shell command -v gcc),-race,)
-MODULES := . test/mock bench
+# Modules of their own: what they need, the daemon does not.
+MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test vet format lint install deb rpm reproducible boot-test clean
+.PHONY: build demo test vet format lint man-lint install deb rpm reproducible boot-test clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -24,8 +24,7 @@ demo: build
 test: build vet format
 	$(if $(RACE),,@echo 'no gcc: the tests run without the race detector')
 	go test $(RACE) ./...
-	cd test/mock && go test ./...
-	cd bench && go vet ./... && go test ./...
+	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
 
 vet:
 	go vet ./...
@@ -39,21 +38,34 @@ format:
 lint:
 	$(TOOL) golangci-lint run ./...
 
-# What both packages have in them; DESTDIR is theirs.
-UNITDIR := /usr/lib/systemd/system
+# The manual pages, by mandoc.
+man-lint:
+	doc/man/lint
+
+# What both packages have in them, from bin/ as it was built; DESTDIR is theirs.
+PREFIX     := /usr
+SYSCONFDIR := /etc
+UNITDIR    := $(PREFIX)/lib/systemd/system
+DOCDIR     := $(PREFIX)/share/doc/imds-ready
+SHARE      := $(DESTDIR)$(PREFIX)/share
+# Fedora's zsh looks in zsh/site-functions.
+ZSHDIR     := zsh/vendor-completions
+DATA       := install -D -m 0644
+MANPAGES   := $(wildcard doc/man/*.[1-8])
+
 install:
-	install -D -m 0755 bin/imds-ready $(DESTDIR)/usr/bin/imds-ready
-	install -D -m 0755 bin/imds-sim $(DESTDIR)/usr/bin/imds-sim
-	install -D -m 0644 packaging/systemd/imds-ready.service $(DESTDIR)$(UNITDIR)/imds-ready.service
-	install -D -m 0644 packaging/systemd/imds-ready.sysusers $(DESTDIR)/usr/lib/sysusers.d/imds-ready.conf
-	install -D -m 0644 packaging/systemd/90-imds-ready.preset $(DESTDIR)/usr/lib/systemd/system-preset/90-imds-ready.preset
-	install -D -m 0644 packaging/imds-ready.toml $(DESTDIR)/etc/imds-ready/imds-ready.toml
-	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/imds-ready imds-ready.toml.example README.md
-	install -D -m 0644 -t $(DESTDIR)/usr/share/doc/imds-ready/examples doc/examples/*
-	install -D -m 0644 -t $(DESTDIR)/usr/share/imds-ready/schema doc/schema/*.schema.json
-	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man1 doc/man/*.1
-	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man5 doc/man/*.5
-	install -D -m 0644 -t $(DESTDIR)/usr/share/man/man8 doc/man/*.8
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/imds-ready bin/imds-sim
+	$(DATA) packaging/systemd/imds-ready.service $(DESTDIR)$(UNITDIR)/imds-ready.service
+	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf
+	$(DATA) packaging/systemd/90-imds-ready.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-imds-ready.preset
+	$(DATA) packaging/systemd/imds-ready.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/imds-ready.catalog
+	$(DATA) packaging/imds-ready.toml $(DESTDIR)$(SYSCONFDIR)/imds-ready/imds-ready.toml
+	$(DATA) -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md imds-ready.toml.example
+	$(DATA) -t $(DESTDIR)$(DOCDIR)/examples doc/examples/*
+	packaging/notices >$(DESTDIR)$(DOCDIR)/NOTICES && chmod 0644 $(DESTDIR)$(DOCDIR)/NOTICES
+	$(DATA) -t $(SHARE)/imds-ready/schema doc/schema/*.schema.json
+	set -e; for page in $(MANPAGES); do $(DATA) -t $(SHARE)/man/man$${page##*.} "$$page"; done
+	packaging/completions $(SHARE) $(ZSHDIR)
 
 # Packages for both architectures, in dist/; they need debhelper, or rpm.
 deb:

@@ -39,6 +39,8 @@ var allowed = map[string]struct {
 	"policy":             {nil, "the policy is pure: values in, values out"},
 	"snapshot":           {nil, "consumers import it: it brings nothing of the daemon along"},
 
+	"doc":                   {nil, "its tests run the examples of README.md"},
+	"doc/man":               {nil, "its tests compare the manual with the code"},
 	"doc/schema":            {nil, "schemas are data"},
 	"doc/schema/schematest": {[]string{"doc/schema"}, "a test helper"},
 }
@@ -49,7 +51,7 @@ var onlyIn = map[string][]string{
 	"github.com/BurntSushi/toml":    {"internal/config"},
 	"github.com/coreos/go-systemd/": {"cmd/imds-ready"},
 	"github.com/spf13/cobra":        {"cmd/imds-ready", "cmd/imds-sim"},
-	"golang.org/x/sys/":             {"snapshot", "imds", "imds/imdstest", "internal/netevents"},
+	"golang.org/x/sys/":             {"snapshot", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready"},
 }
 
 type goPackage struct {

@@ -13,61 +13,49 @@ import (
 // new request at once. The first answer of any status counts; a side that fails
 // leaves the other waited for. Both end readTimeout after the first was sent,
 // with the first one's error.
+//
+// The first runs right here, so that the usual failure, no connection at all,
+// costs no goroutine.
 func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
 	if c.SecondPUT == 0 || c.SecondPUT >= c.readTimeout() {
 		return c.do(ctx, r)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan result, 2)
-	pending := 0
-	start := func(ctx context.Context, r request, first bool) {
-		pending++
-		go func() {
-			a, err := c.do(ctx, r)
-			results <- result{a, err, first}
-		}()
-	}
-	defer func() { // the loser ends with its attempt
-		cancel()
-		for range pending {
-			<-results
-		}
-	}()
-	sent := make(chan time.Time, 1)
+	defer cancel()
+	var timer *time.Timer
+	second := make(chan result, 1)
 	first := r
-	first.sent = func() { sent <- time.Now() }
-	start(ctx, first, true)
-
-	var second <-chan time.Time // a timer, once the first is sent
-	var end time.Time
-	var failed *Error
-	for pending > 0 {
-		select {
-		case at := <-sent:
-			end = at.Add(c.readTimeout())
-			timer := time.NewTimer(c.SecondPUT)
-			defer timer.Stop()
-			second = timer.C
-		case <-second:
+	first.sent = func() {
+		end := time.Now().Add(c.readTimeout())
+		timer = time.AfterFunc(c.SecondPUT, func() {
 			until, done := context.WithDeadline(ctx, end)
 			defer done()
-			start(until, r, false)
-		case res := <-results:
-			pending--
-			if res.err == nil || res.err.Status != 0 {
-				return res.answer, res.err
+			a, err := c.do(until, r)
+			second <- result{a, err}
+			if answered(err) {
+				cancel() // the first has lost
 			}
-			if failed == nil || res.first {
-				failed = res.err
-			}
-		}
+		})
 	}
-	return nil, failed
+	a, err := c.do(ctx, first)
+	if timer == nil || timer.Stop() { // there is no second, and will be none
+		return a, err
+	}
+	if answered(err) {
+		cancel() // the second has lost, and ends with its attempt
+	}
+	other := <-second
+	if !answered(err) && answered(other.err) {
+		return other.answer, other.err
+	}
+	return a, err
 }
 
-// result is what one of the two came to.
+// result is what the second request came to.
 type result struct {
 	answer *answer
 	err    *Error
-	first  bool
 }
+
+// answered reports whether a request had an answer, of any status.
+func answered(err *Error) bool { return err == nil || err.Status != 0 }

@@ -33,60 +33,43 @@ func TestBudgetDeadline(t *testing.T) {
 		end         want
 	}{
 		{
-			"in a pause", "refuse", time.Second,
-			"SYN refuse @ 0s 50ms 150ms 350ms 750ms",
+			"in a pause", "refuse", time.Second, "SYN refuse @ 0s 50ms 150ms 350ms 750ms",
 			want{75, "failed", "connection-refused", 5, 5, "connection-refused:5", time.Second},
 		},
 		{
-			"at the end of a pause", "refuse", 750 * time.Millisecond,
-			"SYN refuse @ 0s 50ms 150ms 350ms",
+			"at the end of a pause", "refuse", 750 * time.Millisecond, "SYN refuse @ 0s 50ms 150ms 350ms",
 			want{75, "failed", "connection-refused", 4, 4, "connection-refused:4", 750 * time.Millisecond},
 		},
 		{
-			"in a connect", "refusex1,blackhole", 100 * time.Millisecond,
-			"SYN refuse @ 0s; SYN blackhole @ 50ms",
+			"in a connect", "refusex1,blackhole", 100 * time.Millisecond, "SYN refuse @ 0s; SYN blackhole @ 50ms",
 			want{75, "failed", "connection-refused", 1, 2, "connection-refused:1", 100 * time.Millisecond},
 		},
 		{
-			"in the only connect", "blackhole", 100 * time.Millisecond,
-			"SYN blackhole @ 0s",
+			"in the only connect", "blackhole", 100 * time.Millisecond, "SYN blackhole @ 0s",
 			want{75, "failed", "connect-timeout", 1, 1, "connect-timeout:1", 100 * time.Millisecond},
 		},
+		{"in the only PUT", "hang", time.Second, "PUT hang @ 0s", want{75, "failed", "read-timeout", 1, 1, "read-timeout:1", time.Second}},
 		{
-			"in the only PUT", "hang", time.Second,
-			"PUT hang @ 0s",
-			want{75, "failed", "read-timeout", 1, 1, "read-timeout:1", time.Second},
-		},
-		{
-			"in the only GET", "hang@get", time.Second,
-			"PUT 200 @ 0s; DOC hang @ 0s",
+			"in the only GET", "hang@get", time.Second, "PUT 200 @ 0s; DOC hang @ 0s",
 			want{75, "failed", "read-timeout", 1, 2, "read-timeout:1", time.Second},
 		},
 		{
-			"in a later GET", "503@getx1,stall@get", time.Second,
-			"PUT 200 @ 0s; DOC 503 @ 0s; DOC 200 stall @ 50ms",
+			"in a later GET", "503@getx1,stall@get", time.Second, "PUT 200 @ 0s; DOC 503 @ 0s; DOC 200 stall @ 50ms",
 			want{75, "failed", "503", 1, 3, "503:1", time.Second},
 		},
 		{
-			"after a wait, which is an attempt too", "unreachablex1,hang", time.Second,
-			"SYN unreachable @ 0s; PUT hang @ 50ms",
+			"after a wait, which is an attempt too", "unreachablex1,hang", time.Second, "SYN unreachable @ 0s; PUT hang @ 50ms",
 			want{75, "failed", "unreachable", 0, 2, "unreachable:1", time.Second},
 		},
 		{
-			"on an I/O timeout", "refusex1,blackhole", 300 * time.Millisecond,
-			"SYN refuse @ 0s; SYN blackhole @ 50ms",
+			"on an I/O timeout", "refusex1,blackhole", 300 * time.Millisecond, "SYN refuse @ 0s; SYN blackhole @ 50ms",
 			want{75, "failed", "connection-refused", 1, 2, "connection-refused:1", 300 * time.Millisecond},
 		},
 		{
-			"on the only I/O timeout", "hang", 2 * time.Second,
-			"PUT hang @ 0s",
+			"on the only I/O timeout", "hang", 2 * time.Second, "PUT hang @ 0s",
 			want{75, "failed", "read-timeout", 1, 1, "read-timeout:1", 2 * time.Second},
 		},
-		{
-			"the shortest one", "refuse", time.Millisecond,
-			"SYN refuse @ 0s",
-			want{75, "failed", "connection-refused", 1, 1, "connection-refused:1", time.Millisecond},
-		},
+		{"the shortest one", "refuse", time.Millisecond, "SYN refuse @ 0s", want{75, "failed", "connection-refused", 1, 1, "connection-refused:1", time.Millisecond}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

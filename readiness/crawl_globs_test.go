@@ -8,30 +8,41 @@ import (
 	"testing"
 )
 
-// What include and exclude leave: which listings are asked for, and which
-// leaves. Listings that cannot lead to a wanted path cost no request.
-func TestCrawlGlobs(t *testing.T) {
+// globRow is what is wanted, and what that leads to.
+type globRow struct {
+	name             string
+	include, exclude []string
+	listings         []string
+	leaves           []string
+}
+
+// globRows are for the default tree.
+func globRows() []globRow {
 	const macs = "meta-data/network/interfaces/macs/"
 	const mac0, mac1 = macs + "06:2f:8e:77:19:b4/", macs + "0e:49:61:0f:c3:11/"
-	tests := []struct {
-		name             string
-		include, exclude []string
-		listings         []string
-		leaves           []string
-	}{
+	return []globRow{
 		{"nothing", nil, nil, nil, nil},
 		{"one leaf", []string{"meta-data/instance-id"}, nil, []string{"meta-data/"}, []string{"meta-data/instance-id"}},
 		{
 			"a directory",
-			[]string{"meta-data/placement/**"}, nil,
+			[]string{"meta-data/placement/**"},
+			nil,
 			[]string{"meta-data/", "meta-data/placement/"},
 			[]string{"meta-data/placement/availability-zone", "meta-data/placement/availability-zone-id", "meta-data/placement/region"},
 		},
 		{
 			"a leaf below any interface",
-			[]string{macs + "*/vpc-id"}, nil,
+			[]string{macs + "*/vpc-id"},
+			nil,
 			[]string{"meta-data/", "meta-data/network/", "meta-data/network/interfaces/", macs, mac0, mac1},
 			[]string{mac0 + "vpc-id", mac1 + "vpc-id"},
+		},
+		{
+			"one segment, no directory",
+			[]string{"meta-data/i*", "meta-data/placement"},
+			nil,
+			[]string{"meta-data/"},
+			[]string{"meta-data/instance-action", "meta-data/instance-id", "meta-data/instance-life-cycle", "meta-data/instance-type", "meta-data/ipv6"},
 		},
 		{"a directory that is not there", []string{"meta-data/spot/**"}, nil, []string{"meta-data/"}, nil},
 		{"everything excluded", []string{"meta-data/**"}, []string{"meta-data/**"}, nil, nil},
@@ -52,12 +63,18 @@ func TestCrawlGlobs(t *testing.T) {
 		},
 		{
 			"a directory with a key of its own kind",
-			[]string{"meta-data/public-keys/**"}, nil,
+			[]string{"meta-data/public-keys/**"},
+			nil,
 			[]string{"meta-data/", "meta-data/public-keys/"},
 			[]string{"meta-data/public-keys/0/openssh-key"},
 		},
 	}
-	for _, tt := range tests {
+}
+
+// What include and exclude leave: which listings are asked for, and which
+// leaves. Listings that cannot lead to a wanted path cost no request.
+func TestCrawlGlobs(t *testing.T) {
+	for _, tt := range globRows() {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, "")
 			tr.config.Metadata.Include, tr.config.Metadata.Exclude = tt.include, tt.exclude

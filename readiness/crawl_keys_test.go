@@ -28,6 +28,7 @@ func TestCrawlPublicKeys(t *testing.T) {
 		want          map[string]any
 	}{
 		{"one", "0=web-key", map[string]any{"0": a}},
+		{"a name with a slash", "0=team/key", map[string]any{"0": map[string]any{"name": "team/key", "openssh-key": "ssh-ed25519 A"}}},
 		{"two, one with an odd name", "0=web-key\n1=a=b c", map[string]any{"0": a, "1": b}},
 	}
 	for _, tt := range tests {

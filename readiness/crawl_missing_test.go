@@ -26,14 +26,7 @@ func (tr *trial) times(path string) []time.Duration {
 // Absent, empty and failed are three things: no key, "", an entry in missing.
 // Whatever becomes of an optional path, the gate is ready.
 func TestCrawlMissing(t *testing.T) {
-	const path = "meta-data/instance-type"
-	tests := []struct {
-		name, fault string
-		set         func(*trial)
-		tries       int
-		class       string // in missing; "": not there
-		value       any    // in meta-data.json; nil: no key
-	}{
+	for _, row := range []missingRow{
 		{"there", "", nil, 1, "", "m6i.large"},
 		{"absent", "404", nil, 1, "", nil},
 		{"absent under sdk", "404", func(tr *trial) { tr.config.Policy.Table = sdkTable(t) }, 1, "", nil},
@@ -57,38 +50,49 @@ func TestCrawlMissing(t *testing.T) {
 		{"a rule: retry a 404", "404", func(tr *trial) { tr.rule(policy.Retry, "meta-data/**", "404") }, 4, "404", nil},
 		{"a rule: fail", "503", func(tr *trial) { tr.rule(policy.Fail, "meta-data/**", "5xx") }, 1, "503", nil},
 		{"the toggle", "reset", func(tr *trial) { tr.config.Policy.RetryConnectTimeouts = false }, 1, "connection-reset", nil},
+	} {
+		t.Run(row.name, row.check)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			schedule := ""
-			if tt.fault != "" {
-				fault, count, limited := strings.Cut(tt.fault, "x3")
-				if schedule = fault + "@" + path; limited {
-					schedule += "x3" + count
-				}
-			}
-			tr := faulty(t, schedule)
-			if tt.set != nil {
-				tt.set(tr)
-			}
-			tr.run(t)
-			if got := len(tr.times(path)); got != tt.tries || tr.status.State != "ready" {
-				t.Errorf("%d tries, want %d; state %s", got, tt.tries, tr.status.State)
-			}
-			want := map[string]string{}
-			if tt.class != "" {
-				want[path] = tt.class
-			}
-			if !maps.Equal(tr.status.Missing, want) {
-				t.Errorf("missing %v, want %v", tr.status.Missing, want)
-			}
-			if got := tr.object(t, "meta-data.json")["instance-type"]; got != tt.value {
-				t.Errorf("value %.20q, want %.20q", got, tt.value)
-			}
-			if tr.status.Attempts != 1 || len(tr.status.Errors) != 0 || tr.status.LastError != nil {
-				t.Errorf("optional paths count as required ones: %+v", tr.status)
-			}
-		})
+}
+
+// missingRow is one optional path's fate.
+type missingRow struct {
+	name, fault string
+	set         func(*trial)
+	tries       int
+	class       string // in missing; "": not there
+	value       any    // in meta-data.json; nil: no key
+}
+
+func (row missingRow) check(t *testing.T) {
+	const path = "meta-data/instance-type"
+	schedule := ""
+	if row.fault != "" {
+		fault, _, limited := strings.Cut(row.fault, "x3")
+		if schedule = fault + "@" + path; limited {
+			schedule += "x3"
+		}
+	}
+	tr := faulty(t, schedule)
+	if row.set != nil {
+		row.set(tr)
+	}
+	tr.run(t)
+	if got := len(tr.times(path)); got != row.tries || tr.status.State != "ready" {
+		t.Errorf("%d tries, want %d; state %s", got, row.tries, tr.status.State)
+	}
+	want := map[string]string{}
+	if row.class != "" {
+		want[path] = row.class
+	}
+	if !maps.Equal(tr.status.Missing, want) {
+		t.Errorf("missing %v, want %v", tr.status.Missing, want)
+	}
+	if got := tr.object(t, "meta-data.json")["instance-type"]; got != row.value {
+		t.Errorf("value %.20q, want %.20q", got, row.value)
+	}
+	if tr.status.Attempts != 1 || len(tr.status.Errors) != 0 || tr.status.LastError != nil {
+		t.Errorf("optional paths count as required ones: %+v", tr.status)
 	}
 }
 

@@ -47,6 +47,23 @@ func TestCrawlOrder(t *testing.T) {
 	}
 }
 
+// A listing may be in any order; the requests are not.
+func TestCrawlOrderOfAListing(t *testing.T) {
+	tree := imdstest.DefaultTree()
+	tree["meta-data/placement/"] = "region\navailability-zone-id\navailability-zone"
+	tr := newTrial(t, imdstest.New(tree))
+	tr.config.Metadata.Include = []string{"meta-data/placement/**"}
+	tr.config.Metadata.Concurrency = 1
+	tr.run(t)
+	want := []string{
+		"meta-data/", "meta-data/placement/",
+		"meta-data/placement/availability-zone", "meta-data/placement/availability-zone-id", "meta-data/placement/region",
+	}
+	if got := tr.asked()[1:]; !slices.Equal(got, want) {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
+
 // One token for all, and each request once: nothing is asked for in vain.
 func TestCrawlRequests(t *testing.T) {
 	tr := faulty(t, "").run(t)

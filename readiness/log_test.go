@@ -127,6 +127,7 @@ func TestLogReasons(t *testing.T) {
 		{"503", 3, time.Minute, "max_attempts reached"},
 		{"503", 0, 10 * time.Second, "deadline reached"},
 		{"hang", 0, time.Second, "deadline reached"},
+		{"hang", 1, time.Second, "deadline reached"}, // cut, though it was the last
 		{"400", 0, time.Minute, "not retried by the policy"},
 	} {
 		tr := faulty(t, tt.fault).patience(tt.attempts, tt.deadline).run(t)

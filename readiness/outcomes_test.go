@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -118,6 +119,10 @@ func (row outcomeRow) check(t *testing.T, spot bool) {
 	}
 	if skips := row.state == "skipped" || row.class == "not-ec2"; skips && len(tr.sim.Trace()) > 0 {
 		t.Errorf("requests: %v", tr.sim.Trace())
+	}
+	answered := slices.ContainsFunc(tr.sim.Requests(), func(r imdstest.Request) bool { return r.Status != 0 })
+	if (tr.status.Endpoint != nil) != answered {
+		t.Errorf("endpoint %v after %v", tr.status.Endpoint, tr.sim.Requests())
 	}
 	row.checkLog(t, tr)
 }

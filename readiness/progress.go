@@ -50,6 +50,8 @@ type streak struct {
 	class  policy.Class
 	since  time.Time
 	count  int
+	hint   string
+	hinted time.Time
 	logged map[policy.Class]time.Time
 }
 
@@ -104,9 +106,11 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	class := string(f.Class)
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
 	s := p.count(f, now)
-	h := hint(f, now.Sub(s.since), s.count)
+	if s.hint == "" || now.Sub(s.hinted) >= statusEvery { // some look at the machine
+		s.hint, s.hinted = hint(f, now.Sub(s.since), s.count), now
+	}
 	message := shorten(err.Error(), maxStatus)
-	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: h, Message: message, Path: f.Path}
+	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: message, Path: f.Path}
 
 	attrs := []any{
 		"attempt", v.Attempt, "class", class, "path", f.Path,
@@ -135,7 +139,7 @@ func (p *progress) count(f policy.Failure, now time.Time) *streak {
 		p.streaks[f.Path] = s
 	}
 	if s.class != f.Class {
-		s.class, s.since, s.count = f.Class, now, 0
+		s.class, s.since, s.count, s.hint = f.Class, now, 0, ""
 	}
 	s.count++
 	return s

@@ -18,6 +18,8 @@
 // while a tree (meta-data.json, tags.json) has no key for what is absent. The
 // schemas in doc/schema say the rest.
 //
-// A program that only reads needs no lock: [ReadStatus] tells the state of the
-// gate, and whether the files beside it belong to this boot.
+// A program that only reads needs no lock: [Wait] blocks until the gate is decided,
+// [Open] and [Values.Lookup] read values, and [ReadStatus] tells the state of the
+// gate. All but the last want a boot ID, such as [BootID], as the files of another
+// boot may be those of another instance.
 package snapshot

@@ -34,18 +34,42 @@ const maxRead = 8 << 20
 // error matches [io/fs.ErrNotExist] when it or dir is missing, [ErrNotOurs],
 // [ErrLaterSchema], or is the file system's.
 func ReadStatus(dir string) (Status, error) {
-	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	st, _, err := ReadStatusJSON(dir, AnyBoot)
+	return st, err
+}
+
+// ReadStatusJSON is [ReadStatus] for the files of one boot, see [Status.CheckBoot],
+// and also returns the file as it is: with the keys that this version does not
+// know.
+func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
+	path := filepath.Join(dir, StatusFile)
+	f, err := openDirectory(dir)
 	if err != nil {
-		return Status{}, fmt.Errorf("reading %s: %w", filepath.Join(dir, StatusFile), err)
+		return Status{}, nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	defer f.Close()
-	return readStatus(f, dir)
+	st, data, err := readStatus(f, dir)
+	if err != nil {
+		return Status{}, nil, err
+	}
+	if err := st.CheckBoot(bootID); err != nil {
+		return Status{}, nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return st, data, nil
+}
+
+// openDirectory opens dir for [readRegular].
+func openDirectory(dir string) (*os.File, error) {
+	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
 // Status reads status.json back; its errors are those of [ReadStatus].
-func (d *Dir) Status() (Status, error) { return readStatus(d.self, d.path) }
+func (d *Dir) Status() (Status, error) {
+	st, _, err := readStatus(d.self, d.path)
+	return st, err
+}
 
-func readStatus(dir *os.File, path string) (Status, error) {
+func readStatus(dir *os.File, path string) (Status, []byte, error) {
 	data, _, err := readRegular(dir, StatusFile)
 	if errors.Is(err, errNotRegular) {
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
@@ -55,9 +79,9 @@ func readStatus(dir *os.File, path string) (Status, error) {
 		st, err = parseStatus(data)
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("reading %s: %w", filepath.Join(path, StatusFile), err)
+		return Status{}, nil, fmt.Errorf("reading %s: %w", filepath.Join(path, StatusFile), err)
 	}
-	return st, nil
+	return st, data, nil
 }
 
 // parseStatus reads the version first, so that a later schema is told from a

@@ -27,6 +27,7 @@ type program struct {
 	config, directory   string
 	logLevel, logFormat string
 	json                bool
+	ignoreBootID        bool
 }
 
 // command is the tree of commands.
@@ -40,7 +41,7 @@ func (p *program) command() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: run, check or version")
+			return errors.New("a command is missing: run, check, wait, get, status, completion or version")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -48,7 +49,8 @@ func (p *program) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&p.logFormat, "log-format", "auto",
 		"auto, journal, text or json; auto: the journal's own protocol when stderr is the journal, else text")
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.waitCommand(), p.getCommand(), p.statusCommand(),
+		p.completionCommand(), p.versionCommand())
 	return root
 }
 
@@ -82,7 +84,7 @@ func (p *program) runCommand() *cobra.Command {
 		},
 	}
 	p.configFlag(c)
-	c.Flags().StringVar(&p.directory, "directory", "", "where the files go (default $RUNTIME_DIRECTORY, else "+defaultDirectory+")")
+	p.directoryFlag(c, "where the files go")
 	return c
 }
 
@@ -117,6 +119,11 @@ func (p *program) versionCommand() *cobra.Command {
 
 func (p *program) configFlag(c *cobra.Command) {
 	c.Flags().StringVar(&p.config, "config", "", "read this file and its .d directory only (default /etc/imds-ready/imds-ready.toml and its drop-ins)")
+}
+
+func (p *program) directoryFlag(c *cobra.Command, usage string) {
+	c.Flags().StringVar(&p.directory, "directory", "", usage+" (default $RUNTIME_DIRECTORY, else "+defaultDirectory+")")
+	_ = c.MarkFlagDirname("directory") // for completion; it fails for an unknown flag only
 }
 
 // dir is where the files are. systemd may name several directories; ours is the

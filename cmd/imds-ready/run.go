@@ -14,12 +14,13 @@ import (
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/readiness"
+	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // daemon wires and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: bootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
@@ -50,16 +51,4 @@ func (p *program) tellProblems(log *slog.Logger, err error) {
 func notify(state string) error {
 	_, err := daemon.SdNotify(false, state)
 	return err
-}
-
-// noBootID stands for a boot whose ID the kernel does not say.
-const noBootID = "00000000-0000-0000-0000-000000000000"
-
-// bootID tells this boot from every other (random(4)).
-func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return noBootID
-	}
-	return strings.TrimSpace(string(id))
 }

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// startUnprivileged is start without the capabilities that let root pass every
+// file mode: they are dropped from the bounding set of one thread, which the
+// process inherits (capabilities(7)), and the thread ends.
+func startUnprivileged(t *testing.T, args ...string) *process {
+	t.Helper()
+	type result struct {
+		p   *process
+		err error
+	}
+	prefix := filepath.Join(t.TempDir(), "out")
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		var err error
+		for _, capability := range []uintptr{unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH} {
+			if os.Getuid() == 0 {
+				err = errors.Join(err, unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0))
+			}
+		}
+		p, started := start(t.TempDir(), prefix, []string{"GORACE=atexit_sleep_ms=0"}, args)
+		done <- result{p, errors.Join(err, started)}
+	}()
+	r := <-done
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(r.p.stop)
+	return r.p
+}
+
+// 77, EX_NOPERM: what may not be read is said to be so, with a way out.
+func TestReadersWithoutPermission(t *testing.T) {
+	ready := func(st *snapshot.Status) { st.State, st.PID, st.ExitCode = snapshot.Ready, nil, new(0) }
+	for _, tt := range []struct {
+		name, shut string // what is shut, in the directory
+		args       []string
+		want       string
+	}{
+		{"wait, the directory", ".", []string{"wait"}, "77"},
+		{"get, the directory", ".", []string{"get", "instance-id"}, "77"},
+		{"get with a default", ".", []string{"get", "instance-id", "--default", "x"}, "77"},
+		{"get --wait", ".", []string{"get", "instance-id", "--wait", "10s"}, "77"},
+		{"status", ".", []string{"status"}, "77"},
+		{"status --json", ".", []string{"status", "--json"}, "77"},
+		{"wait, in a hurry", ".", []string{"wait", "--timeout", "20ms"}, "77"},
+		{"wait, the file", "status.json", []string{"wait"}, "77"},
+		{"get, the file", "meta-data.json", []string{"get", "instance-id"}, "77"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "imds")
+			statusIn(t, dir, ready)
+			if err := os.WriteFile(filepath.Join(dir, "meta-data.json"), []byte("{}\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			shut := filepath.Join(dir, tt.shut)
+			if err := os.Chmod(shut, 0); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Chmod(shut, 0o755) })
+			p := startUnprivileged(t, append(tt.args, "--directory", dir)...)
+			end, said := p.outcome(t)
+			if end != tt.want || !strings.Contains(said, "permission denied\nimds-ready: do: run it as a user who may read "+dir) {
+				t.Errorf("it ends with %s:\n%s", end, said)
+			}
+			if out := readFile(t, p.stdout); out != "" {
+				t.Errorf("it prints %q", out)
+			}
+		})
+	}
+}
+
+// What is printed to nobody is an error, not a success.
+func TestReadersToAFullDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "imds")
+	statusIn(t, dir, func(st *snapshot.Status) { st.State = snapshot.Ready })
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{
+		{"status", "--directory", dir},
+		{"status", "--json", "--directory", dir},
+		{"completion", "bash"},
+		{"get", "x", "--default", "y", "--directory", dir}, // no collection, so no files
+	} {
+		var stderr bytes.Buffer
+		c := exec.CommandContext(t.Context(), "imds-ready", args...)
+		c.Env, c.Stdout, c.Stderr = []string{"GORACE=atexit_sleep_ms=0"}, full, &stderr
+		_ = c.Run() // the state says it
+		if code := c.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%v: %d, %s", args, code, &stderr)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// ErrOtherBoot is a status.json of another boot: the files beside it may be of
+// another instance, as in an image that was made of a running one.
+var ErrOtherBoot = errors.New("of another boot")
+
+// AnyBoot, in the place of a boot ID, takes the files of whatever boot: for a
+// container or a micro VM that sees the host's files and has a kernel, or a view
+// of one, of its own. It also says that the daemon's PID means nothing here.
+const AnyBoot = "*"
+
+// unknownBoot is the nil UUID, which no kernel draws.
+const unknownBoot = "00000000-0000-0000-0000-000000000000"
+
+// BootID tells this boot from every other: the kernel's random boot_id (random(4)),
+// a UUID, and the nil UUID where the kernel does not say, for the daemon and for
+// the readers alike.
+func BootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if text := strings.TrimSpace(string(id)); err == nil && text != "" {
+		return text
+	}
+	return unknownBoot
+}
+
+// CheckBoot is nil when st is of this boot, such as [BootID], or bootID is
+// [AnyBoot]; else an error that matches [ErrOtherBoot].
+func (st Status) CheckBoot(bootID string) error {
+	if bootID == AnyBoot || bootID != "" && st.BootID == bootID {
+		return nil
+	}
+	return fmt.Errorf("a status %w (%s)", ErrOtherBoot, printable(st.BootID))
+}

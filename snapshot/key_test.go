@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshot
+
+import (
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+func TestCheckKey(t *testing.T) {
+	tests := []struct{ name, key, wantErr string }{
+		{"one", "instance-id", ""},
+		{"deep", "network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/192.0.2.54", ""},
+		{"a final slash", "placement/", ""},
+		{"a tag in another script", "tags/instance/Größe", ""},
+		{"dots in a name", "tags/instance/...", ""},
+		{"64 segments", strings.Repeat("a/", 63) + "a", ""},
+		{"65 segments", strings.Repeat("a/", 64) + "a", "it has 65 segments: write 64 at most"},
+		{"200 segments", strings.Repeat("a/", 200), "it has 200 segments"},
+		{"4 KiB", strings.Repeat("a", 4<<10), ""},
+		{"more", strings.Repeat("a", 4<<10+1), "it has 4097 bytes: write 4096 at most"},
+		{"empty", "", "not a key: it is empty: write one such as instance-id"},
+		{"a slash", "/", `"/" is not a key: it begins with a slash: write one such as instance-id`},
+		{"a leading slash", "/placement/region", `"/placement/region" is not a key: it begins with a slash: write placement/region`},
+		{"a URL's path", "/latest/meta-data/mac", "write meta-data/mac"},
+		{"up", "../user-data", `it has the segment "..", and a key is no path of files: write user-data`},
+		{"up in between", "placement/../../etc/passwd", "write placement/etc/passwd"},
+		{"up in the end", "placement/..", "write placement"},
+		{"up alone", "..", "write one such as instance-id"},
+		{"here", "./mac", `the segment "."`},
+		{"an empty segment", "placement//region", "it has two slashes in a row: write placement/region"},
+		{"two at the end", "placement//", "two slashes in a row: write placement"},
+		{"NUL", "mac\x00", `"mac\x00" is not a key: it has a control character`},
+		{"a line break", "mac\n", "control character"},
+		{"an escape", "\x1b[31mmac", `"\x1b[31mmac"`},
+		{"C1", "mac\u0085", "control character"},
+		{"not UTF-8", "mac\xff", "it is not UTF-8"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := CheckKey(tt.key)
+			if tt.wantErr == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrBadKey) || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("%v, want %s", err, tt.wantErr)
+			}
+			if text := err.Error(); len(text) > 400 || strings.ContainsAny(text, "\n\x1b\x00") || !utf8.ValidString(text) {
+				t.Errorf("%q is nothing for a terminal", text)
+			}
+		})
+	}
+}
+
+// Whatever the key, nothing but the two files is read, nothing panics, and what is
+// no key is said to be none.
+func FuzzLookup(f *testing.F) {
+	d := published(f, Status{Missing: map[string]string{"meta-data/": "503"}, State: Ready, Generation: 1})
+	put(f, filepath.Join(d.path, UserDataFile), "the-secret")
+	put(f, filepath.Join(filepath.Dir(d.path), "outside"), `{"a": "the-secret"}`)
+	v := values(f, d.path)
+	for _, key := range []string{
+		"", "/", "..", "../outside", "../outside/a", "user-data", "status.json", "identity/../user-data", "meta-data/meta-data",
+		"instance-id", "placement/", "security-groups/0", "security-groups/99999999999999999999", "identity", "iam/info/Code/x",
+		"iam/security-credentials/x", "dynamic/instance-identity/document", "latest/meta-data/mac", "az", "\xff", "a\x00b", "İ",
+		strings.Repeat("a/", 200), strings.Repeat("é", 3000), "meta-data", "meta-data/", "identity/", "meta-data/identity",
+	} {
+		f.Add(key)
+	}
+	all, err := v.List("")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		bad := CheckKey(key)
+		value, err := v.Lookup(key)
+		keys, listErr := v.List(key)
+		switch {
+		case bad != nil:
+			if !errors.Is(bad, ErrBadKey) || err == nil || err.Error() != bad.Error() || value != nil {
+				t.Errorf("%q: %v, then %v", key, bad, err)
+			}
+		case err != nil:
+			if !isAbsent(err) || value != nil || listErr == nil || strings.ContainsAny(err.Error(), "\n\x1b\x00") || !utf8.ValidString(err.Error()) {
+				t.Errorf("%q: %v %v %v", key, value, err, listErr)
+			}
+		default:
+			if listErr != nil || strings.Contains(jsonText(t, value), "the-secret") {
+				t.Errorf("%q: %v %v", key, value, listErr)
+			}
+			for _, k := range keys {
+				if !slices.Contains(all, k) && !strings.Contains(key, "/") {
+					t.Errorf("%q: %q is not among all", key, k)
+				}
+			}
+		}
+	})
+}
+
+// Every key that is listed can be looked up, whatever the files have, and a leaf of
+// meta-data without odd characters is listed.
+func TestListedKeysAreKeys(t *testing.T) {
+	d := published(t, Status{})
+	segment := rapid.OneOf(
+		rapid.SampledFrom([]string{"identity", "meta-data", "dynamic", "instance-identity", "document", "a", "b", "", ".", "..", "x/y", "é", "\n"}),
+		rapid.StringN(0, 8, 16),
+	)
+	var object func(depth int) *rapid.Generator[map[string]any]
+	object = func(depth int) *rapid.Generator[map[string]any] {
+		leaf := rapid.OneOf(
+			rapid.Map(rapid.String(), func(s string) any { return s }),
+			rapid.Just[any](nil), rapid.Just[any](true), rapid.Just[any]([]any{"x", nil}),
+		)
+		value := leaf
+		if depth > 0 {
+			value = rapid.OneOf(leaf, rapid.Map(object(depth-1), func(m map[string]any) any { return m }))
+		}
+		return rapid.MapOfN(segment, value, 0, 5)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		for name, o := range map[string]map[string]any{
+			MetaDataFile: object(3).Draw(rt, "meta-data"), IdentityFile: object(1).Draw(rt, "identity"),
+		} {
+			data, err := encode(o)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			put(t, filepath.Join(d.path, name), string(data))
+		}
+		v := values(t, d.path)
+		keys, err := v.List("")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for _, key := range keys {
+			value, err := v.Lookup(key)
+			if err != nil || value == nil {
+				rt.Errorf("%q is listed: %v %v", key, value, err)
+			}
+			if _, isDir := value.(map[string]any); isDir != strings.HasSuffix(key, "/") {
+				rt.Errorf("%q is %v", key, value)
+			}
+		}
+		if sorted := slices.Sorted(slices.Values(keys)); len(slices.Compact(sorted)) != len(keys) {
+			rt.Errorf("a key is there twice: %q", keys)
+		}
+		top := slices.Sorted(maps.Keys(v.metaData.object))
+		for _, name := range top {
+			if usableSegment(name) && v.metaData.object[name] != nil {
+				if !slices.ContainsFunc(keys, func(k string) bool {
+					return strings.TrimSuffix(strings.TrimPrefix(k, "meta-data/"), "/") == name
+				}) {
+					rt.Errorf("%q is not listed: %q", name, keys)
+				}
+			}
+		}
+	})
+}
