@@ -101,3 +101,14 @@ func TestCollectLateKeys(t *testing.T) {
 		t.Errorf("tags.json %v", got)
 	}
 }
+
+// A network that goes away while there is no collect_deadline must not be waited
+// for without end: at most 4 attempts, as for every other failure.
+func TestNoCollectDeadlineAndNoNetwork(t *testing.T) {
+	tr := faulty(t, "okx2,unreachable")
+	tr.config.Metadata.CollectDeadline = 0
+	tr.run(t)
+	if tr.exit != readiness.ExitOK || tr.status.Missing["meta-data/"] != "unreachable" || tr.elapsed != 350*time.Millisecond {
+		t.Errorf("exit %d after %v, missing %v", tr.exit, tr.elapsed, tr.status.Missing)
+	}
+}

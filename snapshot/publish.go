@@ -66,6 +66,10 @@ func (d *Dir) WriteStatus(st Status) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Join(d.path, StatusFile), err)
 	}
-	_, err = d.Write(StatusFile, File{Data: data})
-	return err
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.replace(StatusFile, File{Data: data}); err != nil { // it is never the same again
+		return fmt.Errorf("writing %s: %w", filepath.Join(d.path, StatusFile), err)
+	}
+	return nil
 }
