@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// exact is a preset whose pauses are known.
+func exact(t *testing.T, name string) policy.Policy {
+	t.Helper()
+	p, ok := policy.Preset(name)
+	if !ok {
+		t.Fatalf("no preset %q", name)
+	}
+	p.Backoff.Jitter = policy.JitterNone
+	return p
+}
+
+func outageOf(class policy.Class, until time.Duration) outage {
+	return outage{kind: "test", phases: []phase{{class, until}}}
+}
+
+func TestBoot(t *testing.T) {
+	const ms = time.Millisecond
+	eager, sdk := exact(t, policy.PresetBoot), exact(t, policy.PresetSDK)
+	lazy, toggled, hurried := eager, sdk, eager
+	lazy.Eager, toggled.RetryConnectTimeouts, hurried.Deadline = false, true, time.Second
+	had := func(lag time.Duration, requests int) ending {
+		return ending{lag: lag + 2*roundTrip, requests: requests}
+	}
+	const us = time.Microsecond
+	for _, tc := range []struct {
+		name   string
+		policy policy.Policy
+		outage outage
+		want   ending
+	}{
+		// Unreachable costs nothing, so the attempts are the known sequence: 0,
+		// 50, 150, 350, 750, 1250 ms.
+		{"no network", lazy, outageOf(policy.Unreachable, 1000*ms), had(250*ms, 7)},
+		{"up at an attempt", lazy, outageOf(policy.Unreachable, 1250*ms), had(0, 7)},
+		{"woken", eager, outageOf(policy.Unreachable, 1000*ms), had(0, 7)},
+		// The attempt at 750 ms is not followed by one at 760 ms.
+		{"woken, not too soon", eager, outageOf(policy.Unreachable, 760*ms), had(15*ms, 7)},
+		// Each attempt takes 0.5 ms: 0, 50.5, 151, 351.5, 752, 1252.5 ms.
+		{"refused", eager, outageOf(policy.ConnectionRefused, 1000*ms), had(252500*us, 7)},
+		// 0-250, 300-550, 650-900, then at 1100.
+		{"black hole", eager, outageOf(policy.ConnectTimeout, 1000*ms), had(100*ms, 5)},
+		// 0-2000.5, then at 2050.5: what hangs stays so.
+		{"hanging", lazy, outageOf(policy.ReadTimeout, 10*ms), had(2040500*us, 3)},
+		{"hanging, the second PUT", eager, outageOf(policy.ReadTimeout, 10*ms), had(490*ms, 3)},
+		{"hanging, the second PUT too", eager, outageOf(policy.ReadTimeout, 600*ms), had(1450500*us, 4)},
+		// The first answer restarts the curve: 0, 50, 150 unreachable; 350 503,
+		// then 50.5 ms later. Without it: 750.5.
+		{"a sign of life", eager, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, had(42*ms, 6)},
+		{"no sign of life", lazy, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, had(392*ms, 6)},
+		{"401 costs two requests", eager, outageOf("401", 10*ms), had(41*ms, 4)},
+		{"sdk, refused", sdk, outageOf(policy.ConnectionRefused, 10*ms), ending{gaveUp: true, requests: 1}},
+		{"sdk, 503", sdk, outageOf("503", 10*ms), had(990500*us, 3)},
+		{"sdk, four attempts", sdk, outageOf("503", time.Hour), ending{gaveUp: true, requests: 4}},
+		{"sdk, toggle", toggled, outageOf(policy.ConnectionRefused, 10*ms), had(990500*us, 3)},
+		{"deadline in a pause", hurried, outageOf(policy.Unreachable, time.Hour), ending{gaveUp: true, requests: 5}},
+		{"deadline in an attempt", hurried, outageOf(policy.ReadTimeout, time.Hour), ending{gaveUp: true, requests: 2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.want.kind = tc.outage.kind
+			if got := boot(tc.policy, tc.outage); got != tc.want {
+				t.Errorf("%+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestBootEndsAndIsNeverEarly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := draw(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
+		for _, c := range contestants() {
+			e := boot(c.policy, o)
+			if e.requests < 1 || e.kind != o.kind || !e.gaveUp && e.lag < 2*roundTrip {
+				t.Fatalf("%s: %+v of %+v", c.name, e, o)
+			}
+			if c.name == "boot" && e.gaveUp && o.up() < 5*time.Minute {
+				t.Fatalf("the preset boot gave up: %+v", o)
+			}
+		}
+	})
+}
+
+func TestDraw(t *testing.T) {
+	const n = 20_000
+	random := rand.New(rand.NewPCG(7, 0))
+	seen, above := map[string]int{}, 0
+	for range n {
+		o := draw(random)
+		seen[o.kind]++
+		if o.up().Seconds() > medianSeconds {
+			above++
+		}
+		last := time.Duration(0)
+		for _, p := range o.phases {
+			if p.until < last {
+				t.Fatalf("phases out of order: %+v", o)
+			}
+			last = p.until
+		}
+	}
+	near := func(what string, got, want float64) {
+		if math.Abs(got-want) > 0.02 {
+			t.Errorf("%s: %.3f of the boots, want %.3f", what, got, want)
+		}
+	}
+	near("above the median", float64(above)/n, 0.5)
+	shares := 0.0
+	for _, k := range kinds() {
+		near(k.name, float64(seen[k.name])/n, k.share)
+		shares += k.share
+		parts := 0.0
+		for _, p := range k.parts {
+			parts += p
+		}
+		if len(k.parts) != len(k.classes) || math.Abs(parts-1) > 1e-9 {
+			t.Errorf("%s: the parts are no whole", k.name)
+		}
+	}
+	if math.Abs(shares-1) > 1e-9 {
+		t.Errorf("the shares are %v together", shares)
+	}
+}
+
+func TestRun(t *testing.T) {
+	var b strings.Builder
+	if err := run([]string{"-n", "200"}, &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# 200 boots, in virtual time\n", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole ", "max"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	for _, args := range [][]string{{"-n", "0"}, {"more"}, {"-x"}} {
+		if err := run(args, &b); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	s := summarize([]ending{{lag: time.Second, requests: 3}, {gaveUp: true, requests: 5}})
+	if s.giveUps() != "500" || s.meanRequests() != 4 || s.lag(1) != "1.00 s" {
+		t.Errorf("give-ups %s, requests %v, lag %s", s.giveUps(), s.meanRequests(), s.lag(1))
+	}
+	if s := summarize(nil); s.giveUps() != "-" || s.lag(0.5) != "-" || s.meanRequests() != 0 {
+		t.Errorf("nothing: %+v", s)
+	}
+}

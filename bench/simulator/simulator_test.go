@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/bench/internal/sim"
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+)
+
+// ask makes one request and returns the status and the body.
+func ask(t *testing.T, method, url, header, value string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(header, value)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestRun(t *testing.T) {
+	questions, in := io.Pipe()
+	out, answers := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run([]string{"-schedule", "503@putx1", "-latency", "5ms"}, questions, answers)
+		answers.Close()
+	}()
+	lines := json.NewDecoder(bufio.NewReader(out))
+	var hello sim.Hello
+	if err := lines.Decode(&hello); err != nil {
+		t.Fatalf("%v; run: %v", err, <-done)
+	}
+	if now := sim.Monotonic(time.Now()); hello.Start > now || hello.Start < now-10 || hello.Latency < 0.004 || hello.Latency > 10 {
+		t.Errorf("hello %+v at %v", hello, now)
+	}
+	const ttl, token = "X-aws-ec2-metadata-token-ttl-seconds", "X-aws-ec2-metadata-token"
+	if status, _ := ask(t, "PUT", hello.URL+"/latest/api/token", ttl, "60"); status != http.StatusServiceUnavailable {
+		t.Errorf("the first PUT: %d, want what the schedule says", status)
+	}
+	_, value := ask(t, "PUT", hello.URL+"/latest/api/token", ttl, "60")
+	asked := time.Now()
+	if status, body := ask(t, "GET", hello.URL+"/latest/meta-data/instance-id", token, value); status != http.StatusOK || body != "i-0123456789abcdef0" {
+		t.Errorf("GET: %d %q", status, body)
+	}
+	if d := time.Since(asked); d < 4*time.Millisecond {
+		t.Errorf("an answer that is held back by 5 ms came after %v", d)
+	}
+	for _, want := range []sim.Counts{{Connections: 3, PUTs: 2, GETs: 1, Peak: 3}, {}} {
+		if _, err := io.WriteString(in, "counts\n"); err != nil {
+			t.Fatal(err)
+		}
+		var got sim.Counts
+		if err := lines.Decode(&got); err != nil || got != want {
+			t.Errorf("counts %+v, %v, want %+v", got, err, want)
+		}
+	}
+	in.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"schedule", []string{"-schedule", "refused:1s"}, "-schedule: "},
+		{"flag", []string{"-no-such-flag"}, "flag provided but not defined"},
+		{"not on a socket", []string{"-schedule", "blocked:1s"}, "in process only"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := run(tc.args, strings.NewReader(""), io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("err = %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestCounterPeak(t *testing.T) {
+	var c counter
+	for _, ms := range []int{0, 100, 200, 999, 1000, 1100, 5000} {
+		c.add("PUT", time.Duration(ms)*time.Millisecond)
+	}
+	c.add("BAD", 5*time.Second)
+	c.add("SYN", 5*time.Second)
+	if got, want := c.take(), (sim.Counts{Connections: 1, PUTs: 7, Others: 1, Peak: 4}); got != want {
+		t.Errorf("counts %+v, want %+v", got, want)
+	}
+}
+
+func TestGrow(t *testing.T) {
+	tree := imdstest.DefaultTree()
+	grown := grow(tree, 300)
+	if len(grow(tree, 0)) != len(tree) {
+		t.Error("nothing to add, and yet there is more")
+	}
+	macs := map[string]bool{}
+	for path, body := range grown {
+		if dir, ok := strings.CutSuffix(path, "/mac"); ok && strings.Contains(path, "/macs/") {
+			macs[body] = true
+			if !strings.HasSuffix(dir, body) {
+				t.Errorf("%s: the mac says %s", path, body)
+			}
+		}
+	}
+	if len(macs) != 302 {
+		t.Errorf("%d interfaces, want 302", len(macs))
+	}
+	if perEach := (len(grown) - len(tree)) / 300; perEach < 15 || perEach > 25 {
+		t.Errorf("%d paths for each interface", perEach)
+	}
+}
+
+func TestLatency(t *testing.T) {
+	none := latency{want: 0, late: time.Hour}
+	start := time.Now()
+	none.wait()
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("no latency took %v", d)
+	}
+	if d := calibrate(2 * time.Millisecond).measure(); d < time.Millisecond {
+		t.Errorf("2 ms took %v", d)
+	}
+}
