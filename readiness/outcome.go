@@ -133,7 +133,7 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 // collect crawls what is not required, and returns what there is.
 func (r *run) collect(ctx context.Context) (map[string][]byte, map[string]policy.Class) {
 	c := &crawl{
-		config: r.Config, get: r.Client.Get, step: r.progress.step,
+		config: r.Config, get: r.Client.Get, step: r.progress.stepOfCrawl,
 		had: r.gate.had, leaves: map[string][]byte{}, missing: map[string]policy.Class{},
 		debug: func(f policy.Failure, v policy.Verdict, err error) {
 			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause, "err", err)

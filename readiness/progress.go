@@ -4,9 +4,7 @@ package readiness
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -33,16 +31,17 @@ type progress struct {
 	start    time.Time
 	metrics  textfile
 
-	mu      sync.Mutex
-	status  snapshot.Status
-	streaks map[string]*streak         // by path
-	answers int                        // failed attempts at required paths that got an answer
-	foreign int                        // those of them that cannot come from IMDS
-	said    map[policy.Class]time.Time // the last STATUS= of each class; "": of any
-	wrote   time.Time                  // the last status.json
-	warned  time.Time
-	timer   *time.Timer // a status.json that is due
-	final   bool
+	mu       sync.Mutex
+	status   snapshot.Status
+	streaks  map[string]*streak         // by path
+	answers  int                        // failed attempts at required paths that got an answer
+	foreign  int                        // those of them that cannot come from IMDS
+	said     map[policy.Class]time.Time // the last STATUS= of each class; "": of any
+	wrote    time.Time                  // the last status.json
+	promised time.Time                  // to systemd, in the crawl
+	warned   time.Time
+	timer    *time.Timer // a status.json that is due
+	final    bool
 }
 
 // streak is a run of failures of one class on one path.
@@ -63,18 +62,6 @@ func (p *progress) begin() error {
 	err := p.save()
 	p.metrics.write(p.status)
 	return err
-}
-
-// step keeps systemd patient for longer than the next step may take.
-func (p *progress) step(longest time.Duration) {
-	p.tell("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt((longest+stepSlack).Microseconds(), 10))
-}
-
-// tell sends a notification that nothing depends on.
-func (p *progress) tell(state string) {
-	if err := p.notify(state); err != nil {
-		p.log.Debug("notifying systemd", "err", err)
-	}
 }
 
 // had counts the attempt that a required path was had with.
@@ -142,27 +129,6 @@ func (p *progress) count(f policy.Failure, now time.Time) *streak {
 		s.class, s.since, s.count, s.hint = f.Class, now, 0, ""
 	}
 	s.count++
-	return s
-}
-
-// waitsFor names what is waited for: IMDS itself, or what it does not have yet.
-func waitsFor(f policy.Failure) string {
-	if f.Path == IdentityPath {
-		return "IMDS"
-	}
-	return f.Path
-}
-
-// waiting is STATUS= during the wait.
-func waiting(f policy.Failure, v policy.Verdict, elapsed, deadline time.Duration) string {
-	s := fmt.Sprintf("waiting for %s: %s, ", waitsFor(f), phrase(f.Class))
-	if v.Attempt > 0 {
-		s += fmt.Sprintf("attempt %d, ", v.Attempt)
-	}
-	s += human(elapsed)
-	if deadline > 0 {
-		s += " of " + human(deadline)
-	}
 	return s
 }
 

@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -20,7 +18,7 @@ import (
 // daemon wires and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: new(notifier).send,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
@@ -45,10 +43,4 @@ func (p *program) tellProblems(log *slog.Logger, err error) {
 		}
 		log.Error(line)
 	}
-}
-
-// notify speaks sd_notify(3); without NOTIFY_SOCKET it does nothing.
-func notify(state string) error {
-	_, err := daemon.SdNotify(false, state)
-	return err
 }
