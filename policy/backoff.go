@@ -35,6 +35,9 @@ type Backoff struct {
 
 // Delay returns the n-th pause, from 0. With [JitterNone] it is exact.
 func (b Backoff) Delay(n int) time.Duration {
+	if b.Initial <= 0 {
+		return 0
+	}
 	d := b.Max
 	// The comparison is made as floats: the product may be far above what a
 	// Duration holds, or infinite.

@@ -41,9 +41,14 @@ func classify(err error, path string, required bool) policy.Failure {
 }
 
 // moreAlive picks the side of a lost race that came further, the first
-// endpoint's when equal.
+// endpoint's when equal. A second family that is blocked on this host says
+// nothing of the first, which may only be late: it does not count as alive.
 func moreAlive(e *imds.Error) *imds.Error {
-	if e.Other != nil && classOf(e.Other).Rank() > classOf(e).Rank() {
+	if e.Other == nil {
+		return e
+	}
+	other := classOf(e.Other)
+	if other.Rank() > classOf(e).Rank() && other != policy.Blocked {
 		return e.Other
 	}
 	return e

@@ -9,7 +9,7 @@
 //	detect   is this EC2 at all? By DMI, without root and without network
 //	gate     the identity document alone, then the other required paths
 //	decide   ready, degraded, skipped or failed
-//	crawl    everything else, level by level, paced, within its own deadline
+//	crawl    everything else, paced, within its own deadline
 //	publish  the files, status.json last
 //	announce READY=1 and the final STATUS= in one datagram
 //

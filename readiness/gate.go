@@ -67,8 +67,8 @@ func (g *gate) fetch(ctx context.Context, r Require, places ...chan struct{}) er
 				case <-ctx.Done(): // as cut as a connection that did not come
 					return nil, &imds.Error{Op: http.MethodGet, Path: path, Err: context.Cause(ctx)}
 				}
+				g.progress.step(longestAttempt(p)) // the wait for a place may have been long
 			}
-			g.progress.step(longestAttempt(p))
 			return g.getRequired(ctx, path)
 		},
 		wake:   g.wake,

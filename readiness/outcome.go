@@ -76,7 +76,7 @@ func (r *run) notEC2(vendor string) outcome {
 		state: snapshot.Skipped, class: policy.NotEC2, warn: true,
 		err:  fmt.Errorf("detecting EC2: the firmware's vendor is %q", vendor),
 		hint: `set ready.on_not_ec2 = "try" to ask anyway, or endpoint.url for an IMDS elsewhere`,
-		text: "skipped: not EC2: the firmware's vendor is " + vendor,
+		text: fmt.Sprintf("skipped: not EC2: the firmware's vendor is %q", vendor),
 	}
 	if r.Config.OnNotEC2 == Fail {
 		o.state, o.exit, o.text = snapshot.Failed, ExitUnavailable, ""

@@ -36,7 +36,7 @@ type progress struct {
 	streaks  map[string]*streak         // by path
 	answers  int                        // failed attempts at required paths that got an answer
 	foreign  int                        // those of them that cannot come from IMDS
-	said     map[policy.Class]time.Time // the last STATUS= of each class; "": of any
+	said     map[policy.Class]time.Time // the last STATUS= of each class
 	wrote    time.Time                  // the last status.json
 	promised time.Time                  // to systemd, in the crawl
 	warned   time.Time
@@ -111,8 +111,8 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 		s.logged[f.Class] = now
 		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
 	}
-	if now.Sub(p.said[f.Class]) >= statusEvery || now.Sub(p.said[""]) >= statusEvery {
-		p.said[f.Class], p.said[""] = now, now
+	if now.Sub(p.said[f.Class]) >= statusEvery {
+		p.said[f.Class] = now
 		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
 	}
 	p.changed()

@@ -92,7 +92,9 @@ func TestRaceFailure(t *testing.T) {
 	tests := []struct{ name, ipv4, ipv6, class string }{
 		{"IPv6 is more alive", "unreachable@ipv4", "refuse@ipv6", "connection-refused"},
 		{"IPv4 is more alive", "refuse@ipv4", "unreachable@ipv6", "connection-refused"},
-		{"blocked beats unreachable", "unreachable@ipv4", "blocked@ipv6", "blocked"},
+		{"IPv4 blocked beats unreachable", "blocked@ipv4", "unreachable@ipv6", "blocked"},
+		{"IPv6 blocked says nothing of IPv4, which is only late", "unreachable@ipv4", "blocked@ipv6", "unreachable"},
+		{"both blocked", "blocked@ipv4", "blocked@ipv6", "blocked"},
 		{"a timeout beats blocked", "blackhole@ipv4", "blocked@ipv6", "connect-timeout"},
 		{"silence beats a reset", "reset@ipv4", "hang@ipv6", "read-timeout"},
 		{"equal", "refuse@ipv4", "refuse@ipv6", "connection-refused"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/policy"
@@ -57,8 +58,15 @@ func plural(n int, noun string) string {
 // bytes as a whole, READY=1 and ERRNO= included (its NOTIFY_BUFFER_MAX).
 const maxStatus = 1024
 
-// oneLine is s without what would end a line of STATUS=, and not too long.
+// oneLine is s without what would end a line of STATUS= or move a cursor, and not
+// too long.
 func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD")) // systemd drops a STATUS= that is not UTF-8
 	return shorten(strings.Join(strings.Fields(s), " "), maxStatus)
 }
 

@@ -15,7 +15,7 @@ type Problem struct {
 	// Path is below the version. Bytes that are not UTF-8 and control
 	// characters in it are replaced by U+FFFD, so that it can be shown.
 	Path string
-	// Class is "not-utf8" or "bad-response".
+	// Class is "not-utf8", "bad-response" or "too-large".
 	Class string
 }
 
@@ -23,6 +23,7 @@ type Problem struct {
 const (
 	classNotUTF8     = "not-utf8"
 	classBadResponse = "bad-response"
+	classTooLarge    = "too-large"
 )
 
 // Paths with a meaning of their own, below the version.
@@ -74,6 +75,7 @@ type builder struct {
 	leaves   map[string][]byte
 	files    map[string]File
 	problems map[string]string
+	size     int // of meta-data.json so far, about
 }
 
 // problem notes that the answer at path is not used. The first class stays.

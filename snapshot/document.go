@@ -35,7 +35,63 @@ func document(body []byte) (v any, class string) {
 	if !nestedWithin(v, maxNesting) {
 		return nil, classBadResponse
 	}
+	if encodedSize(v, 0) > maxDocument {
+		return nil, classTooLarge
+	}
 	return v, ""
+}
+
+// What a file may become. A body is bounded when it is read, but written out
+// with indentation and escapes it is up to thirty times as long, and what is
+// written must be readable again (maxRead).
+const (
+	maxDocument = 1 << 20
+	maxMetaData = 6 << 20
+)
+
+// encodedSize is how many bytes encode makes of v at a depth, about: names and
+// strings are exact, separators are rounded up.
+func encodedSize(v any, depth int) int {
+	switch v := v.(type) {
+	case string:
+		return escapedSize(v)
+	case json.Number:
+		return len(v)
+	case []string:
+		n := 4 + 2*depth
+		for _, e := range v {
+			n += escapedSize(e) + 2*depth + 4
+		}
+		return n
+	case []any:
+		n := 4 + 2*depth
+		for _, e := range v {
+			n += encodedSize(e, depth+1) + 2*depth + 4
+		}
+		return n
+	case map[string]any:
+		n := 4 + 2*depth
+		for key, e := range v {
+			n += escapedSize(key) + encodedSize(e, depth+1) + 2*depth + 6
+		}
+		return n
+	default:
+		return len("false")
+	}
+}
+
+// escapedSize is the length of a JSON string.
+func escapedSize(s string) int {
+	n := len(s) + 2
+	for _, c := range []byte(s) {
+		switch {
+		case c == '"' || c == '\\':
+			n++
+		case c < ' ' || c == 0x7f || c == 0xe2 || c == 0xef: // \u0001; and perhaps U+2028 or U+FFFD
+			n += 5
+		}
+	}
+	return n
 }
 
 // nestedWithin reports whether v has at most depth levels of objects and arrays.

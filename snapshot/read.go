@@ -26,8 +26,8 @@ var (
 // errNotRegular is a link, a directory, a FIFO or a device in a file's place.
 var errNotRegular = errors.New("not a regular file")
 
-// maxRead bounds what is read back: far above what the daemon writes, which is
-// some KiB.
+// maxRead bounds what is read back. What the daemon writes is some KiB, and less
+// than this whatever it was served: Build sees to that.
 const maxRead = 8 << 20
 
 // ReadStatus reads status.json in dir, such as /run/imds, without a lock. An

@@ -123,6 +123,13 @@ func (b *builder) leaf(t *tree, key string) {
 	case kindDocument:
 		v, class = document(b.leaves[key])
 	}
+	if class == "" {
+		if size := encodedSize(v, len(segs)) + escapedSize(key[i+1:]) + 2*len(segs) + 6; b.size+size > maxMetaData {
+			class = classTooLarge
+		} else {
+			b.size += size
+		}
+	}
 	if class != "" {
 		b.problem(key, class)
 		return

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // exitUsage is EX_USAGE of sysexits(3): an unknown command, flag or argument.
@@ -126,9 +129,29 @@ func (p *program) directoryFlag(c *cobra.Command, usage string) {
 	_ = c.MarkFlagDirname("directory") // for completion; it fails for an unknown flag only
 }
 
-// dir is where the files are. systemd may name several directories; ours is the
+// dir is where run writes. systemd may name several directories; ours is the
 // first (systemd.exec(5), RuntimeDirectory=).
 func (p *program) dir() string {
+	return cmp.Or(p.directory, runtimeDirectory(), defaultDirectory)
+}
+
+func runtimeDirectory() string {
 	first, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
-	return cmp.Or(p.directory, first, defaultDirectory)
+	return first
+}
+
+// readFrom is where wait, get and status read. A unit that calls them may have a
+// RuntimeDirectory= of its own, which is not where the files are: the variable
+// counts when a daemon has written there, or where there is no other place.
+func (p *program) readFrom() string {
+	own := runtimeDirectory()
+	if p.directory != "" || own == "" {
+		return cmp.Or(p.directory, defaultDirectory)
+	}
+	_, errOwn := os.Lstat(filepath.Join(own, snapshot.StatusFile))
+	_, errDefault := os.Lstat(defaultDirectory)
+	if errOwn == nil || errDefault != nil {
+		return own
+	}
+	return defaultDirectory
 }

@@ -90,7 +90,7 @@ func (p *program) get(ctx context.Context, g getting) int {
 			return code
 		}
 	}
-	v, err := snapshot.Open(p.dir(), p.boot())
+	v, err := snapshot.Open(p.readFrom(), p.boot())
 	if err != nil {
 		return p.unreadable("", err)
 	}
@@ -150,7 +150,7 @@ func (p *program) advice(e *snapshot.KeyError) string {
 	case e.Credentials:
 		return "use an AWS SDK or the AWS CLI: they ask IMDS themselves, and again when credentials expire"
 	case strings.TrimPrefix(e.Key, "meta-data/") == snapshot.UserDataFile:
-		return "with metadata.user_data = true it is in " + p.dir() + "/" + snapshot.UserDataFile + ", for the user imds-ready alone"
+		return "with metadata.user_data = true it is in " + p.readFrom() + "/" + snapshot.UserDataFile + ", for the user imds-ready alone"
 	case e.Class != "":
 		return "`imds-ready status` says what is missing; --default gives a value in its place"
 	default:
@@ -164,14 +164,14 @@ func (p *program) uncollected(st snapshot.Status, what string) int {
 	if st.State == snapshot.Waiting {
 		do[1] = "--wait 5m waits for it"
 	}
-	p.tell(what+"nothing from this boot: the gate of "+p.dir()+" "+verdict(st), do...)
+	p.tell(what+"nothing from this boot: the gate of "+p.readFrom()+" "+verdict(st), do...)
 	return int(readiness.ExitTempFail)
 }
 
 // completeKeys completes keys from the files, a directory at a time. A shell gets
 // no error: there is just nothing to complete.
 func (p *program) completeKeys(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	v, err := snapshot.Open(p.dir(), p.boot())
+	v, err := snapshot.Open(p.readFrom(), p.boot())
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -24,9 +24,7 @@ var version = "0.0.0-dev"
 func main() {
 	// The wait needs no parallelism, and each further thread costs memory.
 	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
-	// Nothing to reload while waiting; and a log that nobody reads any more ends
-	// nothing.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends nothing
 	ctx, interrupted := untilSignal(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if i, ok := errors.AsType[*readiness.Interrupted](interrupted()); ok && code == int(i.Exit()) {
@@ -80,7 +78,10 @@ const signalGrace = 900 * time.Millisecond
 func untilSignal(parent context.Context) (context.Context, func() error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGINT) { // as for a job that a script left in the background
+		signal.Notify(signals, syscall.SIGINT)
+	}
 	go func() {
 		s := (<-signals).(syscall.Signal)
 		cancel(&readiness.Interrupted{Signal: s})
@@ -95,9 +96,13 @@ func untilSignal(parent context.Context) (context.Context, func() error) {
 }
 
 // die ends the process by the signal, so that a shell sees 128 plus its number
-// and systemd a clean stop: exiting with 143 would leave the unit failed.
+// and systemd a clean stop: exiting with 143 would leave the unit failed. The
+// kernel spares the first process of a PID namespace, which can only exit.
 func die(s syscall.Signal) {
-	signal.Reset(s)
-	_ = syscall.Kill(os.Getpid(), s)
-	time.Sleep(time.Second) // it is delivered within this time
+	if os.Getpid() != 1 {
+		signal.Reset(s)
+		_ = syscall.Kill(os.Getpid(), s)
+		time.Sleep(50 * time.Millisecond) // it is delivered within this time
+	}
+	os.Exit(128 + int(s))
 }

@@ -72,10 +72,10 @@ func (p *program) remedy(err error) (readiness.Exit, string) {
 	case errors.Is(err, snapshot.ErrLaterSchema):
 		return readiness.ExitProtocol, "update this imds-ready to the version that wrote the file, or newer"
 	case errors.Is(err, snapshot.ErrNotOurs):
-		return readiness.ExitProtocol, "see who writes to " + p.dir() +
+		return readiness.ExitProtocol, "see who writes to " + p.readFrom() +
 			"; `systemctl restart imds-ready` writes the files anew, --directory names another directory"
 	case errors.Is(err, fs.ErrPermission):
-		return readiness.ExitNoPerm, "run it as a user who may read " + p.dir() +
+		return readiness.ExitNoPerm, "run it as a user who may read " + p.readFrom() +
 			"; imds-ready makes the directory with mode 0755 and its public files with 0644"
 	case errors.Is(err, snapshot.ErrOtherBoot):
 		return readiness.ExitTempFail, "`systemctl start imds-ready` writes new files; " +
@@ -84,7 +84,7 @@ func (p *program) remedy(err error) (readiness.Exit, string) {
 		return readiness.ExitTempFail, "see `systemctl status imds-ready`; `imds-ready wait` waits for it; " +
 			"--directory names another directory"
 	default:
-		return readiness.ExitNoPerm, "see that " + p.dir() + " is a directory that can be read; --directory names another one"
+		return readiness.ExitNoPerm, "see that " + p.readFrom() + " is a directory that can be read; --directory names another one"
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
@@ -17,6 +19,7 @@ import (
 
 // daemon wires and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
+	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
 		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: new(notifier).send,
 		Watch: netevents.Watch,

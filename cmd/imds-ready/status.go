@@ -31,14 +31,14 @@ func (p *program) statusCommand() *cobra.Command {
 
 // status prints how the gate stands.
 func (p *program) status() int {
-	st, data, err := snapshot.ReadStatusJSON(p.dir(), p.boot())
+	st, data, err := snapshot.ReadStatusJSON(p.readFrom(), p.boot())
 	if err != nil {
 		return p.unreadable("", err)
 	}
 	if p.json {
 		_, _ = p.stdout.Write(data) // run sees whether it could be written
 	} else {
-		text := statusText{st: st, dir: p.dir(), sameHost: !p.ignoreBootID, colour: p.colour()}
+		text := statusText{st: st, dir: p.readFrom(), sameHost: !p.ignoreBootID, colour: p.colour()}
 		text.print(p.stdout)
 	}
 	switch st.State {

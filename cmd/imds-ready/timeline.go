@@ -60,14 +60,18 @@ func modes(c *config.Config) []mode {
 	p := c.Readiness.Policy
 	first := c.Readiness.Require[0]
 	p.MaxAttempts, p.Deadline = first.MaxAttempts, first.Deadline
-	race := time.Duration(0)
-	if len(c.IMDS.Endpoints) > 1 { // the second family starts later, so it also fails later
-		race = readiness.HeadStart
+	// cost is how long an attempt takes that times out. Of two families the second
+	// starts later, when the first has failed at the latest, so it also ends later.
+	cost := func(timeout time.Duration) seconds {
+		if len(c.IMDS.Endpoints) > 1 {
+			return seconds(min(readiness.HeadStart, timeout) + timeout)
+		}
+		return seconds(timeout)
 	}
 	all := []mode{
 		{Name: "refuses connections", Class: policy.ConnectionRefused},
-		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: seconds(race + p.ConnectTimeout)},
-		{Name: "hangs", Class: policy.ReadTimeout, Cost: seconds(race + p.ReadTimeout)},
+		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: cost(p.ConnectTimeout)},
+		{Name: "hangs", Class: policy.ReadTimeout, Cost: cost(p.ReadTimeout)},
 		{Name: "answers 503", Class: policy.Status(http.StatusServiceUnavailable)},
 	}
 	for i := range all {

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,10 +49,10 @@ func (p *program) wait(ctx context.Context, timeout time.Duration, anyState bool
 	case code != 0:
 		return code
 	case st.State == snapshot.Failed:
-		p.tell("the gate of "+p.dir()+" "+verdict(st), hint(st))
+		p.tell("the gate of "+p.readFrom()+" "+verdict(st), hint(st))
 		return ending(st)
 	case st.State != snapshot.Ready && !anyState:
-		p.tell("the gate of "+p.dir()+" "+verdict(st), hint(st), "to go on without metadata, use --any")
+		p.tell("the gate of "+p.readFrom()+" "+verdict(st), hint(st), "to go on without metadata, use --any")
 		return int(readiness.ExitUnavailable)
 	}
 	return 0
@@ -63,8 +61,6 @@ func (p *program) wait(ctx context.Context, timeout time.Duration, anyState bool
 // await waits until the gate is decided, timeout at most; 0: for ever. If it is
 // not, it says why, and returns the exit code.
 func (p *program) await(ctx context.Context, timeout time.Duration) (snapshot.Status, int) {
-	// Unlike the daemon, a wait in a shell ends with its terminal.
-	signal.Reset(syscall.SIGHUP)
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -73,7 +69,7 @@ func (p *program) await(ctx context.Context, timeout time.Duration) (snapshot.St
 	line := p.newProgressLine()
 	told := 0         // the process that was said to be gone
 	var nothing error // why there is no status
-	st, err := snapshot.Wait(ctx, p.dir(), p.boot(), func(s snapshot.Progress) {
+	st, err := snapshot.Wait(ctx, p.readFrom(), p.boot(), func(s snapshot.Progress) {
 		if s.Gone && *s.Status.PID != told {
 			told = *s.Status.PID
 			line.clear()
@@ -82,7 +78,7 @@ func (p *program) await(ctx context.Context, timeout time.Duration) (snapshot.St
 				"see `journalctl -u imds-ready`; in a container that sees the host's files, use --ignore-boot-id")
 		}
 		nothing = s.Err
-		line.show(p.dir(), s)
+		line.show(p.readFrom(), s)
 	})
 	line.clear()
 	if err == nil {
@@ -98,6 +94,6 @@ func (p *program) await(ctx context.Context, timeout time.Duration) (snapshot.St
 	if nothing != nil {
 		return st, p.unreadable(after, nothing)
 	}
-	p.tell(after+"the gate of "+p.dir()+" "+verdict(st), hint(st), "--timeout waits longer")
+	p.tell(after+"the gate of "+p.readFrom()+" "+verdict(st), hint(st), "--timeout waits longer")
 	return st, int(readiness.ExitTempFail)
 }

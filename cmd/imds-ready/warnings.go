@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/user"
@@ -155,7 +156,11 @@ func (r reader) may(info fs.FileInfo, want fs.FileMode) bool {
 // sandbox looks at whether the unit lets requests to an endpoint out.
 func sandbox(endpoint string) []string {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Hostname() == "localhost" || slices.Contains(unitAllows, u.Hostname()) {
+	if err != nil || u.Hostname() == "localhost" {
+		return nil
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil || slices.Contains(unitAllows, addr.WithZone("").String()) {
 		return nil
 	}
 	return []string{fmt.Sprintf("endpoint.url: the unit's IPAddressAllow= does not have %s, so under systemd its packets are dropped; "+

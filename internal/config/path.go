@@ -47,8 +47,9 @@ func neverFetched(path string, segments []string) string {
 		return reason + `; "` + credentialsListing + `" with its final slash waits for a role`
 	case strings.HasPrefix(path, credentialsListing) && path != credentialsListing:
 		return reason + `; "` + credentialsListing + `" waits for a role`
-	case len(segments) > 3 && segments[1] == "identity-credentials" && segments[3] == "security-credentials":
-		return reason
+	case path != credentialsListing && segments[0] == "meta-data" && !(len(segments) == 4 && segments[1] == "tags") &&
+		slices.ContainsFunc(segments, func(s string) bool { return strings.EqualFold(s, "security-credentials") }):
+		return reason // in any case of letters, and wherever; an instance may have a tag of that name
 	}
 	return ""
 }
