@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the linters say of the packages and of the unit. Sourced.
+
+# silent TEXT COMMAND...: a fact: the command succeeds and prints nothing.
+silent() {
+	local text=$1 status=0
+	shift
+	"$@" >"$work/lint.log" 2>&1 </dev/null || status=1
+	[ ! -s "$work/lint.log" ] || status=1
+	fact $status "$text"
+	[ $status -eq 0 ] || show "$*" "$work/lint.log"
+}
+
+lint_packages() {
+	local file
+	for file in dist/*.deb; do
+		silent "lintian --pedantic finds nothing in ${file#dist/}" \
+			lintian --allow-root --pedantic --display-info --fail-on error,warning,info,pedantic "$file"
+	done
+	# As nobody: rpmlint unpacks, and a package with absolute names would be
+	# unpacked over this system.
+	mkdir -p "$work/rpm"
+	cp dist/*.rpm packaging/rpm/rpmlint.toml "$work/rpm/"
+	chmod -R a+rX "$work/rpm"
+	for file in dist/*.rpm; do
+		silent "rpmlint finds nothing in ${file#dist/}" lint_rpm "${file#dist/}"
+	done
+}
+
+# lint_rpm FILE prints what rpmlint found but for its frame.
+lint_rpm() {
+	(cd "$work/rpm" && setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env HOME="$work/rpm" TMPDIR=/tmp rpmlint -c rpmlint.toml "$1") >"$work/rpmlint.log" 2>&1 ||
+		{ cat "$work/rpmlint.log"; return 1; }
+	grep ': [EW]: ' "$work/rpmlint.log" || grep -q ' 0 errors, 0 warnings' "$work/rpmlint.log"
+}
+
+# The unit as it is, but with a command that exists on this machine.
+lint_unit() {
+	local unit=$work/unit/imds-ready.service
+	mkdir -p "$work/unit"
+	sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' packaging/systemd/imds-ready.service >"$unit"
+	silent 'systemd-analyze verify has nothing to say about the unit' \
+		systemd-analyze verify --man=no "$unit"
+	local status=0
+	systemd-analyze security --offline=yes --threshold=10 --no-pager "$unit" >"$work/lint.log" 2>&1 || status=1
+	fact $status 'the exposure of the unit is at most 1.0 (systemd-analyze security)'
+	[ $status -eq 0 ] || show 'systemd-analyze security' "$work/lint.log"
+	status=0
+	for address in 169.254.169.254 fd00:ec2::254 127.0.0.1 ::1; do
+		grep '^IPAddressAllow=' "$unit" | tr '= ' '\n\n' | grep -qxF "$address" || status=1
+	done
+	fact $status 'IPAddressAllow= has both addresses of IMDS and both of loopback'
+}

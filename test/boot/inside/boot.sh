@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# The boot itself, with IMDS late: what waits, what does not, and what comes of it. From
+# the deb, imds-ready.service wants all consumers; from the rpm, multi-user.target does.
+
+waits() { is $gate activating start && state waiting; }
+passed_by() { eventually 20 is multi-user.target active && is $gate activating; }
+waits_along() { eventually 20 is basic.target active && sleep 1 && is multi-user.target inactive && is $gate activating; }
+says_why() { property $gate StatusText | grep -q '^waiting for IMDS: connection refused, attempt [0-9]*, '; }
+passed() { eventually 30 is $gate active exited && [ "$(property $gate Result)" = success ] && state ready; }
+told() { property $gate StatusText | grep -q '^ready in .*: i-[0-9a-f]*, [0-9]* attempts$'; }
+retried() { [ "$(number attempts)" -gt 20 ]; }
+no_cycle() { ! journalctl -b | grep -i 'ordering cycle\|breaking.*cycle\|deleted to break'; }
+no_warning() { ! journalctl -b -p warning _SYSTEMD_UNIT=$gate + UNIT=$gate -o cat | grep .; }
+no_failed() { ! systemctl list-units --failed --plain --no-legend | grep -E 'imds|my-|own|agent|ecs|nodeadm|container'; }
+reads_as_nobody() { [ "$(property own.service User)" = nobody ] && journalctl -b -u own.service -o cat | grep -q '^ready: i-[0-9a-f]* in [a-z0-9-]*$' && journalctl -b -u own.service -o cat | grep -q '"Name"'; }
+contained() { journalctl -b -u container.service -o cat | grep -q '^in [a-z0-9-]*: {'; }
+# In the container's own view, before and after the files were replaced.
+container_file() { cat "/proc/$(property container.service MainPID)/root/run/imds/status.json"; }
+sound_files() { [ "$(stat -c %a:%U:%G /run/imds)" = 755:imds-ready:imds-ready ] && [ "$(find /run/imds -name '*.json' ! -perm 0644)" = '' ] && [ -z "$(find /run/imds -name '.*.tmp')" ]; }
+unprivileged() { [ "$(ps -o user= -p "$(property $gate MainPID)")" = imds-ready ]; }
+
+boot_facts() {
+	eventually 10 gate_began
+	case $scenario in
+	deb) fact 'boot: multi-user.target is reached while the gate waits' passed_by ;;
+	*) fact 'boot: multi-user.target waits for the consumers that it wants itself' waits_along ;;
+	esac
+	fact 'boot: the gate waits as the user imds-ready, and status.json says so' eval 'waits && unprivileged'
+	fact 'boot: no consumer of any kind has started while it waits' held $kinds $others
+	[ "$scenario" != deb ] || fact 'boot: systemctl status says what it waits for' eventually 3 says_why
+	fact 'boot: the gate is passed when IMDS is there' passed
+	fact 'boot: systemctl status says which instance, and how many attempts' told
+	eventually 10 no_jobs
+	for unit in $kinds $others; do
+		fact "boot: $unit starts after the gate, not before" running "$unit"
+	done
+	[ "$scenario" != deb ] || fact 'boot: more than 20 attempts were made' retried
+	fact 'boot: no ordering cycle, nothing failed' eval 'no_cycle && no_failed'
+	fact 'boot: no warning in the journal' no_warning
+	fact 'boot: a service as nobody reads /run/imds and has imds.env' reads_as_nobody
+	fact 'boot: files 0644 in a directory 0755 of imds-ready, none left over' sound_files
+	fact 'boot: a container has imds.env and sees the directory' contained
+}

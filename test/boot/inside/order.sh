@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# IMDS is late in every way there is: what begins when.
+
+# late NAME SCHEDULE CLASS [FLAG...]: all kinds begin after the gate, which met CLASS.
+late() {
+	local name=$1 schedule=$2 class=$3
+	shift 3
+	begin "$schedule" "$@"
+	fact "late ($name): nothing has started while the gate waits" eval "is $gate activating && held $kinds own.service"
+	eventually 15 decided
+	eventually 5 no_jobs
+	fact "late ($name): soft, hard, Requires= and BindsTo= consumers start after the gate" running $kinds own.service
+	fact "late ($name): the gate met $class and is ready" eval "state ready && met $class"
+}
+met() { grep -q "\"$1\": [0-9]" $status; }
+over_ipv6() { grep -qF '"endpoint": "http://[fd00:ec2::254]"' $status; }
+
+order_facts() {
+	policy ''
+	late 'it refuses' refuse:1s connection-refused
+	late 'a black hole' blackhole:1s connect-timeout
+	late 'it answers 503' 503:1s 503
+	late 'it answers 401' 401:1s 401
+	late 'it hangs' hang:1s read-timeout
+	late 'IPv4 never, IPv6 late' refuse@ipv6:1s connection-refused --also blackhole@ipv4
+	fact 'late (IPv4 never, IPv6 late): the endpoint is the IPv6 one' over_ipv6
+	# Three times its TimeoutStartSec=, which is no limit.
+	dropin timeout '[Service]' TimeoutStartSec=2s
+	late 'TimeoutStartSec=2s, IMDS after 6 s' refuse:6s connection-refused
+	dropin timeout
+}

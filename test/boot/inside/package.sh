@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# The package manager of the scenario. Sourced; $scenario is set, or $1 of the script.
+
+scenario=${scenario:-$1}
+export DEBIAN_FRONTEND=noninteractive
+case $scenario in
+rpm)
+	# --nodeps: Debian's own packages are not in rpm's database.
+	install_package() { rpm --nodeps -i /packages/imds-ready.rpm; }
+	reinstall_package() { rpm --nodeps -U --replacepkgs "/packages/${1:-imds-ready}.rpm"; }
+	upgrade_package() { rpm --nodeps -U /packages/next.rpm; }
+	remove_package() { rpm --nodeps -e imds-ready; }
+	;;
+*)
+	install_package() { dpkg -i /packages/imds-ready.deb; }
+	reinstall_package() { dpkg -i "/packages/${1:-imds-ready}.deb"; }
+	upgrade_package() { dpkg -i /packages/next.deb; }
+	remove_package() { dpkg -r imds-ready; }
+	purge_package() { dpkg -P imds-ready; }
+	;;
+esac

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# The package manager while the machine runs and IMDS is gone.
+
+# takes SECONDS COMMAND...: it succeeds in less.
+takes() {
+	local limit=$1 begin=$SECONDS
+	shift
+	timeout 60 bash -c "$(declare -f "$1"); $*" </dev/null >/run/package.log 2>&1 || { cat /run/package.log; return 1; }
+	[ $((SECONDS - begin)) -lt "$limit" ] || { echo "took $((SECONDS - begin)) s"; return 1; }
+}
+version_is() { [ "$(imds-ready version)" = "imds-ready $1" ]; }
+not_reloaded() { [ "$(property $gate NeedDaemonReload)" = yes ]; }
+edited() { grep -qx 'deadline = "4m"' /etc/imds-ready/imds-ready.toml; }
+enabled() { systemctl is-enabled --quiet $gate; }
+
+package_facts() {
+	local kept gate_at
+	policy ''
+	run ok
+	kept=$(pids $kinds)
+	gate_at=$(property $gate ActiveEnterTimestampMonotonic)
+	sim refuse
+	printf '[retry]\ndeadline = "4m"\n' >>/etc/imds-ready/imds-ready.toml
+	fact "$scenario: reinstallation while IMDS is gone takes under 5 s" takes 5 reinstall_package
+	fact "$scenario: an upgrade while IMDS is gone takes under 5 s" takes 5 upgrade_package
+	fact "$scenario: the new version is there, and systemd knows" eval 'version_is 99.0.0 && ! not_reloaded'
+	fact "$scenario: neither restarted a consumer or the gate" eval \
+		"[ '$kept' = \"\$(pids $kinds)\" ] && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ]"
+	fact "$scenario: the gate is still enabled, the local edit still there" eval 'enabled && edited'
+
+	begin refuse
+	fact "$scenario: reinstallation while the gate waits takes under 5 s, and it goes on waiting" eval \
+		"pid=\$(property $gate MainPID); takes 5 reinstall_package next && [ \$pid = \"\$(property $gate MainPID)\" ] && is $gate activating"
+	rest
+
+	echo 'deadline = 4' >>/etc/imds-ready/imds-ready.toml
+	fact "$scenario: with a bad configuration it installs, and names file and line" eval \
+		"takes 5 reinstall_package next && grep -q 'imds-ready.toml:[0-9]*: ' /run/package.log"
+	sed -i '$d' /etc/imds-ready/imds-ready.toml
+
+	systemctl disable --quiet $gate
+	fact "$scenario: disable survives an upgrade" eval "takes 5 reinstall_package next && ! enabled"
+	systemctl enable --quiet $gate
+	systemctl mask --quiet $gate
+	fact "$scenario: mask survives an upgrade" eval \
+		"takes 5 reinstall_package next && [ \"\$(systemctl is-enabled $gate)\" = masked ]"
+	systemctl unmask --quiet $gate
+}

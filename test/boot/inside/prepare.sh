@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the machine before it boots, where no systemd runs, as an image build does:
+# installs the package, the consumers, and every example by its own instructions.
+. /boot-test/inside/lib.sh
+. /boot-test/inside/package.sh
+scenario=$1
+
+[ ! -d /run/systemd/system ] || { echo 'not ok - this is an image build'; exit 1; }
+dpkg --purge imds-ready >/dev/null 2>&1
+rm -rf /etc/imds-ready
+# Not its index of all manual pages, which is built anew after each installation, while
+# some facts are about how long that takes.
+rm -f /var/lib/man-db/auto-update
+# A container image may forbid its packages to start anything: this is no such machine.
+rm -f /usr/sbin/policy-rc.d
+# The examples are installed even where an image leaves documentation out.
+sed -i '/^path-/d' /etc/dpkg/dpkg.cfg.d/* 2>/dev/null
+
+installed_quietly() {
+	local said
+	said=$(install_package 2>&1 >/dev/null) || return 1
+	# systemctl says which link it makes, systemd-sysusers which account, man-db what it
+	# leaves out, and Debian's rpm what it thinks of rpms.
+	! grep -v -e '^Created symlink' -e '^Creating ' -e '^Not building database' -e '^rpm: ' <<<"$said"
+}
+enabled() { [ -L /etc/systemd/system/multi-user.target.wants/$gate ]; }
+commented_out() { ! grep -q '^[^#]' /etc/imds-ready/imds-ready.toml && imds-ready check >/dev/null; }
+static() { ! grep -qa ld-linux /usr/bin/imds-ready /usr/bin/imds-sim; }
+manual() { [ -s /usr/share/man/man8/imds-ready.8.gz ] && [ -s /usr/share/man/man1/imds-sim.1.gz ]; }
+unchanged() { case $scenario in rpm) rpm -V --nodeps imds-ready ;; *) ! dpkg -V imds-ready | grep . ;; esac; }
+purged_in_image() {
+	upgrade_package && imds-ready version | grep -q 99.0.0 && purge_package &&
+		[ ! -e /etc/imds-ready ] && [ ! -e /usr/bin/imds-ready ] && ! enabled && rmdir /run/imds
+}
+names=${scenario/off/deb}
+fact "$names: installs in an image without systemd, and is quiet" installed_quietly
+if [ "$scenario" = off ]; then
+	mkdir /run/imds
+	fact 'deb: is upgraded and purged there as well; /run/imds, perhaps the host'"'"'s, stays' purged_in_image
+	installed_quietly
+fi
+fact "$names: enables the gate there, and makes its user" eval 'enabled && id -u imds-ready'
+if [ "$scenario" != off ]; then
+	fact "$names: the configuration file sets nothing, and is valid" commented_out
+	fact "$names: every file is as it was packed" unchanged
+	fact "$names: static programs, and a manual page for each" eval 'static && manual'
+fi
+
+units=/boot-test/inside/units
+cp $units/my-*.service $units/consumers.target $units/imds-address.service $units/sim-boot.service /etc/systemd/system/
+for name in my-soft my-hard my-secret; do
+	cp $units/consumer.service /etc/systemd/system/$name.service
+done
+# Somebody else's, from packages.
+for name in vendor-agent ecs nodeadm-config nodeadm-run kubelet; do
+	cp $units/consumer.service /usr/lib/systemd/system/$name.service
+done
+sed -i '/^Description=/a Requires=nodeadm-config.service\nAfter=nodeadm-config.service' /usr/lib/systemd/system/nodeadm-run.service
+cp $units/docker /usr/bin/docker
+systemctl --quiet enable imds-address sim-boot
+case $scenario in
+# Whose consumers multi-user.target does not want does not wait for them either.
+deb) systemctl --quiet add-wants $gate my-soft.service my-requires.service my-binds.service ;;
+*) systemctl --quiet enable my-soft my-hard my-requires my-binds vendor-agent ecs nodeadm-config nodeadm-run ;;
+esac
+
+# The firmware of the machine that this runs on is none of the test's business.
+vendor=$(cat /sys/class/dmi/id/sys_vendor 2>/dev/null)
+case $vendor in '' | 'Amazon EC2') ;; *) fake_firmware 'Amazon EC2' >/etc/systemd/system/$gate.d/firmware.conf ;; esac
+
+# example FILE: what the lines "# $ " at its top say, word for word.
+example() { cd $examples && sed -n 's/^# \$ //p' "$1" | bash -e; }
+for name in soft.conf hard.conf own.service vendor.conf ecs.conf eks.conf container.service user-data.conf; do
+	fact "doc/examples/$name: installs as it says" example $name
+done
+case $scenario in
+deb) echo 'SCHEDULE=refuse:8s,ok' ;;
+*) echo 'SCHEDULE=refuse:4s,ok' ;;
+esac >/etc/sim-boot.env
+echo end

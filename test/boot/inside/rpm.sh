@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# What is the rpm's own: a boot, and what its scriptlets do.
+scenario=rpm
+. /boot-test/inside/lib.sh
+. /boot-test/inside/package.sh
+for part in boot package_facts removal; do
+	. /boot-test/inside/$part.sh
+done
+boot_facts
+systemctl stop sim-boot.service
+package_facts
+removal_facts
+echo end
