@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/lags"
 	"github.com/imds-ready/imds-ready/bench/internal/program"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/bench/internal/scratch"
@@ -34,7 +35,7 @@ import (
 type options struct {
 	outages, again, parallel int
 	shortest, longest, over  time.Duration
-	out                      string
+	out, json                string
 	enforce                  bool
 }
 
@@ -58,6 +59,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.over, "over", 10*time.Second, "after the end of the outage, the longest that is waited for a waiter")
 	flags.IntVar(&o.parallel, "parallel", 24, "waiters that wait at the same time, each for a simulator of its own")
 	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
+	flags.StringVar(&o.json, "json", "", "write the rows as JSON to this file, for the plot")
 	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -96,6 +98,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if err := report.Deliver(text.String(), stdout, o.out); err != nil {
+		return err
+	}
+	if err := lags.Save(o.json, result.rows("")); err != nil {
 		return err
 	}
 	if o.enforce && report.Missed(result.targets()) {

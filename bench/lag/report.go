@@ -7,8 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/imds-ready/imds-ready/bench/internal/markdown"
-	"github.com/imds-ready/imds-ready/bench/internal/quantile"
+	"github.com/imds-ready/imds-ready/bench/internal/lags"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/bench/internal/waiters"
 )
@@ -36,37 +35,41 @@ type outcome struct {
 	trials    []trial
 }
 
-// of returns the trials of a waiter in a kind of outage, and the lags of those
-// that ended well.
-func (o outcome) of(waiter, kind string) (all []trial, lags []time.Duration) {
+// row sums up a waiter in a kind of outage.
+func (o outcome) row(kind, waiter string) lags.Row {
+	var all []lags.Trial
 	for _, t := range o.trials {
-		if t.of.Name != waiter || t.kind != kind {
-			continue
-		}
-		all = append(all, t)
-		if !t.gaveUp && !t.stuck {
-			lags = append(lags, t.lag)
+		all = append(all, lags.Trial{Kind: t.kind, Waiter: t.of.Name, Lag: t.lag, GaveUp: t.gaveUp, Stuck: t.stuck})
+	}
+	return lags.Of(all, kind, waiter)
+}
+
+// rows are those of a kind of outage, or of all: "".
+func (o outcome) rows(of string) []lags.Row {
+	var all []lags.Row
+	for _, kind := range kinds() {
+		for _, w := range o.waiters {
+			if of == "" || of == kind {
+				all = append(all, o.row(kind, w.Name))
+			}
 		}
 	}
-	return all, lags
+	return all
 }
 
 func (o outcome) targets() []report.Target {
 	var all []report.Target
-	add := func(kind, name string, q float64, most time.Duration) {
-		if most == 0 {
-			return
+	add := func(r lags.Row, name string, got float64, most time.Duration) {
+		if most > 0 {
+			all = append(all, report.Target{
+				Name: fmt.Sprintf("%s, lag %s", r.Kind, name), Limit: seconds(most.Seconds()), Measured: seconds(got), Met: r.Met(got, most),
+			})
 		}
-		trials, lags := o.of(waiters.Daemon, kind)
-		got := quantile.Of(lags, q)
-		all = append(all, report.Target{
-			Name: fmt.Sprintf("%s, lag %s", kind, name), Limit: seconds(most), Measured: seconds(got),
-			Met: got <= most && len(lags) == len(trials),
-		})
 	}
 	for _, a := range aims() {
-		add(a.kind, "p50", 0.5, a.p50)
-		add(a.kind, "p90", 0.9, a.p90)
+		r := o.row(a.kind, waiters.Daemon)
+		add(r, "p50", r.P50, a.p50)
+		add(r, "p90", r.P90, a.p90)
 	}
 	return all
 }
@@ -98,27 +101,7 @@ func (o outcome) writeKind(w io.Writer, kind string) error {
 	if _, err := fmt.Fprintf(w, "\n## %s\n\n", kind); err != nil {
 		return err
 	}
-	var rows [][]string
-	for _, waiter := range o.waiters {
-		trials, lags := o.of(waiter.Name, kind)
-		gaveUp, stuck := 0, 0
-		for _, t := range trials {
-			if t.gaveUp {
-				gaveUp++
-			}
-			if t.stuck {
-				stuck++
-			}
-		}
-		row := []string{waiter.Name, "-", "-", "-", fmt.Sprintf("%d of %d", gaveUp, len(trials)), fmt.Sprint(stuck)}
-		if len(lags) > 0 {
-			for i, q := range []float64{0.5, 0.9, 1} {
-				row[1+i] = seconds(quantile.Of(lags, q))
-			}
-		}
-		rows = append(rows, row)
-	}
-	return markdown.Table(w, []string{"lag", "p50", "p90", "max", "gave up", "stuck"}, rows...)
+	return lags.Table(w, seconds, o.rows(kind)...)
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }

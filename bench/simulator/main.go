@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command simulator is the IMDS that the benchmarks run against: package
-// imdstest on a loopback socket, in a process of its own. It differs from
+// imdstest on a socket, on loopback unless told otherwise, in a process of its own. It differs from
 // cmd/imds-sim in three things: its latency is true below a millisecond, it
 // counts what it was asked, and it ends with whoever started it.
 //
@@ -36,6 +36,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	schedule := flags.String("schedule", "", "faults, as imds-sim takes them")
 	delay := flags.Duration("latency", 0, "how long every answer takes")
 	interfaces := flags.Int("interfaces", 0, "network interfaces to add to the two of the default tree")
+	listen := flags.String("listen", "127.0.0.1:0", "where; beyond loopback only in a network namespace without a default route")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		}
 	}
 	hello := sim.Hello{Latency: hold.measure().Seconds(), Start: sim.Monotonic(time.Now())}
-	if hello.URL, err = server.Listen("127.0.0.1:0"); err != nil {
+	if hello.URL, err = server.Listen(*listen); err != nil {
 		return err
 	}
 	out := json.NewEncoder(stdout)

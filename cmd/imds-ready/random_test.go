@@ -146,8 +146,9 @@ func bigTree(i int) imdstest.Tree {
 		id + "signature": long,
 		"user-data":      long,
 
-		"meta-data/instance-id":                                               "i-" + name,
-		"meta-data/tags/instance/Name":                                        long,
+		"meta-data/instance-id":        "i-" + name,
+		"meta-data/tags/instance/Name": long,
+
 		"meta-data/network/interfaces/macs/06:00:00:00:00:01/interface-id":    "eni-" + name,
 		"meta-data/network/interfaces/macs/06:00:00:00:00:01/security-groups": long,
 	}

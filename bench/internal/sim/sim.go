@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -52,7 +53,13 @@ type Simulator struct {
 // Start starts the program bin and waits until it listens. The end of ctx kills
 // it.
 func Start(ctx context.Context, bin string, args ...string) (*Simulator, error) {
+	return StartWith(ctx, nil, bin, args...)
+}
+
+// StartWith is Start in a namespace, or as whoever, attr says.
+func StartWith(ctx context.Context, attr *syscall.SysProcAttr, bin string, args ...string) (*Simulator, error) {
 	s := &Simulator{cmd: exec.CommandContext(ctx, bin, args...)}
+	s.cmd.SysProcAttr = attr
 	s.cmd.Stderr = os.Stderr
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -84,6 +91,9 @@ func (s *Simulator) Take() (Counts, error) {
 	}
 	return c, nil
 }
+
+// PID is the process that it is.
+func (s *Simulator) PID() int { return s.cmd.Process.Pid }
 
 // Stop ends the simulator and waits for it.
 func (s *Simulator) Stop() error {

@@ -27,6 +27,9 @@ type Waiter struct {
 // Daemon is the name of the one that the targets are about.
 const Daemon = "imds-ready"
 
+// Defaults is the name of the SDK as it comes.
+const Defaults = "SDK, defaults"
+
 // Build builds the waiters, and the simulator that they wait for, into a
 // directory.
 func Build(ctx context.Context, bin string) (simulator string, all []Waiter, err error) {
@@ -42,6 +45,17 @@ func Build(ctx context.Context, bin string) (simulator string, all []Waiter, err
 	return simulator, list(daemon, sdk), err
 }
 
+// Built returns the waiters whose programs Build has put into a directory.
+func Built(bin string) []Waiter {
+	return list(filepath.Join(bin, "imds-ready"), filepath.Join(bin, "waiter"))
+}
+
+// Tuned is the daemon out of such a directory, under a configuration of one's
+// own, which has to say where IMDS is.
+func Tuned(bin, name, config string) Waiter {
+	return daemonAs(filepath.Join(bin, "imds-ready"), name, func(string) string { return config })
+}
+
 // Loop is what people write into ExecStartPre=, in its careful form: without the
 // two limits, a connection that is never answered holds it for ever.
 const Loop = `until TOKEN=$(curl -sf --connect-timeout 1 --max-time 2 -X PUT \
@@ -53,15 +67,7 @@ do sleep 1; done`
 // list names them with the programs that they are.
 func list(daemon, sdk string) []Waiter {
 	return []Waiter{
-		{
-			Name: Daemon, SaysReady: true,
-			Program: func(dir, url string) (process.Program, error) {
-				config := filepath.Join(dir, "imds-ready.toml")
-				text := fmt.Sprintf("[endpoint]\nurl = %q\n", url)
-				args := []string{"run", "--config", config, "--directory", filepath.Join(dir, "imds")}
-				return process.Program{Path: daemon, Args: args, Dir: dir}, os.WriteFile(config, []byte(text), 0o644)
-			},
-		},
+		daemonAs(daemon, Daemon, func(url string) string { return fmt.Sprintf("[endpoint]\nurl = %q\n", url) }),
 		{
 			Name: "SDK, 60 attempts, 1 s cap",
 			Program: func(dir, url string) (process.Program, error) {
@@ -69,7 +75,7 @@ func list(daemon, sdk string) []Waiter {
 			},
 		},
 		{
-			Name: "SDK, defaults",
+			Name: Defaults,
 			Program: func(dir, url string) (process.Program, error) {
 				return process.Program{Path: sdk, Args: []string{"-endpoint", url}, Dir: dir}, nil
 			},
@@ -79,6 +85,17 @@ func list(daemon, sdk string) []Waiter {
 			Program: func(dir, url string) (process.Program, error) {
 				return process.Program{Path: "/bin/sh", Args: []string{"-c", Loop}, Env: []string{"URL=" + url}, Dir: dir}, nil
 			},
+		},
+	}
+}
+
+func daemonAs(daemon, name string, config func(url string) string) Waiter {
+	return Waiter{
+		Name: name, SaysReady: true,
+		Program: func(dir, url string) (process.Program, error) {
+			file := filepath.Join(dir, "imds-ready.toml")
+			args := []string{"run", "--config", file, "--directory", filepath.Join(dir, "imds")}
+			return process.Program{Path: daemon, Args: args, Dir: dir}, os.WriteFile(file, []byte(config(url)), 0o644)
 		},
 	}
 }
