@@ -19,7 +19,7 @@ import (
 func TestReadyComesLast(t *testing.T) {
 	for _, tt := range []struct{ name, fault, state, text string }{
 		{"ready", "refuse:1s,ok", snapshot.Ready, "ready in 1.2 s: i-0123456789abcdef0, 6 attempts"},
-		{"at once", "", snapshot.Ready, "ready in 0 s: i-0123456789abcdef0, 1 attempt"},
+		{"at once", "", snapshot.Ready, "ready in 0.0 s: i-0123456789abcdef0, 1 attempt"},
 		{"degraded", "403@put", snapshot.Degraded, "degraded: no dynamic/instance-identity/document: disabled (on_disabled = continue)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -176,7 +176,7 @@ func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 		log: d.Log, notify: d.Notify, write: dir.WriteStatus,
 		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
 		metrics: textfile{path: d.Config.Textfile, log: d.Log},
-		start:   now, status: status, streaks: map[string]*streak{}, said: map[policy.Class]time.Time{},
+		start:   now, status: status, streaks: map[string]*streak{}, iface: d.Client.Interface,
 	}
 	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
 	return r

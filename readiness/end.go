@@ -29,7 +29,10 @@ func (r *run) end(o outcome) Exit {
 	// The files and their status are in place; now, in one datagram, that they
 	// are.
 	if err := r.Notify("READY=1\nSTATUS=" + oneLine(o.text)); err != nil {
-		o.state, o.exit, o.class, o.collects, o.text = snapshot.Failed, ExitFailure, "", false, ""
+		o.state, o.exit, o.class, o.collects, o.text = snapshot.Failed, ExitFailure, policy.CannotWrite, false, ""
+		if sum, err := r.dir.WriteState(o.state); err == nil && o.files != nil { // nobody was told that it is ready
+			o.files[snapshot.EnvFile] = sum
+		}
 		o.err = fmt.Errorf("sending READY=1: %w", err)
 		o.hint = "the files are in place, but systemd was not told; see NOTIFY_SOCKET"
 		_ = r.progress.finish(func(st *snapshot.Status) { o.fill(st) })
@@ -44,7 +47,7 @@ func (r *run) end(o outcome) Exit {
 		r.Log.Info(o.text, attrs...)
 		return ExitOK
 	}
-	r.Log.Warn(o.text, append(attrs, r.explain(o)...)...)
+	r.Log.Warn(o.text, append(r.explain(o), attrs...)...)
 	return ExitOK
 }
 
@@ -73,7 +76,9 @@ func (o outcome) fill(st *snapshot.Status) {
 // fail tells systemd and the log why there is no READY=1.
 func (r *run) fail(o outcome) Exit {
 	text := cmp.Or(o.text, "failed: "+shorten(o.err.Error(), maxStatus))
-	r.announceFailure(text, o.exit)
+	if o.class != policy.Interrupted { // that was said with STOPPING=1
+		r.announceFailure(text, o.exit)
+	}
 	r.console(text)
 	level := slog.LevelError
 	if o.class == policy.Interrupted {
@@ -117,5 +122,8 @@ func (r *run) explain(o outcome) []any {
 			attrs = append(attrs, a.key, a.value)
 		}
 	}
-	return append(attrs, "elapsed", time.Since(r.progress.start), "exit_code", int(o.exit))
+	if o.exit != ExitOK {
+		attrs = append(attrs, "elapsed", time.Since(r.progress.start))
+	}
+	return append(attrs, "exit_code", int(o.exit))
 }

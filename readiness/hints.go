@@ -21,10 +21,10 @@ const odd401 = 3
 // hint says what an operator can do about a failure, and "" where there is
 // nothing to say beyond the error. streak is how long failures of this class
 // have gone on, count how many there were.
-func hint(f policy.Failure, streak time.Duration, count int) string {
+func hint(f policy.Failure, streak time.Duration, count int, iface string) string {
 	switch f.Class {
 	case policy.Disabled:
-		return "IMDS is disabled for this instance: enable it with " +
+		return "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
 			"`aws ec2 modify-instance-metadata-options --http-endpoint enabled`, or set ready.on_disabled = \"continue\""
 	case policy.ReadTimeout:
 		if f.Token {
@@ -40,7 +40,7 @@ func hint(f policy.Failure, streak time.Duration, count int) string {
 				"(the AWS guide suggests such rules): allow the user imds-ready"
 		}
 	case policy.Unreachable:
-		return "no address or route to IMDS yet: " + interfaces()
+		return "no address or route yet: " + interfaces(iface)
 	case "401":
 		if count >= odd401 {
 			return "IMDS does not accept its own token yet"
@@ -52,6 +52,9 @@ func hint(f policy.Failure, streak time.Duration, count int) string {
 			return hint404(f)
 		}
 	case policy.BadResponse:
+		if f.Path == rolesPath && f.Headers && !f.Token {
+			return "the role's credentials are not there yet: look at the role of the instance profile"
+		}
 		return "something other than IMDS may answer at this address: a proxy, a captive portal, a simulator"
 	}
 	return ""
@@ -73,8 +76,14 @@ func hint404(f policy.Failure) string {
 	}
 }
 
-// interfaces names the network interfaces beside lo and what they lack.
-func interfaces() string {
+// interfaces names the network interfaces beside lo and what they lack, and the one
+// that endpoint.interface asks for.
+func interfaces(wanted string) string {
+	if wanted != "" {
+		if _, err := net.InterfaceByName(wanted); err != nil {
+			return "there is no interface " + wanted + ", which endpoint.interface asks for"
+		}
+	}
 	all, err := net.Interfaces()
 	if err != nil {
 		return "the network interfaces cannot be listed: " + err.Error()

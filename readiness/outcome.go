@@ -118,13 +118,19 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	for _, p := range problems {
 		o.missing[p.Path] = p.Class
 	}
+	s = s.Keeping(o.missing)
 	files, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
 	if err != nil {
 		return r.cannotWrite(err)
 	}
+	for _, name := range s.Kept() {
+		if old, ok := r.progress.status.Files[name]; ok {
+			files[name] = old
+		}
+	}
 	o.files, o.collects = files, true
 	if o.state == snapshot.Ready {
-		o.text = fmt.Sprintf("ready in %s: %s, %s", human(time.Since(r.progress.start)),
+		o.text = fmt.Sprintf("ready in %s: %s, %s", inSeconds(time.Since(r.progress.start)),
 			s.InstanceID(), plural(r.progress.attempts(), "attempt"))
 	}
 	return o
@@ -136,7 +142,8 @@ func (r *run) collect(ctx context.Context) (map[string][]byte, map[string]policy
 		config: r.Config, get: r.Client.Get, step: r.progress.stepOfCrawl,
 		had: r.gate.had, leaves: map[string][]byte{}, missing: map[string]policy.Class{},
 		debug: func(f policy.Failure, v policy.Verdict, err error) {
-			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause, "err", err)
+			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
+				"elapsed", time.Since(r.progress.start), "err", err)
 		},
 		refuse: func(listing string, entries []string) {
 			r.Log.Warn("a listing has entries that are no names; ignored", "path", listing,

@@ -21,18 +21,27 @@ type pacer struct {
 func newPacer(perSecond int) *pacer { return &pacer{slots: make([]time.Time, perSecond)} }
 
 // wait takes a turn and sleeps until it comes. The n-th request from now begins
-// a second or more after the one that had its slot before.
+// a second or more after the one that had its slot before, which counts from when
+// that one really began.
 func (p *pacer) wait(ctx context.Context) error {
 	now := time.Now()
 	p.mu.Lock()
-	turn := p.slots[p.next].Add(time.Second)
+	slot := p.next
+	turn := p.slots[slot].Add(time.Second)
 	if turn.Before(now) {
 		turn = now
 	}
-	p.slots[p.next] = turn
-	p.next = (p.next + 1) % len(p.slots)
+	p.slots[slot] = turn
+	p.next = (slot + 1) % len(p.slots)
 	p.mu.Unlock()
-	return pause(ctx, turn.Sub(now))
+	err := pause(ctx, turn.Sub(now))
+	begun := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if begun.After(p.slots[slot]) {
+		p.slots[slot] = begun
+	}
+	return err
 }
 
 // pause sleeps for d, or until the context ends, and returns its cause then.

@@ -33,12 +33,14 @@ type progress struct {
 
 	mu       sync.Mutex
 	status   snapshot.Status
-	streaks  map[string]*streak         // by path
-	answers  int                        // failed attempts at required paths that got an answer
-	foreign  int                        // those of them that cannot come from IMDS
-	said     map[policy.Class]time.Time // the last STATUS= of each class
-	wrote    time.Time                  // the last status.json
-	promised time.Time                  // to systemd, in the crawl
+	streaks  map[string]*streak // by path
+	answers  int                // failed attempts at required paths that got an answer
+	foreign  int                // those of them that cannot come from IMDS
+	iface    string             // endpoint.interface
+	said     time.Time          // the last STATUS=
+	saidOf   policy.Class       // what it said
+	wrote    time.Time          // the last status.json
+	promised time.Time          // to systemd, in the crawl
 	warned   time.Time
 	timer    *time.Timer // a status.json that is due
 	final    bool
@@ -94,7 +96,7 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
 	s := p.count(f, now)
 	if s.hint == "" || now.Sub(s.hinted) >= statusEvery { // some look at the machine
-		s.hint, s.hinted = hint(f, now.Sub(s.since), s.count), now
+		s.hint, s.hinted = hint(f, now.Sub(s.since), s.count, p.iface), now
 	}
 	message := shorten(err.Error(), maxStatus)
 	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: message, Path: f.Path}
@@ -107,12 +109,17 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 		attrs = append(attrs, "endpoint", moreAlive(e).Endpoint)
 	}
 	p.log.Debug("attempt failed", attrs...)
-	if v.Stop == nil && (now.Sub(s.logged[f.Class]) >= logEvery) {
+	// A class that comes back is news, but no more than once a second.
+	quiet := logEvery
+	if s.count == 1 {
+		quiet = statusEvery
+	}
+	if v.Stop == nil && now.Sub(s.logged[f.Class]) >= quiet {
 		s.logged[f.Class] = now
 		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
 	}
-	if now.Sub(p.said[f.Class]) >= statusEvery {
-		p.said[f.Class] = now
+	if s.count == 1 && f.Class != p.saidOf || now.Sub(p.said) >= statusEvery {
+		p.said, p.saidOf = now, f.Class
 		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
 	}
 	p.changed()

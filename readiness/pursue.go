@@ -108,8 +108,8 @@ func (p *pursuit) run(ctx context.Context) ([]byte, error) {
 
 // minApart is how close news of the network may bring two attempts of a path:
 // an address is announced 0.3 ms before its route works, and a flood of news
-// must not become a flood of requests.
-const minApart = 25 * time.Millisecond
+// must not become a flood of requests. 25 ms, and what a dial may be late.
+const minApart = 27 * time.Millisecond
 
 // news is what ends the next pause early; nil: nothing.
 func (p *pursuit) news() <-chan struct{} {

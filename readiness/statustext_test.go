@@ -34,12 +34,12 @@ func TestStatusText(t *testing.T) {
 			"waiting for IMDS",
 			"waiting for IMDS: unreachable, 0 s of 5 min",
 			"waiting for IMDS: status 503, attempt 1, 150 ms of 5 min",
-			"ready in 200 ms: i-0123456789abcdef0, 2 attempts",
+			"ready in 0.2 s: i-0123456789abcdef0, 2 attempts",
 		}},
 		{"another path", "404@meta-data/tags/instance/Namex1,ok", func(tr *trial) { tr.require(required).patience(0, 0) }, []string{
 			"waiting for IMDS",
 			"waiting for meta-data/tags/instance/Name: status 404, attempt 1, 0 s",
-			"ready in 50 ms: i-0123456789abcdef0, 3 attempts",
+			"ready in 0.1 s: i-0123456789abcdef0, 3 attempts",
 		}},
 	}
 	for _, tt := range tests {

@@ -39,6 +39,14 @@ func human(d time.Duration) string {
 	}
 }
 
+// inSeconds is human, but that a short time is in seconds as well: 0.1 s.
+func inSeconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return human(d)
+}
+
 func two(n time.Duration, unit string, rest time.Duration, small string) string {
 	if rest == 0 {
 		return fmt.Sprintf("%d %s", n, unit)

@@ -4,6 +4,7 @@ package snapshot
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 )
 
@@ -17,8 +18,9 @@ type variable struct{ name, value string }
 type variables []variable
 
 // environment takes each variable from the identity document, which is signed,
-// else from the key of meta-data that says the same; for the addresses and the
-// host name, which the table names by their meta-data key, that one comes first.
+// else from the key of meta-data that says the same; the addresses and the host
+// name are those of meta-data alone. A value that is not plain is left out: no other
+// one takes its place.
 func environment(identity map[string]any, t *tree) variables {
 	id := func(key string) string {
 		s, _ := identity[key].(string)
@@ -34,11 +36,8 @@ func environment(identity map[string]any, t *tree) variables {
 	}
 	var vars variables
 	add := func(name string, candidates ...string) {
-		for _, value := range candidates {
-			if isPlain(value) {
-				vars = append(vars, variable{name, value})
-				return
-			}
+		if value := cmp.Or(candidates...); isPlain(value) {
+			vars = append(vars, variable{name, value})
 		}
 	}
 	add("IMDS_INSTANCE_ID", id("instanceId"), md("instance-id"))
@@ -50,7 +49,7 @@ func environment(identity map[string]any, t *tree) variables {
 	add("IMDS_AMI_ID", id("imageId"), md("ami-id"))
 	add("IMDS_ARCHITECTURE", id("architecture"))
 	add("IMDS_HOSTNAME", md("local-hostname"))
-	add("IMDS_LOCAL_IPV4", md("local-ipv4"), id("privateIp"))
+	add("IMDS_LOCAL_IPV4", md("local-ipv4"))
 	add("IMDS_PUBLIC_IPV4", md("public-ipv4"))
 	add("IMDS_IPV6", md("ipv6"))
 	add("IMDS_MAC", mac)

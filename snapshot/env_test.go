@@ -67,7 +67,7 @@ func TestEnvironment(t *testing.T) {
 			"the document alone",
 			map[string]string{identityPath: identity},
 			"IMDS_STATE=ready IMDS_INSTANCE_ID=i-1 IMDS_INSTANCE_TYPE=t IMDS_REGION=r IMDS_AVAILABILITY_ZONE=z " +
-				"IMDS_ACCOUNT_ID=012345678901 IMDS_AMI_ID=ami-1 IMDS_ARCHITECTURE=arm64 IMDS_LOCAL_IPV4=10.0.0.1",
+				"IMDS_ACCOUNT_ID=012345678901 IMDS_AMI_ID=ami-1 IMDS_ARCHITECTURE=arm64",
 		},
 		{
 			"a document of other types",

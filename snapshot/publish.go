@@ -7,7 +7,42 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 )
+
+// roots are the paths that a file comes from.
+func roots() map[string]string {
+	return map[string]string{
+		MetaDataFile:   metaDataRoot + "/",
+		TagsFile:       metaDataRoot + "/tags/instance/",
+		NetworkFile:    macsPath + "/",
+		UserDataFile:   userDataPath,
+		SignaturesFile: "dynamic/instance-identity/pkcs7",
+	}
+}
+
+// Keeping returns a snapshot that leaves a file in its place where there is no
+// content for it because a request failed, not because there is none: missing has
+// the paths that could not be had. [Dir.Publish] neither writes nor removes it.
+func (s Snapshot) Keeping(missing map[string]string) Snapshot {
+	s.kept = nil
+	for file, root := range roots() {
+		if _, ok := s.files[file]; ok {
+			continue
+		}
+		for path := range missing {
+			if path == root || strings.HasSuffix(path, "/") && strings.HasPrefix(root, path) {
+				s.kept = append(s.kept, file)
+				break
+			}
+		}
+	}
+	return s
+}
+
+// Kept are the files that stay as they are; see [Snapshot.Keeping].
+func (s Snapshot) Kept() []string { return s.kept }
 
 // Publish writes every file of s, in the order of [Snapshot.Files], then removes
 // the files that s has no content for. It returns what status.json lists: the
@@ -29,7 +64,7 @@ func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (map[s
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, name := range order() {
-		if _, kept := sums[name]; kept {
+		if _, written := sums[name]; written || slices.Contains(s.kept, name) {
 			continue
 		}
 		if err := d.remove(name); err != nil {

@@ -214,3 +214,32 @@ func TestWriteStateFails(t *testing.T) {
 		t.Errorf("%v %v, want %s...", sum, err, want)
 	}
 }
+
+// A file whose root could not be had stays as it was; one that is not there any
+// more goes.
+func TestPublishKeepsWhatFailed(t *testing.T) {
+	d := open(t)
+	full, _ := Build(map[string][]byte{
+		identityPath: []byte(`{"instanceId": "i-1"}`), "meta-data/ami-id": []byte("ami-1"),
+		"meta-data/tags/instance/Name": []byte("web"), userDataPath: []byte("#!"),
+	})
+	if _, err := d.Publish(full, Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	little, _ := Build(map[string][]byte{identityPath: []byte(`{"instanceId": "i-1"}`)})
+	kept := little.Keeping(map[string]string{"meta-data/": "503"})
+	if _, err := d.Publish(kept, Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{MetaDataFile: true, TagsFile: true, UserDataFile: false, IdentityFile: true} {
+		if _, err := d.root.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v, want it there: %v", name, err, want)
+		}
+	}
+	if _, err := d.Publish(little, Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.root.Stat(MetaDataFile); err == nil {
+		t.Errorf("%s is still there, though IMDS has nothing below meta-data/", MetaDataFile)
+	}
+}

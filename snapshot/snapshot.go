@@ -53,6 +53,7 @@ func (f File) Sum() *string {
 // holds nothing: its only file is an imds.env with the state. [Build] makes it;
 // it is not changed afterwards.
 type Snapshot struct {
+	kept  []string // files that stay as they are
 	id    string
 	files map[string]File
 	env   []string

@@ -40,9 +40,10 @@ func (p *program) command() *cobra.Command {
 		Short: "wait until EC2's Instance Metadata Service answers",
 		Long: "imds-ready blocks until IMDSv2 answers, under the retry policy of /etc/imds-ready/imds-ready.toml,\n" +
 			"writes the metadata to /run/imds/*.json and tells systemd READY=1.",
-		Args:          cobra.NoArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args:              cobra.NoArgs,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return p.checkLogFlags() },
 		RunE: func(*cobra.Command, []string) error {
 			return errors.New("a command is missing: run, check, wait, get, status, completion or version")
 		},

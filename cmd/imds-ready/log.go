@@ -6,17 +6,27 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
+// checkLogFlags refuses what logger would, also for commands that log nothing.
+func (p *program) checkLogFlags() error {
+	if err := new(slog.Level).UnmarshalText([]byte(p.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %q: it is debug, info, warn or error", p.logLevel)
+	}
+	if !slices.Contains([]string{"auto", "journal", "text", "json"}, p.logFormat) {
+		return fmt.Errorf("--log-format %q: it is auto, journal, text or json", p.logFormat)
+	}
+	return nil
+}
+
 // logger is what --log-level and --log-format ask for.
 func (p *program) logger() (*slog.Logger, error) {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: it is debug, info, warn or error", p.logLevel)
-	}
+	_ = level.UnmarshalText([]byte(p.logLevel)) // checked before
 	if p.logFormat == "auto" {
 		p.logFormat = "text"
 		if native, err := journal.StderrIsJournalStream(); err == nil && native {
@@ -25,8 +35,6 @@ func (p *program) logger() (*slog.Logger, error) {
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	switch p.logFormat {
-	case "text":
-		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(p.stderr, options)), nil
 	case "journal":
@@ -35,7 +43,7 @@ func (p *program) logger() (*slog.Logger, error) {
 		}
 		return slog.New(&journalHandler{level: level}), nil
 	default:
-		return nil, fmt.Errorf("--log-format %q: it is auto, journal, text or json", p.logFormat)
+		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
 	}
 }
 

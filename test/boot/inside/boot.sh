@@ -12,6 +12,15 @@ retried() { [ "$(number attempts)" -gt 20 ]; }
 no_cycle() { ! journalctl -b | grep -i 'ordering cycle\|breaking.*cycle\|deleted to break'; }
 no_warning() { ! journalctl -b -p warning _SYSTEMD_UNIT=$gate + UNIT=$gate -o cat | grep .; }
 no_failed() { ! systemctl list-units --failed --plain --no-legend | grep -E 'imds|my-|own|agent|ecs|nodeadm|container'; }
+# The journal's own fields, and what journalctl -x says beside them.
+ours() { journalctl -b -o cat _SYSTEMD_UNIT=$gate "$@"; }
+has_fields() { ours IMDS_CLASS=connection-refused | grep -q '^waiting for IMDS: connection refused' && ours IMDS_ENDPOINT=http://169.254.169.254 | grep -q . && ours IMDS_STATE=ready | grep -q '^ready in '; }
+explains() { journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: The EC2 metadata is there' && journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: IMDS refuses connections'; }
+is_quiet() { [ "$(ours -p info | wc -l)" -le 6 ]; }
+# nspawn gives this machine a boot ID by a mount over /proc, which ProtectProc= hides
+# from the gate: it sees the kernel's.
+has_commands() { [ "$(imds-ready get instance-id --ignore-boot-id)" = "$(instance_of_env)" ] && imds-ready wait --timeout 1s --ignore-boot-id && imds-ready status --ignore-boot-id | grep -q ready; }
+instance_of_env() { sed -n 's/^IMDS_INSTANCE_ID=//p' /run/imds/imds.env; }
 reads_as_nobody() { [ "$(property own.service User)" = nobody ] && journalctl -b -u own.service -o cat | grep -q '^ready: i-[0-9a-f]* in [a-z0-9-]*$' && journalctl -b -u own.service -o cat | grep -q '"Name"'; }
 contained() { journalctl -b -u container.service -o cat | grep -q '^in [a-z0-9-]*: {'; }
 # In the container's own view, before and after the files were replaced.
@@ -37,6 +46,10 @@ boot_facts() {
 	[ "$scenario" != deb ] || fact 'boot: more than 20 attempts were made' retried
 	fact 'boot: no ordering cycle, nothing failed' eval 'no_cycle && no_failed'
 	fact 'boot: no warning in the journal' no_warning
+	fact 'boot: journalctl finds lines by class, endpoint and state' has_fields
+	[ "$scenario" != deb ] || fact 'boot: journalctl -x explains them' explains
+	fact 'boot: at most 6 lines at info, the two for the console included' is_quiet
+	fact 'boot: wait, get and status read the files' has_commands
 	fact 'boot: a service as nobody reads /run/imds and has imds.env' reads_as_nobody
 	fact 'boot: files 0644 in a directory 0755 of imds-ready, none left over' sound_files
 	fact 'boot: a container has imds.env and sees the directory' contained
