@@ -86,6 +86,7 @@ func TestRunErrors(t *testing.T) {
 	}{
 		{"schedule", []string{"-schedule", "refused:1s"}, "-schedule: "},
 		{"flag", []string{"-no-such-flag"}, "flag provided but not defined"},
+		{"address", []string{"-listen", "192.0.2.9:0"}, "listening on 192.0.2.9:0: "},
 		{"not on a socket", []string{"-schedule", "blocked:1s"}, "in process only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -60,6 +60,9 @@ func TestSimulator(t *testing.T) {
 	if want := (Hello{URL: "http://127.0.0.1:1/-a+b", Latency: 0.0005, Start: 7}); s.Hello != want {
 		t.Errorf("hello %+v, want %+v", s.Hello, want)
 	}
+	if s.PID() <= 1 || s.PID() == os.Getpid() {
+		t.Errorf("process %d", s.PID())
+	}
 	for n := 1; n <= 2; n++ {
 		c, err := s.Take()
 		if want := (Counts{PUTs: n, GETs: 2, Connections: 3, Others: 4, Peak: 5}); err != nil || c != want {

@@ -4,6 +4,8 @@ package waiters
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/imds-ready/imds-ready/bench/internal/process"
@@ -44,5 +46,24 @@ func TestWaiters(t *testing.T) {
 				t.Errorf("says READY=1: %t", w.SaysReady)
 			}
 		})
+	}
+}
+
+func TestBuiltAndTuned(t *testing.T) {
+	var names []string
+	for _, w := range Built("/bin") {
+		names = append(names, w.Name)
+	}
+	if want := []string{Daemon, "SDK, 60 attempts, 1 s cap", Defaults, "curl, sleep 1"}; !slices.Equal(names, want) {
+		t.Errorf("built %q, want %q", names, want)
+	}
+	dir := t.TempDir()
+	const config = "[retry]\neager = false\n"
+	p, err := Tuned("/bin", "other", config).Program(dir, "http://127.0.0.1:1")
+	if err != nil || p.Path != "/bin/imds-ready" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "imds-ready.toml")); err != nil || string(b) != config {
+		t.Errorf("the configuration is %q, %v", b, err)
 	}
 }
