@@ -71,7 +71,7 @@ func (tr *trial) failed(rt *rapid.T) {
 	}
 }
 
-// And no slower than that: the budget of each second is used.
+// And hardly slower than that: the budget of each 1.05 s is used.
 func TestPaceIsNoSlower(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.RequestsPerSecond = 10
@@ -82,7 +82,7 @@ func TestPaceIsNoSlower(t *testing.T) {
 		t.Fatalf("%d requests, missing %v", len(begins), tr.status.Missing)
 	}
 	for i, at := range begins {
-		if want := time.Duration(i/10) * time.Second; at != want {
+		if want := time.Duration(i/10) * 1050 * time.Millisecond; at != want {
 			t.Fatalf("request %d began at %v, want %v", i, at, want)
 		}
 	}
@@ -101,7 +101,7 @@ func TestPaceOfARace(t *testing.T) {
 	tr.client.Endpoints = []string{"http://127.0.0.1:1338", "http://[::1]:1338"}
 	tr.config.Metadata.RequestsPerSecond = 1
 	tr.run(t)
-	tr.wantTrace(t, "SYN refuse @ 0s; PUT 200 @ 1s; DOC 200 @ 2s")
+	tr.wantTrace(t, "SYN refuse @ 0s; PUT 200 @ 1.05s; DOC 200 @ 2.1s")
 	if tr.exit != readiness.ExitOK || tr.status.Requests != 3 || tr.status.Attempts != 1 {
 		t.Errorf("exit %d, status %+v", tr.exit, tr.status)
 	}
