@@ -82,7 +82,7 @@ func (c Class) Answered() bool { return c.Rank() == rankAnswer }
 func (c Class) noResponse() bool { return !c.Answered() }
 
 // AttemptClasses returns the named classes that an attempt can have, in the
-// order of DESIGN section 5; the statuses 400 to 599 are classes as well.
+// order of imds-ready.toml(5); the statuses 400 to 599 are classes as well.
 func AttemptClasses() []Class {
 	return []Class{
 		Unreachable, Blocked, LocalError, ConnectTimeout, ConnectionRefused,

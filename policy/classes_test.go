@@ -19,8 +19,8 @@ const (
 	status401   = "imds/client.rs classify_retry: ctx.response() is there, status 401 => server_error()"
 	otherAnswer = "imds/client.rs classify_retry: ctx.response() is there, _ => NoActionIndicated (a body that fails to parse included)"
 	noResponse  = "imds/client.rs classify_retry: no ctx.response(); self.retry_connect_timeouts => server_error(), else NoActionIndicated"
-	optional404 = "DESIGN section 5: to a GET of an optional path a 404 is absent in every preset"
-	oversize    = "DESIGN section 5: a second answer would be as large; aws-config has no limit"
+	optional404 = "imds-ready.toml(5): to a GET of an optional path a 404 is absent in every preset"
+	oversize    = "imds-ready.toml(5): a second answer would be as large; aws-config has no limit"
 )
 
 // request is which requests a row of the table speaks of.
@@ -44,7 +44,7 @@ const (
 	either = before | after
 )
 
-// classRow is one row of the class table of DESIGN section 5.
+// classRow is one row of the class table of imds-ready.toml(5).
 type classRow struct {
 	classes  string // space-separated
 	requests request
@@ -64,7 +64,7 @@ var columns = []struct {
 	{"boot with the toggle off", "boot", false},
 }
 
-// classTable is DESIGN section 5's table, row by row. The last column is
+// classTable is imds-ready.toml(5)'s table, row by row. The last column is
 // section 5's precedence: the toggle off fails "unreachable" to "read-timeout"
 // at once in any preset.
 var classTable = []classRow{
@@ -153,7 +153,7 @@ func TestClassTableIsComplete(t *testing.T) {
 	}
 	for _, c := range policy.AttemptClasses() {
 		if !slices.Contains(rows, c) {
-			t.Errorf("no row for %q: say in DESIGN section 5 what happens to it, then here", c)
+			t.Errorf("no row for %q: say in imds-ready.toml(5) what happens to it, then here", c)
 		}
 	}
 	for _, c := range rows {

@@ -11,7 +11,7 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// model is a Budget told a second time, from DESIGN section 5 and with whole
+// model is a Budget told a second time, from imds-ready.toml(5) and with whole
 // numbers: the curve is multiplied step by step instead of raised to a power.
 type model struct {
 	policy     policy.Policy

@@ -10,7 +10,7 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// TestRetryAfter: DESIGN section 5: on 429 and 503 it lengthens the pause, up
+// TestRetryAfter: imds-ready.toml(5): on 429 and 503 it lengthens the pause, up
 // to the larger of max_backoff and 30 s, and never past the deadline. The
 // pause without it is 50 ms.
 func TestRetryAfter(t *testing.T) {
@@ -92,7 +92,7 @@ func durations(ds []time.Duration) string {
 	return "[" + strings.Join(all, " ") + "]"
 }
 
-// TestEager: DESIGN section 5, "First sign of life": the backoff restarts when
+// TestEager: imds-ready.toml(5), "First sign of life": the backoff restarts when
 // a class is reached that is more alive than any before, and only then.
 func TestEager(t *testing.T) {
 	tests := []struct{ name, classes, eager, not string }{

@@ -31,7 +31,7 @@ type Policy struct {
 	// server asked for, within bounds. It is the preset's, not a key.
 	HonorRetryAfter bool
 	// Classifier, for Go programs, is asked before the rules; false as its
-	// second result passes the failure on. It is the seed's retry_classifier.
+	// second result passes the failure on. It is aws-config's retry_classifier.
 	Classifier func(Failure) (Action, bool)
 	// Rules are the operator's, in order; the first that matches decides.
 	Rules []Rule

@@ -11,7 +11,7 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// TestPresetNumbers: DESIGN section 4, the [retry] table for boot and the
+// TestPresetNumbers: imds-ready.toml(5), the [retry] table for boot and the
 // paragraph "Presets" for sdk, which names where aws-config says so.
 func TestPresetNumbers(t *testing.T) {
 	want := map[string]policy.Policy{

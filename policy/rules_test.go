@@ -50,7 +50,7 @@ func TestRuleOn(t *testing.T) {
 }
 
 // TestRulePath: globs over the path below the version. A final "/" is a
-// listing (DESIGN section 4, [[require]]) and a segment of its own.
+// listing (imds-ready.toml(5), [[require]]) and a segment of its own.
 func TestRulePath(t *testing.T) {
 	tests := []struct{ glob, matches, mismatch string }{
 		{"", "user-data meta-data/iam/info meta-data/iam/", ""},
@@ -140,8 +140,7 @@ func TestRuleOrder(t *testing.T) {
 	}
 }
 
-// TestPrecedence: the Classifier, the rules, the toggle, the table (DESIGN
-// section 5), each of them seen to win and to pass on.
+// TestPrecedence: the Classifier, the rules, the toggle, the table (imds-ready.toml(5)), each of them seen to win and to pass on.
 func TestPrecedence(t *testing.T) {
 	waits := func(f policy.Failure) (policy.Action, bool) { return policy.Wait, f.Class == policy.ConnectTimeout }
 	absent := []policy.Rule{rule(policy.Absent, "", "connect-timeout", "connection-refused", "410")}
@@ -173,7 +172,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestRuleRetriesWhatTheToggleFails: the seed's question, "retry connect
+// TestRuleRetriesWhatTheToggleFails: the question of aws-config, "retry connect
 // timeouts, but nothing else that has no response".
 func TestRuleRetriesWhatTheToggleFails(t *testing.T) {
 	p := preset(t, "sdk")

@@ -30,7 +30,7 @@ func steps(p policy.Policy, f policy.Failure, cost time.Duration, limit int) []p
 }
 
 // TestTimelineBegins: the first attempts of each failure mode, to the
-// nanosecond; DESIGN section 4 gives the numbers.
+// nanosecond; imds-ready.toml(5) gives the numbers.
 func TestTimelineBegins(t *testing.T) {
 	boot, sdk := preset(t, "boot"), preset(t, "sdk")
 	toggled := sdk
@@ -128,8 +128,7 @@ func TestTimelineEnds(t *testing.T) {
 	}
 }
 
-// TestTimelineAtTheDeadline: an attempt or a pause is cut there (DESIGN
-// section 5, "One budget").
+// TestTimelineAtTheDeadline: an attempt or a pause is cut there (imds-ready.toml(5), "One budget").
 func TestTimelineAtTheDeadline(t *testing.T) {
 	const s = time.Second
 	brief := preset(t, "boot")

@@ -11,7 +11,7 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// words are the values that users write or read; DESIGN sections 4 and 5.
+// words are the values that users write or read; imds-ready.toml(5).
 func TestWords(t *testing.T) {
 	tests := []struct {
 		name, want string
@@ -62,7 +62,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// ladder is DESIGN section 5, "First sign of life": unreachable < blocked =
+// ladder is imds-ready.toml(5), "First sign of life": unreachable < blocked =
 // local-error < connect-timeout < connection-refused < connection-reset <
 // read-timeout < any answer.
 var ladder = [][]policy.Class{
@@ -120,7 +120,7 @@ func TestCheckOn(t *testing.T) {
 		{"4xx", ""},
 		{"5xx", ""},
 
-		// Never the class of an attempt (DESIGN section 5).
+		// Never the class of an attempt (imds-ready.toml(5)).
 		{"interrupted", `"interrupted" is never the class of an attempt`},
 		{"not-ec2", `"not-ec2" is never the class of an attempt`},
 		{"invalid-config", `"invalid-config" is never the class of an attempt`},
@@ -138,7 +138,7 @@ func TestCheckOn(t *testing.T) {
 		{"399", `no class is "399": such an answer is "bad-response"; statuses are 400 to 599`},
 		{"600", `no class is "600": such an answer is "bad-response"; statuses are 400 to 599`},
 
-		// What nobody knows; enumerations are lower case (DESIGN section 4).
+		// What nobody knows; enumerations are lower case (imds-ready.toml(5)).
 		{"", `no class is ""; ` + list},
 		{"timeout", `no class is "timeout"; ` + list},
 		{"5XX", `no class is "5XX"; ` + list},
@@ -165,7 +165,7 @@ func TestCheckOn(t *testing.T) {
 }
 
 // TestCheckOnInterim: an interim answer is never the class of an attempt, but
-// for 101 (DESIGN section 5, too-large and bad-response).
+// for 101 (imds-ready.toml(5), too-large and bad-response).
 func TestCheckOnInterim(t *testing.T) {
 	for _, on := range []string{"1xx", "100", "102", "199"} {
 		err := policy.CheckOn(on)

@@ -17,7 +17,7 @@ import (
 )
 
 // below is what meta-data.json must hold for a tree, built here from the tree
-// alone: DESIGN section 7's types, and no credentials.
+// alone: imds-ready-files(5)'s types, and no credentials.
 func below(t *testing.T, tree imdstest.Tree) map[string]any {
 	root := map[string]any{}
 	for path, body := range tree {

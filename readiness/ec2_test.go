@@ -24,7 +24,7 @@ func sysfs(attributes ...string) fs.FS {
 	return sys
 }
 
-// DESIGN section 8: yes, no, and unknown, which is taken as yes.
+// imds-ready(8): yes, no, and unknown, which is taken as yes.
 func TestDetectEC2(t *testing.T) {
 	tests := []struct {
 		name string

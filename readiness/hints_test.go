@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// DESIGN section 9, each hint and when it is given.
+// imds-ready(8), each hint and when it is given.
 func TestHints(t *testing.T) {
 	const roles, tags = "meta-data/iam/security-credentials/", "meta-data/tags/instance/"
 	tests := []struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// outcome is how a run ends: the outcomes table of DESIGN section 4.
+// outcome is how a run ends: the outcomes table of imds-ready.toml(5).
 type outcome struct {
 	state string
 	exit  Exit // ExitOK: READY=1

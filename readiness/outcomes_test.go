@@ -21,7 +21,7 @@ func vendor(name string) fs.FS {
 	return fstest.MapFS{"class/dmi/id/sys_vendor": {Data: []byte(name + "\n")}}
 }
 
-// outcomeRow is one line of DESIGN section 4's table of outcomes.
+// outcomeRow is one line of imds-ready.toml(5)'s table of outcomes.
 type outcomeRow struct {
 	name  string
 	fault string

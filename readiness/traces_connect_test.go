@@ -10,7 +10,7 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// classRow is one row of DESIGN section 5, with a fault that lasts for ever:
+// classRow is one row of imds-ready.toml(5), with a fault that lasts for ever:
 // what is asked, when, and how it ends, under boot, sdk, and sdk with the toggle
 // (retry_connect_timeouts). Pauses have no jitter.
 type classRow struct {

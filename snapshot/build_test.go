@@ -9,7 +9,7 @@ import (
 
 const macDir = "network/interfaces/macs/02:00:00:00:00:01/"
 
-// The type of a key depends on its path alone (DESIGN.md, section 7): the same
+// The type of a key depends on its path alone (imds-ready-files(5)): the same
 // body at different paths.
 func TestTypeDependsOnPath(t *testing.T) {
 	const (

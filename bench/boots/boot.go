@@ -23,7 +23,7 @@ type ending struct {
 	gaveUp   bool
 }
 
-// What an eager policy does besides (DESIGN section 5).
+// What an eager policy does besides (imds-ready.toml(5)).
 const (
 	secondPUT = 500 * time.Millisecond // a PUT without an answer is sent once more
 	minApart  = 25 * time.Millisecond  // of two attempts, whatever wakes the second

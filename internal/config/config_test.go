@@ -23,7 +23,7 @@ func preset(t testing.TB, name string) policy.Policy {
 	return p
 }
 
-// wantDefaults is DESIGN section 4, written out.
+// wantDefaults is imds-ready.toml(5), written out.
 func wantDefaults(t testing.TB) readiness.Config {
 	t.Helper()
 	p := preset(t, "boot")
@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // TestDefaultSettings writes out what `check` prints when nothing is set: the
-// keys, their order and their defaults of DESIGN section 4.
+// keys, their order and their defaults of imds-ready.toml(5).
 func TestDefaultSettings(t *testing.T) {
 	want := [][2]string{
 		{"endpoint.mode", `"auto"`},

@@ -2,7 +2,7 @@
 # The package goes; last of all.
 
 remains() {
-	find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path /boot-test -o -path /work -o -path /root -o -path /home -o -path /var/log -o -path /tmp \) -prune -o \
+	find /boot /etc /opt /srv /usr /var -xdev -path /var/log -prune -o \
 		-name '*imds-ready*' -print 2>/dev/null | grep -v -e '/imds-ready.service.wants' -e "/etc/systemd/system/.*service.d/imds-ready.conf"
 	ls -d /run/imds 2>/dev/null
 }
