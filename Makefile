@@ -26,7 +26,7 @@ test: build vet format
 	go test $(RACE) ./...
 	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
 
-# The daemon beside what one would use instead, in some 7 minutes; the tables and
+# The daemon beside what one would use instead, in some 13 minutes; the tables and
 # the plot land in bench/results.
 bench:
 	bench/run.sh

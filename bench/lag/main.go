@@ -57,7 +57,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.shortest, "shortest", 2*time.Second, "the shortest outage")
 	flags.DurationVar(&o.longest, "longest", 4*time.Second, "the longest outage")
 	flags.DurationVar(&o.over, "over", 10*time.Second, "after the end of the outage, the longest that is waited for a waiter")
-	flags.IntVar(&o.parallel, "parallel", 24, "waiters that wait at the same time, each for a simulator of its own")
+	flags.IntVar(&o.parallel, "parallel", 6, "waiters that wait at the same time, each for a simulator of its own")
 	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
 	flags.StringVar(&o.json, "json", "", "write the rows as JSON to this file, for the plot")
 	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
