@@ -39,7 +39,7 @@ func (p *pacer) wait(ctx context.Context) error {
 	p.slots[slot] = turn
 	p.next = (slot + 1) % len(p.slots)
 	p.mu.Unlock()
-	err := pause(ctx, turn.Sub(now))
+	err := pause(ctx, turn.Sub(now), nil)
 	begun := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,8 +49,9 @@ func (p *pacer) wait(ctx context.Context) error {
 	return err
 }
 
-// pause sleeps for d, or until the context ends, and returns its cause then.
-func pause(ctx context.Context, d time.Duration) error {
+// pause sleeps for d, or until there is news (nil: none comes), or until the
+// context ends, and returns its cause then.
+func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
 	if d <= 0 {
 		return context.Cause(ctx)
 	}
@@ -58,6 +59,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-news:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

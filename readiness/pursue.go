@@ -132,21 +132,12 @@ func wakeable(c policy.Class) bool {
 // pauseOrNews sleeps for d, or until there is news and the attempt that began
 // at begun is long enough ago.
 func pauseOrNews(ctx context.Context, d time.Duration, news <-chan struct{}, begun time.Time) error {
-	if news == nil {
-		return pause(ctx, d)
-	}
 	end := time.Now().Add(d)
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-news:
+	if err := pause(ctx, d, news); err != nil {
+		return err
 	}
-	now := time.Now()
-	return pause(ctx, min(begun.Add(minApart).Sub(now), end.Sub(now)))
+	now := time.Now() // without news this is the end, and nothing is left to sleep
+	return pause(ctx, min(begun.Add(minApart).Sub(now), end.Sub(now)), nil)
 }
 
 // until is ctx with this path's deadline.
