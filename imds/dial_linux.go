@@ -3,16 +3,20 @@
 package imds
 
 import (
+	"context"
+	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// dialer is TCP, bound to one network interface where there is a name. Since
-// Linux 5.7 that needs no privilege (socket(7), SO_BINDTODEVICE); an interface
-// that is not there is ENODEV.
+// dialer is TCP to an IP address: no name is ever looked up. It is bound to one
+// network interface where there is a name. Since Linux 5.7 that needs no
+// privilege (socket(7), SO_BINDTODEVICE); an interface that is not there is
+// ENODEV.
 func dialer(name string) DialFunc {
 	d := &net.Dialer{KeepAlive: -1} // the connection lives for one answer
 	if name != "" {
@@ -27,5 +31,15 @@ func dialer(name string) DialFunc {
 			return bound
 		}
 	}
-	return d.DialContext
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		remote, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("the endpoint has to be an IP address or localhost: %w", err)
+		}
+		conn, err := d.DialTCP(ctx, network, netip.AddrPort{}, remote)
+		if err != nil {
+			return nil, err // conn is a nil *net.TCPConn, which is no nil net.Conn
+		}
+		return conn, nil
+	}
 }

@@ -56,8 +56,8 @@ func (w *wire) explain() error {
 }
 
 // exchange sends a request and reads its answer.
-func (r request) exchange(conn net.Conn, out []byte) (*answer, *Error) {
-	if _, err := conn.Write(out); err != nil {
+func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error) {
+	if err := message.Write(conn); err != nil { // buffered, so in one piece
 		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's word for EPIPE
 			err = io.ErrUnexpectedEOF
 		}

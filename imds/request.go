@@ -3,7 +3,6 @@
 package imds
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -77,11 +76,11 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if r.begun != nil {
 		r.begun()
 	}
-	out, addr, err := c.prepare(r)
+	base, err := url.Parse(r.endpoint)
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	conn, err := c.connect(ctx, addr)
+	conn, err := c.connect(ctx, base)
 	if err != nil {
 		return nil, r.fail(causeOf(ctx, err))
 	}
@@ -95,7 +94,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	stop := context.AfterFunc(rctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	a, e := r.exchange(conn, out)
+	a, e := r.exchange(conn, c.message(r, base))
 	if e != nil {
 		e.Connected = true
 		e.Err = causeOf(ctx, e.Err)
@@ -113,16 +112,16 @@ func causeOf(ctx context.Context, err error) error {
 }
 
 // connect dials within the connect timeout.
-func (c *Client) connect(ctx context.Context, addr string) (net.Conn, error) {
+func (c *Client) connect(ctx context.Context, base *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
 	defer cancel()
 	dial := c.Dial
 	if dial == nil {
 		dial = dialer(c.Interface)
 	}
-	port, ok := strings.CutPrefix(addr, "localhost:")
-	if !ok {
-		return dial(ctx, "tcp", addr)
+	host, port := base.Hostname(), cmp.Or(base.Port(), "80")
+	if !strings.EqualFold(host, "localhost") {
+		return dial(ctx, "tcp", net.JoinHostPort(host, port))
 	}
 	conn, err := dial(ctx, "tcp", "127.0.0.1:"+port)
 	if err != nil && ctx.Err() == nil {
@@ -133,27 +132,19 @@ func (c *Client) connect(ctx context.Context, addr string) (net.Conn, error) {
 	return conn, err
 }
 
-// prepare returns the request's bytes and where they go.
-func (c *Client) prepare(r request) ([]byte, string, error) {
-	base, err := url.Parse(r.endpoint)
-	if err != nil {
-		return nil, "", err
-	}
+// message is the request as net/http writes it. It is made once there is somebody
+// to send it to: most attempts of a wait never come this far.
+func (c *Client) message(r request, base *url.URL) *http.Request {
 	u := *base
 	u.Path = base.Path + version + r.path
 	u.RawPath = base.EscapedPath() + version + escape(r.path)
-	req := &http.Request{
+	return &http.Request{
 		Method: r.method, URL: &u, Host: u.Host, Close: true,
 		Header: http.Header{
 			"User-Agent": {cmp.Or(c.UserAgent, "imds-ready")},
 			r.header:     {r.value},
 		},
 	}
-	var out bytes.Buffer
-	if err := req.Write(&out); err != nil {
-		return nil, "", err
-	}
-	return out.Bytes(), net.JoinHostPort(strings.ToLower(base.Hostname()), cmp.Or(base.Port(), "80")), nil
 }
 
 // escape escapes each segment of a path: tag keys may hold spaces, "?" or "%".

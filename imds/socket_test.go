@@ -94,6 +94,14 @@ func TestRealDialer(t *testing.T) {
 	}
 }
 
+// A name is refused and not looked up: there may be no network to do that with.
+func TestRealDialerWantsAnAddress(t *testing.T) {
+	e := failed(t)(patient("http://imds.invalid").Get(bounded(t), "x"))
+	if _, lookedUp := errors.AsType[*net.DNSError](e); lookedUp || !strings.Contains(e.Error(), "has to be an IP address or localhost") {
+		t.Errorf("got %v", e)
+	}
+}
+
 func TestRealRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
