@@ -145,7 +145,7 @@ func TestNewsEndAPause(t *testing.T) {
 		{
 			"a burst is one: the address comes 0.3 ms before its route", "unreachable:1005ms,ok", true,
 			[]time.Duration{time.Second, 1000300 * time.Microsecond, 1001 * time.Millisecond},
-			"0s 50ms 150ms 350ms 750ms 1s 1.027s",
+			"0s 50ms 150ms 350ms 750ms 1s 1.03s",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

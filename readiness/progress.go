@@ -139,22 +139,23 @@ func (p *progress) count(f policy.Failure, now time.Time) *streak {
 	return s
 }
 
-// changed writes status.json now, or a second after the last time. p.mu is
-// held.
+// changed writes status.json at once, or, where that was less than a second ago,
+// with the next change after the second is over: the loop is awake then anyway.
+// Should none come, it is written a second after this one. p.mu is held.
 func (p *progress) changed() {
-	if p.timer != nil || p.final {
-		return
-	}
-	if due := statusEvery - time.Since(p.wrote); due > 0 {
-		p.timer = time.AfterFunc(due, func() {
+	switch {
+	case p.final:
+	case time.Since(p.wrote) >= statusEvery:
+		p.saveOrWarn()
+	case p.timer == nil:
+		p.timer = time.AfterFunc(statusEvery, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.timer = nil
-			p.saveOrWarn()
+			if p.timer != nil { // else it has been written since
+				p.saveOrWarn()
+			}
 		})
-		return
 	}
-	p.saveOrWarn()
 }
 
 // saveOrWarn is save during the wait: a status that cannot be written now does
@@ -173,6 +174,10 @@ func (p *progress) saveOrWarn() {
 func (p *progress) save() error {
 	now := time.Now()
 	p.wrote = now
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
 	p.status.UpdatedAt = &now
 	p.status.Elapsed = snapshot.Seconds(now.Sub(p.start))
 	p.status.Requests = p.requests()
@@ -187,9 +192,6 @@ func (p *progress) finish(change func(*snapshot.Status)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.final = true
-	if p.timer != nil {
-		p.timer.Stop()
-	}
 	change(&p.status)
 	p.status.PID = nil
 	err := p.save()

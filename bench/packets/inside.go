@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/capture"
 	"github.com/imds-ready/imds-ready/bench/internal/netns"
 	"github.com/imds-ready/imds-ready/bench/internal/process"
 	"github.com/imds-ready/imds-ready/bench/internal/sim"
@@ -92,25 +93,25 @@ func try(ctx context.Context, bin, dir string, which, interfaces int) (c crawl, 
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	before, err := total(device)
+	before, err := capture.Total(device)
 	if err != nil {
 		return c, err
 	}
-	w, err := open(device)
+	watched, err := capture.Start(device)
 	if err != nil {
 		return c, err
 	}
-	var sent []time.Duration
-	over, watched := make(chan struct{}), make(chan error, 1)
+	var sent []capture.Packet
+	over, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		var err error
-		sent, err = w.until(over)
-		watched <- err
+		sent, err = watched.Until(over)
+		ended <- err
 	}()
 	r, err := process.Run(limited, p)
 	close(over)
-	after, failed := total(device)
-	if err := errors.Join(err, <-watched, failed); err != nil {
+	after, failed := capture.Total(device)
+	if err := errors.Join(err, <-ended, failed); err != nil {
 		return c, err
 	}
 	if r.Code != 0 || r.Ready == 0 {
@@ -124,7 +125,7 @@ func try(ctx context.Context, bin, dir string, which, interfaces int) (c crawl, 
 		return c, err
 	}
 	return crawl{
-		Config: which, Took: r.Ready, Packets: len(sent), Peak: busiest(sent, time.Second),
+		Config: which, Took: r.Ready, Packets: len(sent), Peak: capture.Busiest(sent, time.Second),
 		Requests: counts.PUTs + counts.GETs + counts.Others, Busiest: counts.Peak,
 	}, nil
 }

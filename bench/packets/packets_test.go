@@ -6,15 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
 	"github.com/imds-ready/imds-ready/bench/internal/netns"
 )
@@ -70,89 +66,6 @@ func TestParseErrors(t *testing.T) {
 	for _, args := range [][]string{{"-n", "0"}, {"-interfaces", "-1"}, {"more"}, {"-x"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q: no error", args)
-		}
-	}
-}
-
-func TestOpenErrors(t *testing.T) {
-	w, err := open("no-such-device")
-	if w != nil || err == nil || !strings.HasPrefix(err.Error(), "watching packets: ") {
-		t.Errorf("%v, %v", w, err)
-	}
-	if at, err := timestamp(nil); err == nil || at != 0 {
-		t.Errorf("a packet without a time: %v, %v", at, err)
-	}
-}
-
-func TestBusiest(t *testing.T) {
-	for _, tc := range []struct {
-		ms   []int
-		want int
-	}{
-		{nil, 0},
-		{[]int{5}, 1},
-		{[]int{0, 0, 0}, 3},
-		{[]int{0, 500, 999, 1000}, 3}, // a window has no end
-		{[]int{0, 999, 1000, 1001, 1998, 1999}, 4},
-	} {
-		var sent []time.Duration
-		for _, ms := range tc.ms {
-			sent = append(sent, time.Duration(ms)*time.Millisecond)
-		}
-		if got := busiest(sent, time.Second); got != tc.want {
-			t.Errorf("%v: %d, want %d", tc.ms, got, tc.want)
-		}
-	}
-}
-
-// TestBusiestByCounting compares with a count of the window after each packet.
-func TestBusiestByCounting(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		var sent []time.Duration
-		for range rapid.IntRange(0, 100).Draw(t, "packets") {
-			sent = append(sent, time.Duration(random.IntN(300)))
-		}
-		slices.Sort(sent)
-		want := 0
-		for _, from := range sent {
-			n := 0
-			for _, at := range sent {
-				if at >= from && at < from+50 {
-					n++
-				}
-			}
-			want = max(want, n)
-		}
-		if got := busiest(sent, 50); got != want {
-			t.Fatalf("%v: %d, want %d", sent, got, want)
-		}
-	})
-}
-
-const table = `Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-    lo:       1       2    3    4    5     6          7         8        9      10    0    0    0     0       0          0
-bench0:     100      20    0    0    0     0          0         0      400    2123    0    0    0     0       0          0
- short: 1 2 3
-   bad: 1 2 3 4 5 6 7 8 9 x
-`
-
-func TestParseTotal(t *testing.T) {
-	for _, tc := range []struct {
-		device string
-		want   int
-		err    string
-	}{
-		{device: "lo", want: 10},
-		{device: "bench0", want: 2123},
-		{device: "bench", err: "there is no interface bench"},
-		{device: "short", err: "3 columns"},
-		{device: "bad", err: `parsing "x"`},
-	} {
-		got, err := parseTotal(table, tc.device)
-		if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
-			t.Errorf("%s: %d, %v; want %d, %q", tc.device, got, err, tc.want, tc.err)
 		}
 	}
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command waiting measures what it costs to wait: the processor time, memory and
-// requests of each waiter while IMDS does not come up, once refusing
-// connections and once answering 503, all at the same time.
+// packets of each waiter while IMDS does not come up, refusing connections or
+// answering 503, all at the same time. The daemon alone also waits while
+// addresses come and go, each of which could wake it.
+//
+// Each wait has a network namespace of its own, so that lo has its packets alone;
+// see package netns. It takes root, or a kernel that gives everybody a user
+// namespace.
 //
 // It prints Markdown. A missed target is told, and is an error with -enforce
 // only.
@@ -21,6 +26,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/netns"
+	"github.com/imds-ready/imds-ready/bench/internal/program"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/bench/internal/scratch"
 	"github.com/imds-ready/imds-ready/bench/internal/waiters"
@@ -29,11 +36,19 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "waiting: %v\n", err)
 		stop()
 		os.Exit(1)
 	}
+}
+
+// command is the benchmark, or one wait of it in a namespace.
+func command(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == netns.Inside {
+		return inside(ctx, args[1:], stdout)
+	}
+	return run(ctx, args, stdout)
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -53,11 +68,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	defer remove()
 	result := outcome{howLong: *howLong, head: report.Head("What waiting costs", "go run ./waiting", args)}
-	simulator, all, err := waiters.Build(ctx, filepath.Join(dir, "bin"))
-	if err != nil {
+	bin := filepath.Join(dir, "bin")
+	if _, _, err := waiters.Build(ctx, bin); err != nil {
+		return err // the namespaces have no network to fetch a module from
+	}
+	if _, err := program.Own(ctx, "dialer", bin); err != nil {
 		return err
 	}
-	if result.waits, err = waitAll(ctx, dir, simulator, *howLong, all); err != nil {
+	if result.waits, err = waitAll(ctx, dir, *howLong); err != nil {
 		return err
 	}
 	var text strings.Builder

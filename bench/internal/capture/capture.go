@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package capture hears of every packet that a network interface sends (packet(7)),
+// with the kernel's time of it. It takes CAP_NET_RAW, which whoever has made a
+// network namespace has in it.
+package capture
 
 import (
 	"encoding/binary"
@@ -15,14 +18,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watcher hears of every packet that an interface sends (packet(7)), with the
-// kernel's time of it. A counter that is read now and then will not do: the
-// pacing lets a second's requests go in a few milliseconds, and a window that is
-// longer by one reading would have part of the next second's too.
-type watcher struct{ socket int }
+// Capture is what an interface sends from Start on. A counter that is read now
+// and then will not do: the pacing lets a second's requests go in a few
+// milliseconds, and a window that is longer by one reading would have part of
+// the next second's too.
+type Capture struct{ socket int }
 
-// open begins to watch an interface.
-func open(device string) (*watcher, error) {
+// Packet is one that was sent.
+type Packet struct {
+	// At is the kernel's time of it, since 1970.
+	At time.Duration
+	// SYN is true for the one that asks for a TCP connection over IPv4.
+	SYN bool
+}
+
+// Start begins to watch an interface; Until ends it.
+func Start(device string) (*Capture, error) {
 	link, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, fmt.Errorf("watching packets: %w", err)
@@ -43,21 +54,21 @@ func open(device string) (*watcher, error) {
 		unix.Close(socket)
 		return nil, fmt.Errorf("watching packets of %s: %w", device, err)
 	}
-	return &watcher{socket: socket}, nil
+	return &Capture{socket: socket}, nil
 }
 
 // idle is how long nothing has to be sent after the end of a crawl, until its
 // last FIN is taken to have been.
 const idle = 100 * time.Millisecond
 
-// until returns when each packet was sent, until over is closed and nothing
-// more comes. Then the watcher is no more.
-func (w *watcher) until(over <-chan struct{}) ([]time.Duration, error) {
-	defer unix.Close(w.socket)
-	var sent []time.Duration
-	control := make([]byte, 256)
+// Until returns what was sent, until over is closed and nothing more comes. Then
+// the Capture is no more.
+func (c *Capture) Until(over <-chan struct{}) ([]Packet, error) {
+	defer unix.Close(c.socket)
+	var sent []Packet
+	head, control := make([]byte, 128), make([]byte, 256)
 	for {
-		_, n, _, from, err := unix.Recvmsg(w.socket, nil, control, 0)
+		length, n, _, from, err := unix.Recvmsg(c.socket, head, control, 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -71,15 +82,27 @@ func (w *watcher) until(over <-chan struct{}) ([]time.Duration, error) {
 		case err != nil:
 			return nil, fmt.Errorf("watching packets: %w", err)
 		}
-		if link, ok := from.(*unix.SockaddrLinklayer); !ok || link.Pkttype != unix.PACKET_OUTGOING {
+		link, ok := from.(*unix.SockaddrLinklayer)
+		if !ok || link.Pkttype != unix.PACKET_OUTGOING {
 			continue
 		}
 		at, err := timestamp(control[:n])
 		if err != nil {
 			return nil, err
 		}
-		sent = append(sent, at)
+		sent = append(sent, Packet{At: at, SYN: asks(head[:length])})
 	}
+}
+
+// asks reports whether a packet is TCP over IPv4 with SYN and without ACK (RFC
+// 791 section 3.1, RFC 9293 section 3.1).
+func asks(packet []byte) bool {
+	const tcp, syn, ack = 6, 0x02, 0x10
+	if len(packet) < 20 || packet[0]>>4 != 4 || packet[9] != tcp {
+		return false
+	}
+	flags := int(packet[0]&0xf)*4 + 13
+	return flags < len(packet) && packet[flags]&(syn|ack) == syn
 }
 
 // timestamp is the kernel's of a packet, since 1970.
@@ -97,12 +120,12 @@ func timestamp(control []byte) (time.Duration, error) {
 	return 0, errors.New("watching packets: one has no time")
 }
 
-// busiest is the most packets in any window of a length, its end not included.
-// The times are in order.
-func busiest(sent []time.Duration, window time.Duration) int {
+// Busiest is the most packets in any window of a length, its end not included.
+// They are in order.
+func Busiest(sent []Packet, window time.Duration) int {
 	most, first := 0, 0
-	for i, at := range sent {
-		for at-sent[first] >= window {
+	for i, p := range sent {
+		for p.At-sent[first].At >= window {
 			first++
 		}
 		most = max(most, i-first+1)
@@ -110,9 +133,9 @@ func busiest(sent []time.Duration, window time.Duration) int {
 	return most
 }
 
-// total is how many packets an interface has sent, by /proc/net/dev, which is
+// Total is how many packets an interface has sent, by /proc/net/dev, which is
 // the namespace's; /sys has that of whoever mounted it.
-func total(device string) (int, error) {
+func Total(device string) (int, error) {
 	table, err := os.ReadFile("/proc/net/dev")
 	if err != nil {
 		return 0, fmt.Errorf("counting packets: %w", err)
