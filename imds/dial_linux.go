@@ -32,14 +32,10 @@ func dialer(name string) DialFunc {
 		}
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		remote, err := netip.ParseAddrPort(addr)
-		if err != nil {
+		if _, err := netip.ParseAddrPort(addr); err != nil {
 			return nil, fmt.Errorf("the endpoint has to be an IP address or localhost: %w", err)
 		}
-		conn, err := d.DialTCP(ctx, network, netip.AddrPort{}, remote)
-		if err != nil {
-			return nil, err // conn is a nil *net.TCPConn, which is no nil net.Conn
-		}
-		return conn, nil
+		// Not DialTCP: it binds each socket to port 0 of 0.0.0.0 first (Go 1.26).
+		return d.DialContext(ctx, network, addr)
 	}
 }

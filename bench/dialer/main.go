@@ -30,14 +30,13 @@ func main() {
 }
 
 func dial(ctx context.Context, address string) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
+	if _, err := netip.ParseAddrPort(address); err != nil {
 		return err
 	}
 	boot, _ := policy.Preset("boot")
 	d := net.Dialer{Timeout: boot.ConnectTimeout, KeepAlive: -1}
 	for n := 0; ; n++ {
-		conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+		conn, err := d.DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()
 		}

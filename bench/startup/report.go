@@ -19,7 +19,7 @@ const mib = 1 << 20 // bytes
 
 // The targets, for the default tree at 300 microseconds.
 const (
-	maxRatio = 0.60     // of the SDK's time one by one
+	maxRatio = 0.50     // of the SDK's time one by one
 	maxPeak  = 16 * mib // memory
 	maxSize  = 8 * mib  // of the program
 )
