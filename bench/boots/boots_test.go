@@ -138,7 +138,7 @@ func TestDraw(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	var b strings.Builder
-	if err := run([]string{"-n", "200"}, &b); err != nil {
+	if err := run(t.Context(), []string{"-n", "200"}, &b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"# 200 boots, in virtual time\n", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole ", "max"} {
@@ -147,7 +147,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"-n", "0"}, {"more"}, {"-x"}} {
-		if err := run(args, &b); err == nil {
+		if err := run(t.Context(), args, &b); err == nil {
 			t.Errorf("%q: no error", args)
 		}
 	}

@@ -8,29 +8,26 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"strings"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 )
 
-func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "boots: %v\n", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(command.Run("boots", run)) }
 
-func run(args []string, stdout io.Writer) error {
+func run(_ context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("boots", flag.ContinueOnError)
 	n := flags.Int("n", 10_000, "boots")
 	seed := flags.Uint64("seed", 1, "for the outages; the jitter of the pauses is always new")
-	out := flags.String("out", "", "write the Markdown to this file too")
+	var options report.Options
+	options.Flags(flags, false)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -47,9 +44,5 @@ func run(args []string, stdout io.Writer) error {
 	for _, c := range contestants() {
 		result.add(c)
 	}
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	return report.Deliver(text.String(), stdout, *out)
+	return options.Deliver(stdout, result.write, nil)
 }

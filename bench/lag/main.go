@@ -15,15 +15,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/lags"
 	"github.com/imds-ready/imds-ready/bench/internal/program"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
@@ -35,19 +32,11 @@ import (
 type options struct {
 	outages, again, parallel int
 	shortest, longest, over  time.Duration
-	out, json                string
-	enforce                  bool
+	json                     string
+	report.Options
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "lag: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(command.Run("lag", run)) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -58,9 +47,8 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.longest, "longest", 4*time.Second, "the longest outage")
 	flags.DurationVar(&o.over, "over", 10*time.Second, "after the end of the outage, the longest that is waited for a waiter")
 	flags.IntVar(&o.parallel, "parallel", 6, "waiters that wait at the same time, each for a simulator of its own")
-	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
+	o.Flags(flags, true)
 	flags.StringVar(&o.json, "json", "", "write the rows as JSON to this file, for the plot")
-	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -93,18 +81,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if result.sdk, err = program.Version(ctx, "github.com/aws/aws-sdk-go-v2/feature/ec2/imds"); err != nil {
 		return err
 	}
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	if err := report.Deliver(text.String(), stdout, o.out); err != nil {
-		return err
-	}
 	if err := lags.Save(o.json, result.rows("")); err != nil {
 		return err
 	}
-	if o.enforce && report.Missed(result.targets()) {
-		return report.ErrMissed
-	}
-	return nil
+	return o.Deliver(stdout, result.write, result.targets())
 }

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,11 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == netns.Inside {
-		if err := command(context.Background(), os.Args[1:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		main()
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -69,7 +63,7 @@ func TestRun(t *testing.T) {
 
 // TestInsideIsNotHere: outside of a namespace of its own nothing is begun.
 func TestInsideIsNotHere(t *testing.T) {
-	err := command(t.Context(), []string{netns.Inside, "-dir", t.TempDir()}, io.Discard)
+	err := inside(t.Context(), []string{"-dir", t.TempDir()}, io.Discard)
 	if err == nil || !strings.HasPrefix(err.Error(), "this is not a network namespace of its own: ") {
 		t.Errorf("err = %v", err)
 	}

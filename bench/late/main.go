@@ -16,15 +16,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/lags"
 	"github.com/imds-ready/imds-ready/bench/internal/netns"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
@@ -36,27 +33,11 @@ import (
 type options struct {
 	outages, again, parallel int
 	shortest, longest, over  time.Duration
-	out, json                string
-	enforce                  bool
+	json                     string
+	report.Options
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "late: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
-}
-
-// command is the benchmark, or one wait of it in a namespace.
-func command(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) > 0 && args[0] == netns.Inside {
-		return inside(ctx, args[1:], stdout)
-	}
-	return run(ctx, args, stdout)
-}
+func main() { os.Exit(command.Run("late", netns.Either(run, inside))) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -67,9 +48,8 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.shortest, "shortest", 2*time.Second, "the shortest time without the address")
 	flags.DurationVar(&o.longest, "longest", 4*time.Second, "the longest time without the address")
 	flags.DurationVar(&o.over, "over", 10*time.Second, "after the address is there, the longest that is waited for a waiter")
-	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
+	o.Flags(flags, true)
 	flags.StringVar(&o.json, "json", "", "write the rows as JSON to this file, for the plot")
-	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -98,18 +78,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	result := outcome{head: head, options: o, trials: trials}
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	if err := report.Deliver(text.String(), stdout, o.out); err != nil {
-		return err
-	}
 	if err := lags.Save(o.json, result.rows()); err != nil {
 		return err
 	}
-	if o.enforce && report.Missed(result.targets()) {
-		return report.ErrMissed
-	}
-	return nil
+	return o.Deliver(stdout, result.write, result.targets())
 }

@@ -21,11 +21,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/netns"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/bench/internal/scratch"
@@ -35,35 +33,17 @@ import (
 // options are the flags.
 type options struct {
 	crawls, interfaces int
-	out                string
-	enforce            bool
+	report.Options
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "packets: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
-}
-
-// command is the benchmark, or one crawl of it in a namespace.
-func command(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) > 0 && args[0] == netns.Inside {
-		return inside(ctx, args[1:], stdout)
-	}
-	return run(ctx, args, stdout)
-}
+func main() { os.Exit(command.Run("packets", netns.Either(run, inside))) }
 
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("packets", flag.ContinueOnError)
 	flags.IntVar(&o.crawls, "n", 5, "crawls under each configuration")
 	flags.IntVar(&o.interfaces, "interfaces", 17, "network interfaces besides the tree's two; 17 make 400 paths")
-	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
-	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
+	o.Flags(flags, true)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -106,15 +86,5 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			result.crawls = append(result.crawls, c)
 		}
 	}
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	if err := report.Deliver(text.String(), stdout, o.out); err != nil {
-		return err
-	}
-	if o.enforce && report.Missed(result.targets()) {
-		return report.ErrMissed
-	}
-	return nil
+	return o.Deliver(stdout, result.write, result.targets())
 }

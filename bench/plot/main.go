@@ -8,9 +8,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,17 +22,13 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/lags"
 )
 
-func main() {
-	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "plot: %v\n", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(command.Run("plot", run)) }
 
-func run(args []string) error {
+func run(_ context.Context, args []string, _ io.Writer) error {
 	flags := flag.NewFlagSet("plot", flag.ContinueOnError)
 	out := flags.String("out", "", "the file to draw, .svg or .png")
 	if err := flags.Parse(args); err != nil {

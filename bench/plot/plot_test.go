@@ -28,7 +28,7 @@ func TestRun(t *testing.T) {
 	if err := lags.Save(in, rows()); err != nil {
 		t.Fatal(err)
 	}
-	if err := run([]string{"-out", out, in}); err != nil {
+	if err := run(t.Context(), []string{"-out", out, in}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(out)
@@ -67,7 +67,7 @@ func TestRunErrors(t *testing.T) {
 		{[]string{"-out", filepath.Join(dir, "x.odd"), full}, "unsupported format"},
 		{[]string{"-out", "/nonexistent/x.svg", full}, "no such file"},
 	} {
-		if err := run(tc.args); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if err := run(t.Context(), tc.args, io.Discard); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%q: %v, want %q", tc.args, err, tc.want)
 		}
 	}

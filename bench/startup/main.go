@@ -16,12 +16,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/program"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/bench/internal/scratch"
@@ -33,19 +31,10 @@ type options struct {
 	timeout        time.Duration
 	scenes         []scene
 	also           []string
-	out            string
-	enforce        bool
+	report.Options
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "startup: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(command.Run("startup", run)) }
 
 func parse(args []string) (options, error) {
 	var o options
@@ -62,8 +51,7 @@ func parse(args []string) (options, error) {
 		o.also = append(o.also, path)
 		return nil
 	})
-	flags.StringVar(&o.out, "out", "", "write the Markdown to this file too")
-	flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
+	o.Flags(flags, true)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -93,17 +81,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	result.head = head
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	if err := report.Deliver(text.String(), stdout, o.out); err != nil {
-		return err
-	}
-	if o.enforce && report.Missed(result.targets()) {
-		return report.ErrMissed
-	}
-	return nil
+	return o.Deliver(stdout, result.write, result.targets())
 }
 
 // measure builds the programs and plays every scene.

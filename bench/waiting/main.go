@@ -17,15 +17,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 	"github.com/imds-ready/imds-ready/bench/internal/netns"
 	"github.com/imds-ready/imds-ready/bench/internal/program"
 	"github.com/imds-ready/imds-ready/bench/internal/report"
@@ -33,29 +30,13 @@ import (
 	"github.com/imds-ready/imds-ready/bench/internal/waiters"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "waiting: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
-}
-
-// command is the benchmark, or one wait of it in a namespace.
-func command(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) > 0 && args[0] == netns.Inside {
-		return inside(ctx, args[1:], stdout)
-	}
-	return run(ctx, args, stdout)
-}
+func main() { os.Exit(command.Run("waiting", netns.Either(run, inside))) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("waiting", flag.ContinueOnError)
 	howLong := flags.Duration("for", time.Minute, "how long to wait")
-	out := flags.String("out", "", "write the Markdown to this file too")
-	enforce := flags.Bool("enforce", false, "exit 1 when a target is missed")
+	var options report.Options
+	options.Flags(flags, true)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -78,15 +59,5 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if result.waits, err = waitAll(ctx, dir, *howLong); err != nil {
 		return err
 	}
-	var text strings.Builder
-	if err := result.write(&text); err != nil {
-		return err
-	}
-	if err := report.Deliver(text.String(), stdout, *out); err != nil {
-		return err
-	}
-	if *enforce && report.Missed(result.targets()) {
-		return report.ErrMissed
-	}
-	return nil
+	return options.Deliver(stdout, result.write, result.targets())
 }

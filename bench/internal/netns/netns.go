@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -24,6 +25,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/bench/internal/command"
 )
 
 // Inside is the first argument of a program that Command has started.
@@ -53,6 +56,17 @@ func Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd, nil
+}
+
+// Either is a program that is inside where Command has started it, with the
+// arguments behind Inside, and outside anywhere else.
+func Either(outside, inside command.Func) command.Func {
+	return func(ctx context.Context, args []string, stdout io.Writer) error {
+		if len(args) > 0 && args[0] == Inside {
+			return inside(ctx, args[1:], stdout)
+		}
+		return outside(ctx, args, stdout)
+	}
 }
 
 // Output starts such a command and returns what it prints. The error tells what

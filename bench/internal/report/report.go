@@ -5,7 +5,9 @@
 package report
 
 import (
+	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -23,11 +25,6 @@ var ErrMissed = errors.New("a target was missed (-enforce)")
 type Target struct {
 	Name, Limit, Measured string
 	Met                   bool
-}
-
-// Missed reports whether a target was.
-func Missed(targets []Target) bool {
-	return slices.ContainsFunc(targets, func(t Target) bool { return !t.Met })
 }
 
 // WriteTargets writes their table, with an empty line before it.
@@ -52,16 +49,38 @@ func Head(title, command string, args []string) string {
 		title, strings.Join(append([]string{command}, args...), " "), machine.Describe())
 }
 
-// Deliver writes a report to stdout, and to the file unless it is "".
-func Deliver(text string, stdout io.Writer, file string) error {
-	if _, err := io.WriteString(stdout, text); err != nil {
+// Options are the flags of a benchmark that say where its report goes and what a
+// missed target is.
+type Options struct {
+	file    string
+	enforce bool
+}
+
+// Flags adds them: -out, and -enforce for a benchmark that has targets.
+func (o *Options) Flags(flags *flag.FlagSet, targets bool) {
+	flags.StringVar(&o.file, "out", "", "write the Markdown to this file too")
+	if targets {
+		flags.BoolVar(&o.enforce, "enforce", false, "exit 1 when a target is missed")
+	}
+}
+
+// Deliver writes a report to stdout and to the file that was asked for. Where
+// that is to be an error, a missed target is ErrMissed.
+func (o Options) Deliver(stdout io.Writer, write func(io.Writer) error, targets []Target) error {
+	var text bytes.Buffer
+	if err := write(&text); err != nil {
+		return err
+	}
+	if _, err := stdout.Write(text.Bytes()); err != nil {
 		return fmt.Errorf("printing the report: %w", err)
 	}
-	if file == "" {
-		return nil
+	if o.file != "" {
+		if err := os.WriteFile(o.file, text.Bytes(), 0o644); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
 	}
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+	if o.enforce && slices.ContainsFunc(targets, func(t Target) bool { return !t.Met }) {
+		return ErrMissed
 	}
 	return nil
 }
