@@ -4,6 +4,7 @@ package imds
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -57,5 +58,8 @@ type result struct {
 	err    *Error
 }
 
-// answered reports whether a request had an answer, of any status.
-func answered(err *Error) bool { return err == nil || err.Status != 0 }
+// answered reports whether a request had an answer, of any status. One that broke
+// off or never came to its end is none.
+func answered(err *Error) bool {
+	return err == nil || err.Status != 0 && (err.Err == nil || errors.Is(err.Err, ErrMalformed) || errors.Is(err.Err, ErrTooLarge))
+}

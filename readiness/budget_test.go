@@ -141,3 +141,18 @@ func TestBudgetSignOfLife(t *testing.T) {
 		})
 	}
 }
+
+// A pause counts from the failure, whatever it costs to tell of it, so that the
+// wait ends at its deadline.
+func TestDeadlineWithASlowManager(t *testing.T) {
+	tr := faulty(t, "refuse").alone().patience(0, 5*time.Second)
+	const each = 3 * time.Millisecond
+	tr.notify = func(string) error {
+		time.Sleep(each)
+		return nil
+	}
+	tr.run(t)
+	if want := 5*time.Second + each; tr.elapsed != want { // the last datagram's
+		t.Errorf("ended after %v, want %v", tr.elapsed, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,18 @@ func TestSecondPUT(t *testing.T) {
 			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token reset", "700ms" + document},
 		},
 		{
+			"the first stalls in its body: that is no answer", "stall@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 stall", "500ms PUT api/token 200", "500ms" + document},
+		},
+		{
+			"the first drips: nor is that", "drip=100ms@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 drip=100ms", "500ms PUT api/token 200", "500ms" + document},
+		},
+		{
+			"the second breaks off in its body: the first is waited for", "slow=700ms@putx1,truncate@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token 200 truncate", "700ms" + document},
+		},
+		{
 			"both hang: one attempt, read_timeout after the first", "hang@putx2,ok", 500 * time.Millisecond,
 			[]string{"0s PUT api/token hang", "500ms PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
 		},
@@ -77,6 +90,19 @@ func TestSecondPUT(t *testing.T) {
 				t.Errorf("%d requests counted, want %d", tr.status.Requests, want)
 			}
 		})
+	}
+}
+
+// A first PUT that breaks off when the second is under way leaves that to be
+// waited for.
+func TestSecondPUTOutlivesTheFirst(t *testing.T) {
+	tr := faulty(t, "truncate@putx1,ok").alone()
+	tr.sim.Latency = 600 * time.Millisecond
+	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.run(t)
+	want := []time.Duration{0, 500 * time.Millisecond, 1100 * time.Millisecond}
+	if got := tr.begins(); !slices.Equal(got, want) || tr.status.Attempts != 1 {
+		t.Errorf("requests at %v, want %v, in %d attempts", got, want, tr.status.Attempts)
 	}
 }
 
@@ -185,6 +211,64 @@ func TestNewsDuringAnAttempt(t *testing.T) {
 	// 250 ms each, with pauses of 50, 100, 0 (it was 200) and 400 ms.
 	if got, want := strings.Join(at[:len(at)-1], " "), "0s 300ms 650ms 900ms 1.55s"; got != want {
 		t.Errorf("attempts at %s, want %s", got, want)
+	}
+}
+
+// What counts is when a request goes out, not when its attempt began to wait for a
+// place among the others.
+func TestNewsWhileWaitingForAPlace(t *testing.T) {
+	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("hang@meta-data/**x1,refuse:2500ms,ok")...)
+	tr := newTrial(t, sim).alone().require("meta-data/mac", "meta-data/instance-id")
+	tr.config.Metadata.Concurrency = 1
+	tr.watch = news(time.Second)
+	tr.run(t)
+	var refused []time.Duration
+	for _, r := range sim.Trace() {
+		if r.Fault == "refuse" {
+			refused = append(refused, r.At)
+		}
+	}
+	if len(refused) < 3 {
+		t.Fatalf("refused at %v", refused)
+	}
+	for i, at := range refused[2:] { // two paths, each at its own pace
+		if at-refused[i] < 25*time.Millisecond {
+			t.Errorf("refused at %v, so one path twice within 25 ms", refused)
+		}
+	}
+}
+
+// Many paths are held back by the pace; each is tried no more often for that.
+func TestFloodOfNewsForManyPaths(t *testing.T) {
+	paths, tree := leaves(8)
+	sim := imdstest.New(tree, imdstest.MustSchedule("ok:1ms,unreachable:10s,ok")...)
+	sim.Latency = 600 * time.Microsecond
+	tr := newTrial(t, sim).alone().require(paths...)
+	flood := make([]time.Duration, 10000)
+	for i := range flood {
+		flood[i] = time.Duration(i) * time.Millisecond
+	}
+	tr.watch = news(flood...)
+	last, tries := map[string]time.Time{}, 0
+	var mu sync.Mutex
+	tr.onLog = func(line string) {
+		_, rest, failed := strings.Cut(line, `msg="attempt failed"`)
+		if !failed || !strings.Contains(rest, "class=unreachable") {
+			return
+		}
+		_, path, _ := strings.Cut(rest, " path=")
+		path, _, _ = strings.Cut(path, " ")
+		mu.Lock()
+		defer mu.Unlock()
+		if before, ok := last[path]; ok && time.Since(before) < 25*time.Millisecond {
+			t.Errorf("%s is tried again after %v", path, time.Since(before))
+		}
+		last[path] = time.Now()
+		tries++
+	}
+	tr.run(t)
+	if len(last) != len(paths) || tries < 1000 {
+		t.Errorf("%d tries of %d paths", tries, len(last))
 	}
 }
 

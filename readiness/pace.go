@@ -32,7 +32,8 @@ func (p *pacer) wait(ctx context.Context) error {
 	now := time.Now()
 	p.mu.Lock()
 	slot := p.next
-	turn := p.slots[slot].Add(paceWindow)
+	before := p.slots[slot]
+	turn := before.Add(paceWindow)
 	if turn.Before(now) {
 		turn = now
 	}
@@ -43,8 +44,11 @@ func (p *pacer) wait(ctx context.Context) error {
 	begun := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if begun.After(p.slots[slot]) {
+	switch {
+	case err == nil && begun.After(p.slots[slot]):
 		p.slots[slot] = begun
+	case err != nil && p.slots[slot].Equal(turn): // it never begins, and leaves its turn
+		p.slots[slot] = before
 	}
 	return err
 }

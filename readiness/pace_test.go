@@ -3,6 +3,7 @@
 package readiness_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,5 +105,16 @@ func TestPaceOfARace(t *testing.T) {
 	tr.wantTrace(t, "SYN refuse @ 0s; PUT 200 @ 1.05s; DOC 200 @ 2.1s")
 	if tr.exit != readiness.ExitOK || tr.status.Requests != 3 || tr.status.Attempts != 1 {
 		t.Errorf("exit %d, status %+v", tr.exit, tr.status)
+	}
+}
+
+// A second PUT that is overtaken while it waits for its turn costs nobody a turn.
+func TestPaceOfWhatNeverBegins(t *testing.T) {
+	tr := faulty(t, "slow=700ms@putx1,ok").alone()
+	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.config.Metadata.RequestsPerSecond = 1
+	tr.run(t)
+	if got, want := tr.begins(), []time.Duration{0, 1050 * time.Millisecond}; !slices.Equal(got, want) {
+		t.Errorf("requests began at %v, want %v", got, want)
 	}
 }

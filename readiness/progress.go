@@ -148,26 +148,33 @@ func (p *progress) changed() {
 	case time.Since(p.wrote) >= statusEvery:
 		p.saveOrWarn()
 	case p.timer == nil:
-		p.timer = time.AfterFunc(statusEvery, func() {
+		var due *time.Timer
+		due = time.AfterFunc(statusEvery, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.timer != nil { // else it has been written since
+			if p.timer == due { // else it has been written since
 				p.saveOrWarn()
 			}
 		})
+		p.timer = due
 	}
 }
 
 // saveOrWarn is save during the wait: a status that cannot be written now does
-// not end it, the final one will tell.
+// not end it. It is tried again in a second; at the latest the final one will tell.
 func (p *progress) saveOrWarn() {
 	if p.final {
 		return
 	}
-	if err := p.save(); err != nil && time.Since(p.warned) >= logEvery {
+	err := p.save()
+	if err == nil {
+		return
+	}
+	if time.Since(p.warned) >= logEvery {
 		p.warned = time.Now()
 		p.log.Warn("writing the status", "err", err)
 	}
+	p.changed()
 }
 
 // save brings the status up to date and writes it. p.mu is held.

@@ -64,7 +64,7 @@ func (p *pursuit) run(ctx context.Context) ([]byte, error) {
 	var last *GiveUpError
 	for {
 		p.before(longestAttempt(p.policy))
-		begun, news := time.Now(), p.news() // taken first, so that none is lost
+		news := p.news() // taken first, so that none is lost
 		body, err := p.get(until, p.path)
 		if err == nil {
 			p.had(budget.Success())
@@ -96,7 +96,8 @@ func (p *pursuit) run(ctx context.Context) ([]byte, error) {
 		if !wakeable(f.Class) {
 			news = nil
 		}
-		if err := pauseOrNews(ctx, v.Pause, news, begun); err != nil {
+		failed := p.start.Add(elapsed) // telling of it has taken its time
+		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, p.soonest(f.Class, failed)); err != nil {
 			return nil, err
 		}
 		if p.policy.Expired(time.Since(p.start)) {
@@ -131,15 +132,26 @@ func wakeable(c policy.Class) bool {
 	}
 }
 
-// pauseOrNews sleeps for d, or until there is news and the attempt that began
-// at begun is long enough ago.
-func pauseOrNews(ctx context.Context, d time.Duration, news <-chan struct{}, begun time.Time) error {
-	end := time.Now().Add(d)
-	if err := pause(ctx, d, news); err != nil {
+// soonest is when news may bring the next attempt, after one that failed. What
+// counts is when its request went out: an attempt may have begun long before, and
+// waited for a place or its turn. Without an answer that was when it failed, or
+// the connect timeout before.
+func (p *pursuit) soonest(c policy.Class, failed time.Time) time.Time {
+	if c == policy.ConnectTimeout {
+		failed = failed.Add(-p.policy.ConnectTimeout)
+	}
+	return failed.Add(minApart)
+}
+
+// pauseOrNews sleeps until end, or until there is news and it is not too soon.
+func pauseOrNews(ctx context.Context, end time.Time, news <-chan struct{}, soonest time.Time) error {
+	if err := pause(ctx, time.Until(end), news); err != nil {
 		return err
 	}
-	now := time.Now() // without news this is the end, and nothing is left to sleep
-	return pause(ctx, min(begun.Add(minApart).Sub(now), end.Sub(now)), nil)
+	if soonest.After(end) {
+		soonest = end
+	}
+	return pause(ctx, time.Until(soonest), nil) // without news nothing is left to sleep
 }
 
 // until is ctx with this path's deadline.

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// written is a progress whose status.json is written nowhere, and when. Each
+// write fails as long as broken says so.
+type written struct {
+	*progress
+	at     []time.Duration
+	broken func() bool
+}
+
+func newWritten() *written {
+	w := &written{broken: func() bool { return false }}
+	w.progress = &progress{
+		log: slog.New(slog.DiscardHandler), notify: func(string) error { return nil },
+		requests: func() int { return 0 }, endpoint: func() string { return "" }, start: time.Now(),
+		status:  snapshot.Status{Errors: map[string]int{}, Required: map[string]snapshot.Requirement{}},
+		streaks: map[string]*streak{},
+	}
+	w.write = func(snapshot.Status) error {
+		w.at = append(w.at, time.Since(w.start))
+		if w.broken() {
+			return errors.New("no space left")
+		}
+		return nil
+	}
+	return w
+}
+
+// times is when it was written so far.
+func (w *written) times() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.at)
+}
+
+func (w *written) fail(path string) {
+	w.failed(policy.Policy{}, policy.Failure{Class: policy.ConnectionRefused, Path: path}, policy.Verdict{}, errors.New("refused"))
+}
+
+// Two paths fail at the very moment at which a status.json is due.
+func TestStatusIsWrittenOnceASecond(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWritten()
+			if err := w.begin(); err != nil {
+				t.Fatal(err)
+			}
+			var both sync.WaitGroup
+			for _, path := range []string{"a", "b"} {
+				both.Go(func() {
+					time.Sleep(500 * time.Millisecond)
+					w.fail(path) // to be written by 1.5 s
+					time.Sleep(time.Second)
+					w.fail(path)
+				})
+			}
+			both.Wait()
+			time.Sleep(5 * time.Second)
+			at := w.times()
+			for i := range at[1:] {
+				if at[i+1]-at[i] < time.Second {
+					t.Fatalf("written at %v", at)
+				}
+			}
+			if len(at) < 2 || len(at) > 3 {
+				t.Fatalf("written at %v", at)
+			}
+		})
+	}
+}
+
+// What could not be written is tried again, even when nothing changes any more,
+// and never after the final one.
+func TestStatusIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWritten()
+		w.broken = func() bool { return len(w.at) == 2 || len(w.at) == 3 }
+		if err := w.begin(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		w.fail("a")
+		time.Sleep(time.Minute)
+		w.fail("a")
+		if err := w.finish(func(*snapshot.Status) {}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		want := []time.Duration{0, 2 * time.Second, 3 * time.Second, 4 * time.Second, 62 * time.Second, 62 * time.Second}
+		if at := w.times(); !slices.Equal(at, want) {
+			t.Errorf("written at %v, want %v", at, want)
+		}
+	})
+}
