@@ -173,10 +173,17 @@ func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 	}
 	r := &run{Daemon: d, dir: dir}
 	r.progress = &progress{
-		log: d.Log, notify: d.Notify, write: dir.WriteStatus,
+		log: d.Log, notify: d.Notify,
+		write: func(st snapshot.Status, final bool) error {
+			if final {
+				return dir.WriteFinalStatus(st)
+			}
+			return dir.WriteStatus(st)
+		},
 		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
 		metrics: textfile{path: d.Config.Textfile, log: d.Log},
 		start:   now, status: status, streaks: map[string]*streak{}, iface: d.Client.Interface,
+		tolerant: d.Config.OnDisabled == Continue,
 	}
 	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
 	return r

@@ -19,9 +19,13 @@ func (r *run) end(o outcome) Exit {
 	if o.class == policy.Interrupted {
 		r.progress.tell("STOPPING=1\nSTATUS=interrupted: " + oneLine(o.err.Error()))
 	}
-	if err := r.progress.finish(func(st *snapshot.Status) { o.fill(st) }); err != nil && o.exit == ExitOK {
+	err := r.progress.finish(o.fill)
+	if err != nil && o.exit == ExitOK {
 		o = r.cannotWrite(err)
-		_ = r.progress.finish(func(st *snapshot.Status) { o.fill(st) }) // it may fit now; if not, the log has it
+		err = r.progress.finish(o.fill) // it may fit now
+	}
+	if err != nil {
+		r.Log.Warn("writing the final status", "err", err) // the error line comes with the hint
 	}
 	if o.exit != ExitOK {
 		return r.fail(o)
@@ -35,7 +39,7 @@ func (r *run) end(o outcome) Exit {
 		}
 		o.err = fmt.Errorf("sending READY=1: %w", err)
 		o.hint = "the files are in place, but systemd was not told; see NOTIFY_SOCKET"
-		_ = r.progress.finish(func(st *snapshot.Status) { o.fill(st) })
+		_ = r.progress.finish(o.fill)
 		return r.fail(o)
 	}
 	r.console(o.text)

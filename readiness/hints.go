@@ -21,11 +21,15 @@ const odd401 = 3
 // hint says what an operator can do about a failure, and "" where there is
 // nothing to say beyond the error. streak is how long failures of this class
 // have gone on, count how many there were.
-func hint(f policy.Failure, streak time.Duration, count int, iface string) string {
+func (p *progress) hint(f policy.Failure, streak time.Duration, count int) string {
 	switch f.Class {
 	case policy.Disabled:
-		return "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
-			"`aws ec2 modify-instance-metadata-options --http-endpoint enabled`, or set ready.on_disabled = \"continue\""
+		s := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
+			"`aws ec2 modify-instance-metadata-options --http-endpoint enabled`"
+		if !p.tolerant {
+			s += ", or set ready.on_disabled = \"continue\""
+		}
+		return s
 	case policy.ReadTimeout:
 		if f.Token {
 			return "TCP connects but the token's answer never arrives: the response hop limit is too small for this " +
@@ -40,7 +44,7 @@ func hint(f policy.Failure, streak time.Duration, count int, iface string) strin
 				"(the AWS guide suggests such rules): allow the user imds-ready"
 		}
 	case policy.Unreachable:
-		return "no address or route yet: " + interfaces(iface)
+		return "no address or route yet: " + interfaces(p.iface)
 	case "401":
 		if count >= odd401 {
 			return "IMDS does not accept its own token yet"

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/imds-ready/imds-ready/readiness"
 )
 
 // imds-ready(8), each hint and when it is given.
@@ -78,5 +80,37 @@ func TestHintNamesInterfaces(t *testing.T) {
 	}
 	if !named {
 		t.Errorf("hint %q", hint)
+	}
+}
+
+// What was chosen already is no advice.
+func TestHintToContinue(t *testing.T) {
+	for _, choice := range []readiness.Choice{readiness.Fail, readiness.Continue} {
+		tr := faulty(t, "403@put").alone()
+		tr.config.OnDisabled = choice
+		tr.run(t)
+		if tr.status.LastError == nil || strings.Contains(tr.status.LastError.Hint, "on_disabled") != (choice == readiness.Fail) {
+			t.Errorf("on_disabled = %s: %+v", choice, tr.status.LastError)
+		}
+	}
+}
+
+// Several paths are late: the last line and status.json are about the one that
+// ended the gate.
+func TestHintOfThePathThatEndedIt(t *testing.T) {
+	const tag, role = "meta-data/tags/instance/None", "meta-data/iam/info"
+	about := map[string]string{tag: "InstanceMetadataTags", role: ""}
+	for range 20 {
+		tr := faulty(t, "503@"+role).require(tag, role).patience(0, 700*time.Millisecond).run(t)
+		lines := tr.logged("ERROR")
+		if len(lines) != 1 || tr.status.LastError == nil {
+			t.Fatalf("errors %q, last error %+v", lines, tr.status.LastError)
+		}
+		last := tr.status.LastError
+		want, known := about[last.Path]
+		if !known || !strings.Contains(lines[0], " path="+last.Path+" ") || !strings.Contains(lines[0], " class="+last.Class+" ") ||
+			!strings.Contains(last.Hint, want) || (last.Hint == "") != (want == "") || strings.Contains(lines[0], "hint=") != (want != "") {
+			t.Fatalf("last error %+v, last line %s", last, lines[0])
+		}
 	}
 }

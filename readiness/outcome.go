@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/imds-ready/imds-ready/policy"
@@ -44,6 +45,7 @@ func (r *run) decide(err error) outcome {
 	if !ok { // the caller's context ended without a signal
 		return interrupted(err, ExitFailure)
 	}
+	r.progress.blame(gaveUp.Path)
 	o := outcome{state: snapshot.Failed, class: gaveUp.Class, path: gaveUp.Path, err: err}
 	choice, key := r.Config.OnTimeout, "on_timeout"
 	switch {
@@ -85,10 +87,11 @@ func (r *run) notEC2(vendor string) outcome {
 }
 
 func (r *run) cannotWrite(err error) outcome {
-	return outcome{
-		state: snapshot.Failed, exit: ExitNoPerm, class: policy.CannotWrite, err: err,
-		hint: "look for a full or read-only file system at " + r.Dir + ", and for files there that are not ours",
+	hint := "look for a full or read-only file system at " + r.Dir + ", and for files there that are not ours"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = r.Dir + " and the files in it have to belong to the user that the daemon runs as; the unit's is imds-ready"
 	}
+	return outcome{state: snapshot.Failed, exit: ExitNoPerm, class: policy.CannotWrite, err: err, hint: hint}
 }
 
 // publish collects what the outcome allows and writes the files, all but

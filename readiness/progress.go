@@ -25,7 +25,7 @@ const (
 type progress struct {
 	log      *slog.Logger
 	notify   func(state string) error
-	write    func(snapshot.Status) error
+	write    func(st snapshot.Status, final bool) error
 	requests func() int
 	endpoint func() string
 	start    time.Time
@@ -37,6 +37,7 @@ type progress struct {
 	answers  int                // failed attempts at required paths that got an answer
 	foreign  int                // those of them that cannot come from IMDS
 	iface    string             // endpoint.interface
+	tolerant bool               // on_disabled = "continue"
 	said     time.Time          // the last STATUS=
 	saidOf   policy.Class       // what it said
 	wrote    time.Time          // the last status.json
@@ -53,6 +54,7 @@ type streak struct {
 	count  int
 	hint   string
 	hinted time.Time
+	last   *snapshot.LastError
 	logged map[policy.Class]time.Time
 }
 
@@ -96,10 +98,11 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
 	s := p.count(f, now)
 	if s.hint == "" || now.Sub(s.hinted) >= statusEvery { // some look at the machine
-		s.hint, s.hinted = hint(f, now.Sub(s.since), s.count, p.iface), now
+		s.hint, s.hinted = p.hint(f, now.Sub(s.since), s.count), now
 	}
 	message := shorten(err.Error(), maxStatus)
-	p.status.LastError = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: message, Path: f.Path}
+	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: message, Path: f.Path}
+	p.status.LastError = s.last
 
 	attrs := []any{
 		"attempt", v.Attempt, "class", class, "path", f.Path,
@@ -191,7 +194,7 @@ func (p *progress) save() error {
 	if e := p.endpoint(); e != "" {
 		p.status.Endpoint = &e
 	}
-	return p.write(p.status)
+	return p.write(p.status, p.final)
 }
 
 // finish writes the final status.json and metrics, as change makes them.
@@ -219,6 +222,16 @@ func (p *progress) attempts() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.status.Attempts
+}
+
+// blame makes the last failure of a path the last one of all: the path has ended
+// the gate, and others may have failed since.
+func (p *progress) blame(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.streaks[path]; s != nil {
+		p.status.LastError = s.last
+	}
 }
 
 // lastError is the last failure; nil: none.

@@ -4,9 +4,12 @@ package readiness
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +34,7 @@ func newWritten() *written {
 		status:  snapshot.Status{Errors: map[string]int{}, Required: map[string]snapshot.Requirement{}},
 		streaks: map[string]*streak{},
 	}
-	w.write = func(snapshot.Status) error {
+	w.write = func(snapshot.Status, bool) error {
 		w.at = append(w.at, time.Since(w.start))
 		if w.broken() {
 			return errors.New("no space left")
@@ -106,4 +109,17 @@ func TestStatusIsTriedAgain(t *testing.T) {
 			t.Errorf("written at %v, want %v", at, want)
 		}
 	})
+}
+
+// A file that may not be written is not a full disk.
+func TestHintOfAPermission(t *testing.T) {
+	r := &run{Daemon: &Daemon{Dir: "/run/imds"}}
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "openat", Err: syscall.EACCES}: "have to belong to the user",
+		&fs.PathError{Op: "write", Err: syscall.ENOSPC}:  "full or read-only file system",
+	} {
+		if got := r.cannotWrite(err).hint; !strings.Contains(got, want) {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
 }

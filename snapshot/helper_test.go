@@ -15,6 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(fullEnv) != "" {
+		os.Exit(fullWriter(os.Getenv(fullEnv)))
+	}
 	if os.Getenv(limitedEnv) != "" {
 		os.Exit(limitedWriter(os.Getenv(limitedEnv)))
 	}

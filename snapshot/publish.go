@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // roots are the paths that a file comes from.
@@ -50,14 +51,36 @@ func (s Snapshot) Kept() []string { return s.kept }
 // name before each file.
 //
 // An error ends it there: the files before are the new ones, the others the old.
+// Those that were not there at all are removed again, identity.json above all,
+// whose being there says that IMDS answered.
 func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (map[string]*string, error) {
+	var added []string
+	sums, err := d.publish(s, state, before, &added)
+	if err == nil {
+		return sums, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Backward(added) {
+		err = errors.Join(err, d.remove(name))
+	}
+	return nil, err
+}
+
+// publish is Publish without the way back; added are the files that were not
+// there.
+func (d *Dir) publish(s Snapshot, state string, before func(name string), added *[]string) (map[string]*string, error) {
 	sums := map[string]*string{}
 	for name, f := range s.Files(state) {
 		if before != nil {
 			before(name)
 		}
+		_, missing := d.root.Lstat(name)
 		if _, err := d.Write(name, f); err != nil {
 			return nil, err
+		}
+		if errors.Is(missing, fs.ErrNotExist) {
+			*added = append(*added, name)
 		}
 		sums[name] = f.Sum()
 	}
@@ -92,6 +115,26 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 		return nil, err
 	}
 	return f.Sum(), nil
+}
+
+// WriteFinalStatus is [Dir.WriteStatus] for the last time. Where there is no room
+// for it beside the old one, and that only says that somebody waits, the old one
+// goes first: it would be wrong for ever.
+func (d *Dir) WriteFinalStatus(st Status) error {
+	err := d.WriteStatus(st)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	if old, unread := d.Status(); unread != nil || old.State != Waiting {
+		return err
+	}
+	d.mu.Lock()
+	removed := d.remove(StatusFile)
+	d.mu.Unlock()
+	if removed != nil {
+		return err
+	}
+	return d.WriteStatus(st)
 }
 
 // WriteStatus writes status.json. It comes after the files that it lists. The

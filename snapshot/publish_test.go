@@ -127,6 +127,24 @@ func TestPublishFails(t *testing.T) {
 	}
 }
 
+// The first collection of a boot that fails on the way leaves nothing that was
+// not there: identity.json would say that IMDS is had.
+func TestPublishFailsAtFirst(t *testing.T) {
+	d := open(t)
+	if err := os.MkdirAll(filepath.Join(d.path, EnvFile, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(d.path, TagsFile), "old")
+	snap, _ := Build(instance(t))
+	sums, err := d.Publish(snap, Ready, nil)
+	if sums != nil || err == nil || !strings.HasPrefix(err.Error(), "writing "+filepath.Join(d.path, EnvFile)) {
+		t.Errorf("%v %v", sums, err)
+	}
+	if list, want := entries(t, d.path), "imds.env tags.json"; list != want {
+		t.Errorf("left: %s, want %s", list, want)
+	}
+}
+
 func TestWriteState(t *testing.T) {
 	tests := []struct{ name, old, want string }{
 		{"no file", "", "IMDS_STATE=skipped\n"},
