@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Every benchmark in turn, some 13 minutes on two processors; the tables and the plot land in results/. An idle
-# machine gives the best numbers. Arguments, such as -enforce, go to those that have targets. late and packets need
-# network namespaces: root, or a kernel that gives everybody a user namespace.
+# machine gives the best numbers. Arguments, such as -enforce, go to those that have targets. late, packets and waiting
+# need network namespaces: root, or a kernel that gives everybody a user namespace.
 set -eu
 cd "$(dirname "$0")"
 go run ./startup -all -n 25 -out results/startup.md "$@"

@@ -10,7 +10,8 @@ cleanup() {
 	[ -z "$sim" ] || kill "$sim" 2>/dev/null || true
 	rm -rf "$work"
 }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' HUP INT PIPE TERM # a reader that had enough leaves no simulator behind
 
 cat >"$work/imds-ready.toml" <<'TOML'
 [retry]

@@ -71,6 +71,8 @@ func (w *world) here(t *testing.T, text string) string {
 	free := l.Addr().String()
 	l.Close()
 	return strings.NewReplacer(
+		"make build ", ": ", // it is built
+		"PATH=$PWD/bin:$PATH", "",
 		"/run/imds", w.dir,
 		"/tmp/imds", filepath.Join(t.TempDir(), "imds"),
 		"imds-ready run", "imds-ready run --config "+w.empty,

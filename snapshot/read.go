@@ -18,7 +18,7 @@ import (
 // errors of the file system; match them with errors.Is.
 var (
 	// ErrNotOurs is a status.json that this program cannot have written.
-	ErrNotOurs = errors.New("not a status file of imds-ready")
+	ErrNotOurs = errors.New("not a file of imds-ready")
 	// ErrLaterSchema is a status.json of a later, incompatible version.
 	ErrLaterSchema = errors.New("a status file of a later version of imds-ready")
 )

@@ -22,6 +22,8 @@ type checked struct {
 	Modes    []mode          `json:"timelines"`
 	Warnings []string        `json:"warnings"`
 	Problems []configProblem `json:"problems"`
+
+	patience []string // of the paths that have their own
 }
 
 type setting struct {
@@ -50,6 +52,9 @@ func (p *program) check() (readiness.Exit, error) {
 	}
 	for _, r := range loaded.Readiness.Require {
 		c.Required = append(c.Required, r.Path)
+		if p := loaded.Readiness.Policy; r.Deadline != p.Deadline || r.MaxAttempts != p.MaxAttempts {
+			c.patience = append(c.patience, ownPatience(r))
+		}
 	}
 	if p.json {
 		return readiness.ExitOK, p.printJSON(c)
@@ -104,9 +109,32 @@ func (p *program) printChecked(c checked) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Key, s.Value, s.From)
 	}
 	t.Flush()
-	fmt.Fprintf(p.stdout, "\nRequired before READY=1: %s\n\n", strings.Join(c.Required, ", "))
+	fmt.Fprintf(p.stdout, "\nRequired before READY=1: %s\n", strings.Join(c.Required, ", "))
+	for _, line := range c.patience {
+		fmt.Fprintln(p.stdout, "  "+line)
+	}
+	fmt.Fprintln(p.stdout)
 	printModes(p.stdout, c.Modes)
 	for _, w := range c.Warnings {
 		fmt.Fprintln(p.stderr, "warning:", w)
 	}
+}
+
+// ownPatience says how long a path is waited for, in words.
+func ownPatience(r readiness.Require) string {
+	var ends []string
+	if r.Deadline > 0 {
+		ends = append(ends, fmt.Sprintf("%v after the start", r.Deadline))
+	}
+	switch r.MaxAttempts {
+	case 0:
+	case 1:
+		ends = append(ends, "after 1 attempt")
+	default:
+		ends = append(ends, fmt.Sprintf("after %d attempts", r.MaxAttempts))
+	}
+	if ends == nil {
+		return r.Path + ": never gives up"
+	}
+	return r.Path + ": gives up " + strings.Join(ends, ", or ")
 }

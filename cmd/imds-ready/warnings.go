@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,7 +52,7 @@ func warnings(c *config.Config) []string {
 		all = append(all, file+" is not read: a drop-in of the same name replaces or removes it")
 	}
 	for _, e := range c.IMDS.Endpoints {
-		all = append(all, sandbox(e)...)
+		all = append(all, endpointOf(e)...)
 	}
 	return all
 }
@@ -153,10 +154,23 @@ func (r reader) may(info fs.FileInfo, want fs.FileMode) bool {
 	}
 }
 
-// sandbox looks at whether the unit lets requests to an endpoint out.
-func sandbox(endpoint string) []string {
+// endpointOf looks at a base path that has what requests add, and at whether the
+// unit lets them out.
+func endpointOf(endpoint string) []string {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Hostname() == "localhost" {
+	if err != nil {
+		return nil
+	}
+	var all []string
+	if strings.HasSuffix(u.Path, "/latest") {
+		all = append(all, "endpoint.url: requests add /latest themselves, so they go to "+endpoint+"/latest/...: leave it out")
+	}
+	return append(all, sandbox(u)...)
+}
+
+// sandbox looks at the unit's IPAddressAllow=.
+func sandbox(u *url.URL) []string {
+	if u.Hostname() == "localhost" {
 		return nil
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
