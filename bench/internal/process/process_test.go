@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -142,13 +143,24 @@ func TestRunTwiceInOneDirectory(t *testing.T) {
 
 func TestRunCutsAtTheEndOfTheContext(t *testing.T) {
 	cause := errors.New("time is up")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, cause)
-	defer cancel()
-	r, err := Run(ctx, program(t, "hangs"))
+	ctx, cut := context.WithCancelCause(t.Context())
+	defer cut(nil)
+	p := program(t, "hangs")
+	var cutAt time.Time
+	go func() { // once it has printed what it is told with
+		for ctx.Err() == nil {
+			if strings.Contains(tail(filepath.Join(p.Dir, "output")), "never mind me") {
+				cutAt = time.Now()
+				cut(cause)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	r, err := Run(ctx, p)
 	if !errors.Is(err, cause) || !strings.Contains(fmt.Sprint(err), "never mind me") {
 		t.Errorf("err = %v, want the cause and what was printed", err)
 	}
-	if r.Code != 128+9 || r.Exit < 300*time.Millisecond || r.CPU <= 0 {
+	if r.Code != 128+9 || r.Started.Add(r.Exit).Before(cutAt) || r.CPU <= 0 {
 		t.Errorf("a run that is cut has its accounts too: %+v", r)
 	}
 }
