@@ -3,6 +3,7 @@
 package readiness
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -100,32 +101,39 @@ func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict,
 	if s.hint == "" || now.Sub(s.hinted) >= statusEvery { // some look at the machine
 		s.hint, s.hinted = p.hint(f, now.Sub(s.since), s.count), now
 	}
-	message := shorten(err.Error(), maxStatus)
-	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: message, Path: f.Path}
+	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: shorten(err.Error(), maxStatus), Path: f.Path}
 	p.status.LastError = s.last
-
-	attrs := []any{
-		"attempt", v.Attempt, "class", class, "path", f.Path,
-		"retry_in", v.Pause, "elapsed", now.Sub(p.start), "err", message,
-	}
-	if e, ok := errors.AsType[*imds.Error](err); ok && e.Endpoint != "" {
-		attrs = append(attrs, "endpoint", moreAlive(e).Endpoint)
-	}
-	p.log.Debug("attempt failed", attrs...)
-	// A class that comes back is news, but no more than once a second.
-	quiet := logEvery
-	if s.count == 1 {
-		quiet = statusEvery
-	}
-	if v.Stop == nil && now.Sub(s.logged[f.Class]) >= quiet {
-		s.logged[f.Class] = now
-		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
-	}
+	p.logFailure(s, f, v, err)
 	if s.count == 1 && f.Class != p.saidOf || now.Sub(p.said) >= statusEvery {
 		p.said, p.saidOf = now, f.Class
 		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
 	}
 	p.changed()
+}
+
+// logFailure logs a failure that is s.last: each at debug, and at info what is news. A
+// class that comes back is, but no more than once a second. p.mu is held.
+func (p *progress) logFailure(s *streak, f policy.Failure, v policy.Verdict, err error) {
+	quiet := logEvery
+	if s.count == 1 {
+		quiet = statusEvery
+	}
+	news := v.Stop == nil && s.last.At.Sub(s.logged[f.Class]) >= quiet
+	if !news && !p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return // as most of the time: nobody reads the attributes
+	}
+	attrs := []any{
+		"attempt", v.Attempt, "class", s.last.Class, "path", f.Path,
+		"retry_in", v.Pause, "elapsed", s.last.At.Sub(p.start), "err", s.last.Message,
+	}
+	if e, ok := errors.AsType[*imds.Error](err); ok && e.Endpoint != "" {
+		attrs = append(attrs, "endpoint", moreAlive(e).Endpoint)
+	}
+	p.log.Debug("attempt failed", attrs...)
+	if news {
+		s.logged[f.Class] = s.last.At
+		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
+	}
 }
 
 // count notes the class of a path's failure.
