@@ -51,7 +51,7 @@ type Progress struct {
 // progress, unless nil, is called on the caller's goroutine: at the start, at each
 // change, and once a second.
 func Wait(ctx context.Context, dir, bootID string, progress func(Progress)) (Status, error) {
-	w := &waiter{dir: dir, boot: bootID, progress: progress}
+	w := &waiter{dir: dir, boot: bootID, progress: progress, gone: Status.ProcessGone}
 	n := notice(dir)
 	defer n.close()
 	return w.run(ctx, n.aim, n.changed)
@@ -61,6 +61,7 @@ func Wait(ctx context.Context, dir, bootID string, progress func(Progress)) (Sta
 type waiter struct {
 	dir, boot string
 	progress  func(Progress)
+	gone      func(Status) bool
 	last      Progress
 	denied    time.Time // since when the status cannot be read; zero: it can
 }
@@ -109,8 +110,17 @@ func (w *waiter) look() (decided bool, err error) {
 		return false, err
 	}
 	w.last.Status = st
-	w.last.Gone = w.boot != AnyBoot && st.State == Waiting && st.ProcessGone()
-	return st.State != Waiting, nil
+	if w.boot == AnyBoot || st.State != Waiting || !w.gone(st) {
+		return st.State != Waiting, nil
+	}
+	// It may have told how it ended since its status was read: its last word comes
+	// before its end.
+	if st, _, err := ReadStatusJSON(w.dir, w.boot); err == nil && st.State != Waiting {
+		w.last.Status = st
+		return true, nil
+	}
+	w.last.Gone = true
+	return false, nil
 }
 
 // end is the end of ctx. At a deadline it looks once more: when the status and the

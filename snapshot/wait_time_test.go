@@ -26,7 +26,7 @@ func inVirtualTime(t *testing.T, dir, boot string, limit time.Duration, progress
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
-		w := &waiter{dir: dir, boot: boot, progress: func(p Progress) { progress(time.Since(start), p) }}
+		w := &waiter{dir: dir, boot: boot, gone: Status.ProcessGone, progress: func(p Progress) { progress(time.Since(start), p) }}
 		st, err = w.run(ctx, func() {}, nil)
 		took = time.Since(start)
 	})
@@ -112,6 +112,20 @@ func TestWaitSeesThatTheProcessIsGone(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	})
+}
+
+// A process that ends between the two looks, at its status and at itself, has said
+// before how it ended.
+func TestWaitReadsTheLastWord(t *testing.T) {
+	dir, gone := t.TempDir(), ended(t)
+	write(t, dir, Status{State: Waiting, BootID: "b", PID: &gone})
+	w := &waiter{dir: dir, boot: "b", gone: func(st Status) bool {
+		write(t, dir, Status{State: Ready, BootID: "b"})
+		return st.ProcessGone()
+	}}
+	if decided, err := w.look(); !decided || err != nil || w.last.Gone || w.last.Status.State != Ready {
+		t.Errorf("decided %t, %v, %+v", decided, err, w.last)
+	}
 }
 
 func TestProcessGone(t *testing.T) {
