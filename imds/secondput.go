@@ -33,7 +33,7 @@ func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
 			defer done()
 			a, err := c.do(until, r)
 			second <- result{a, err}
-			if answered(err) {
+			if whole(err) {
 				cancel() // the first has lost
 			}
 		})
@@ -42,11 +42,11 @@ func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
 	if timer == nil || timer.Stop() { // there is no second, and will be none
 		return a, err
 	}
-	if answered(err) {
+	if whole(err) {
 		cancel() // the second has lost, and ends with its attempt
 	}
 	other := <-second
-	if !answered(err) && answered(other.err) {
+	if !whole(err) && whole(other.err) {
 		return other.answer, other.err
 	}
 	return a, err
@@ -58,8 +58,8 @@ type result struct {
 	err    *Error
 }
 
-// answered reports whether a request had an answer, of any status. One that broke
-// off or never came to its end is none.
-func answered(err *Error) bool {
+// whole reports whether a request had a whole answer, of any status: one that
+// broke off or never came to its end is none.
+func whole(err *Error) bool {
 	return err == nil || err.Status != 0 && (err.Err == nil || errors.Is(err.Err, ErrMalformed) || errors.Is(err.Err, ErrTooLarge))
 }

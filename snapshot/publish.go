@@ -54,8 +54,7 @@ func (s Snapshot) Kept() []string { return s.kept }
 // Those that were not there at all are removed again, identity.json above all,
 // whose being there says that IMDS answered.
 func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (map[string]*string, error) {
-	var added []string
-	sums, err := d.publish(s, state, before, &added)
+	sums, added, err := d.publish(s, state, before)
 	if err == nil {
 		return sums, nil
 	}
@@ -68,19 +67,19 @@ func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (map[s
 }
 
 // publish is Publish without the way back; added are the files that were not
-// there.
-func (d *Dir) publish(s Snapshot, state string, before func(name string), added *[]string) (map[string]*string, error) {
-	sums := map[string]*string{}
+// there, with an error too.
+func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, added []string, err error) {
+	sums = map[string]*string{}
 	for name, f := range s.Files(state) {
 		if before != nil {
 			before(name)
 		}
 		_, missing := d.root.Lstat(name)
 		if _, err := d.Write(name, f); err != nil {
-			return nil, err
+			return nil, added, err
 		}
 		if errors.Is(missing, fs.ErrNotExist) {
-			*added = append(*added, name)
+			added = append(added, name)
 		}
 		sums[name] = f.Sum()
 	}
@@ -91,10 +90,10 @@ func (d *Dir) publish(s Snapshot, state string, before func(name string), added 
 			continue
 		}
 		if err := d.remove(name); err != nil {
-			return nil, err
+			return nil, added, err
 		}
 	}
-	return sums, nil
+	return sums, added, nil
 }
 
 // WriteState is for a gate that ends without a collection: imds.env gets this

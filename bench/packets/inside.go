@@ -101,17 +101,10 @@ func try(ctx context.Context, bin, dir string, which, interfaces int) (c crawl, 
 	if err != nil {
 		return c, err
 	}
-	var sent []capture.Packet
-	over, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		var err error
-		sent, err = watched.Until(over)
-		ended <- err
-	}()
 	r, err := process.Run(limited, p)
-	close(over)
-	after, failed := capture.Total(device)
-	if err := errors.Join(err, <-ended, failed); err != nil {
+	after, failed := capture.Total(device) // first: all of these have to be seen
+	sent, unseen := watched.Stop()
+	if err := errors.Join(err, unseen, failed); err != nil {
 		return c, err
 	}
 	if r.Code != 0 || r.Ready == 0 {

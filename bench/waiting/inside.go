@@ -118,23 +118,18 @@ func (k kind) try(ctx context.Context, of waiters.Waiter, bin, dir string, howLo
 	if err != nil {
 		return w, err
 	}
-	var sent []capture.Packet
-	over, ended := make(chan struct{}), make(chan error, 2)
-	go func() {
-		var err error
-		sent, err = watched.Until(over)
-		ended <- err
-	}()
-	go func() { ended <- flood(k.flood, howLong, over) }()
 	limited, cancel := context.WithTimeoutCause(ctx, howLong, errOver)
 	defer cancel()
+	came := make(chan error, 1)
+	go func() { came <- flood(limited, k.flood, howLong) }()
 	w.Result, err = process.Run(limited, p)
+	cancel()
+	sent, unseen := watched.Stop()
 	w.Ended = err == nil
-	close(over)
 	if errors.Is(err, errOver) {
 		err = nil
 	}
-	if err := errors.Join(err, <-ended, <-ended); err != nil {
+	if err := errors.Join(err, unseen, <-came); err != nil {
 		return w, err
 	}
 	w.Packets = len(sent)
@@ -148,9 +143,9 @@ func (k kind) try(ctx context.Context, of waiters.Waiter, bin, dir string, howLo
 	return w, nil
 }
 
-// flood puts one address after the other on lo, so many in all, evenly. Those of
-// TEST-NET-2 (RFC 5737) are nobody's.
-func flood(changes int, howLong time.Duration, over <-chan struct{}) error {
+// flood puts one address after the other on lo, so many in all, evenly, until ctx
+// ends. Those of TEST-NET-2 (RFC 5737) are nobody's.
+func flood(ctx context.Context, changes int, howLong time.Duration) error {
 	if changes == 0 {
 		return nil
 	}
@@ -159,7 +154,7 @@ func flood(changes int, howLong time.Duration, over <-chan struct{}) error {
 	for i := range changes {
 		select {
 		case <-tick.C:
-		case <-over:
+		case <-ctx.Done():
 			return nil
 		}
 		if err := netns.Add("lo:1", netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})); err != nil {

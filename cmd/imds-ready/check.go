@@ -126,12 +126,8 @@ func ownPatience(r readiness.Require) string {
 	if r.Deadline > 0 {
 		ends = append(ends, fmt.Sprintf("%v after the start", r.Deadline))
 	}
-	switch r.MaxAttempts {
-	case 0:
-	case 1:
-		ends = append(ends, "after 1 attempt")
-	default:
-		ends = append(ends, fmt.Sprintf("after %d attempts", r.MaxAttempts))
+	if r.MaxAttempts > 0 {
+		ends = append(ends, "after "+plural(r.MaxAttempts, "attempt"))
 	}
 	if ends == nil {
 		return r.Path + ": never gives up"

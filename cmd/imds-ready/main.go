@@ -23,7 +23,7 @@ var version = "0.0.0-dev"
 
 func main() {
 	// Neither the wait nor the crawl needs parallelism: with a second processor a
-	// crawl took longer and a wait a fifth more CPU time, and threads cost memory.
+	// crawl took longer and a wait a sixth more CPU time, and threads cost memory.
 	runtime.GOMAXPROCS(1)
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends nothing
 	ctx, interrupted := untilSignal(context.Background())

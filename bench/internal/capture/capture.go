@@ -18,11 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Capture is what an interface sends from Start on. A counter that is read now
+// Capture is what an interface sends from Start to Stop. A counter that is read now
 // and then will not do: the pacing lets a second's requests go in a few
 // milliseconds, and a window that is longer by one reading would have part of
 // the next second's too.
-type Capture struct{ socket int }
+type Capture struct {
+	socket int
+	over   chan struct{} // closed by Stop
+	done   chan struct{} // closed when sent and err are what it came to
+	sent   []Packet
+	err    error
+}
 
 // Packet is one that was sent.
 type Packet struct {
@@ -32,7 +38,7 @@ type Packet struct {
 	SYN bool
 }
 
-// Start begins to watch an interface; Until ends it.
+// Start begins to watch an interface; Stop has to end it.
 func Start(device string) (*Capture, error) {
 	link, err := net.InterfaceByName(device)
 	if err != nil {
@@ -54,17 +60,28 @@ func Start(device string) (*Capture, error) {
 		unix.Close(socket)
 		return nil, fmt.Errorf("watching packets of %s: %w", device, err)
 	}
-	return &Capture{socket: socket}, nil
+	c := &Capture{socket: socket, over: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		defer unix.Close(socket)
+		c.sent, c.err = c.read()
+	}()
+	return c, nil
 }
 
-// idle is how long nothing has to be sent after the end of a crawl, until its
-// last FIN is taken to have been.
+// Stop returns what was sent, once nothing more comes. It is called once.
+func (c *Capture) Stop() ([]Packet, error) {
+	close(c.over)
+	<-c.done
+	return c.sent, c.err
+}
+
+// idle is how long nothing has to be sent after the call of Stop, until the last
+// FIN is taken to have been.
 const idle = 100 * time.Millisecond
 
-// Until returns what was sent, until over is closed and nothing more comes. Then
-// the Capture is no more.
-func (c *Capture) Until(over <-chan struct{}) ([]Packet, error) {
-	defer unix.Close(c.socket)
+// read returns what is sent, until over is closed and nothing more comes.
+func (c *Capture) read() ([]Packet, error) {
 	var sent []Packet
 	head, control := make([]byte, 128), make([]byte, 256)
 	for {
@@ -74,7 +91,7 @@ func (c *Capture) Until(over <-chan struct{}) ([]Packet, error) {
 			continue
 		case errors.Is(err, unix.EAGAIN): // idle
 			select {
-			case <-over:
+			case <-c.over:
 				return sent, nil
 			default:
 				continue
