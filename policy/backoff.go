@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Jitter is how a pause is spread, so that a fleet that boots together does
-// not ask together.
+// Jitter spreads pauses, so that a fleet that boots together does not send its
+// requests together.
 type Jitter string
 
 // The kinds of jitter; all are applied after the cap (AWS Architecture Blog,
@@ -27,9 +27,9 @@ func Jitters() []Jitter { return []Jitter{JitterFull, JitterEqual, JitterNone} }
 // before, never above Max.
 type Backoff struct {
 	Initial, Max time.Duration
-	// Multiplier is 1 or more; less is taken as 1.
+	// Multiplier is 1 or more; less counts as 1.
 	Multiplier float64
-	// Jitter is applied last; "" is none.
+	// Jitter is applied last. The empty Jitter means JitterNone.
 	Jitter Jitter
 }
 
@@ -54,7 +54,7 @@ func (b Backoff) Delay(n int) time.Duration {
 	}
 }
 
-// between draws from [low, high), and low where that is empty.
+// between draws from [low, high), and returns low if that is empty.
 func between(low, high time.Duration) time.Duration {
 	if high <= low {
 		return low

@@ -14,21 +14,21 @@ var (
 	ErrFinal    = errors.New("not retried by the policy")
 )
 
-// retryAfterCap is how far a Retry-After may lengthen a pause where
-// max_backoff is smaller.
+// retryAfterCap is how far a Retry-After may lengthen a pause if max_backoff is
+// smaller.
 const retryAfterCap = 30 * time.Second
 
-// Budget is one path's: its attempts and its place on the curve. It is not
-// safe for concurrent use.
+// Budget counts the attempts at one path and keeps its place on the curve of
+// pauses. It is not safe for concurrent use.
 type Budget struct {
 	policy   Policy
 	attempts int
 	step     int // the next pause's place on the curve
-	rank     int // the most alive class so far; -1: none yet
+	rank     int // the highest rank so far; -1 before the first failure
 }
 
 // Budget returns a new budget at its start.
-func (p Policy) Budget() *Budget { return &Budget{policy: p, rank: -1} }
+func (p Policy) Budget() *Budget { return &Budget{policy: p.WithDefaults(), rank: -1} }
 
 // Verdict is what to do after a failed attempt.
 type Verdict struct {
@@ -37,15 +37,15 @@ type Verdict struct {
 	// Attempt is how many attempts are used up.
 	Attempt int
 	// Pause is how long to wait before the next attempt, never past the
-	// deadline; 0 with Stop.
+	// deadline. It is 0 with Stop.
 	Pause time.Duration
-	// Stop is nil to go on, else ErrAttempts, ErrDeadline or ErrFinal.
+	// Stop is ErrAttempts, ErrDeadline or ErrFinal, or nil to go on.
 	Stop error
 }
 
 // Next counts a failed attempt, elapsed after the start of the wait, and says
-// how to go on. A pause that would end past the deadline ends at it; whoever
-// then finds the deadline reached gives up with [ErrDeadline].
+// how to go on. A pause that would end past the deadline ends at it; a caller
+// that then finds the deadline reached gives up with [ErrDeadline].
 func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	p := b.policy
 	action := p.Decide(f)
@@ -73,8 +73,7 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	return v
 }
 
-// Success counts an attempt that had its answer and returns how many there
-// were in all.
+// Success counts a successful attempt and returns how many there were in all.
 func (b *Budget) Success() int {
 	b.attempts++
 	return b.attempts
@@ -88,8 +87,8 @@ func (p Policy) Expired(elapsed time.Duration) bool {
 	return p.Deadline > 0 && elapsed >= p.Deadline
 }
 
-// lengthen applies Retry-After (RFC 9110 section 10.2.3), which means
-// something on 429 and 503 only.
+// lengthen applies Retry-After (RFC 9110 section 10.2.3), which is defined for
+// 429 and 503 only.
 func (p Policy) lengthen(pause time.Duration, f Failure) time.Duration {
 	if !p.HonorRetryAfter || f.Class != "429" && f.Class != "503" {
 		return pause

@@ -9,35 +9,99 @@ import (
 	"strings"
 )
 
-// Class is a kind of failure. The class of an answer is its status in three
-// digits, such as "404", except where a name below says otherwise.
+// Class is a kind of failure, one word that is the same in the configuration,
+// the log, the journal and status.json. The class of an answer is its status in
+// three digits, such as "404", unless a name below fits better.
 type Class string
 
-// The classes an attempt can have, beside the statuses.
+// The classes of an attempt, besides the statuses. The table in [Classes] says
+// what each means.
 const (
-	Unreachable       Class = "unreachable"        // ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, EAFNOSUPPORT, no such interface
-	Blocked           Class = "blocked"            // EACCES, EPERM, EINVAL from connect: a prohibit or blackhole route
-	LocalError        Class = "local-error"        // EMFILE, ENFILE, ENOBUFS, ENOMEM
-	ConnectTimeout    Class = "connect-timeout"    // no TCP connection within connect_timeout
-	ConnectionRefused Class = "connection-refused" // ECONNREFUSED
-	ConnectionReset   Class = "connection-reset"   // RST or EOF before the whole answer
-	ReadTimeout       Class = "read-timeout"       // connected, but no whole answer within read_timeout
-	Disabled          Class = "disabled"           // 403 to the token PUT or to the identity document
-	BadResponse       Class = "bad-response"       // not HTTP, or an answer that cannot be what was asked for
-	Empty             Class = "empty"              // 204, or 200 without a body, on a required path
-	TooLarge          Class = "too-large"          // over a size limit
+	Unreachable       Class = "unreachable"
+	Blocked           Class = "blocked"
+	LocalError        Class = "local-error"
+	ConnectTimeout    Class = "connect-timeout"
+	ConnectionRefused Class = "connection-refused"
+	ConnectionReset   Class = "connection-reset"
+	ReadTimeout       Class = "read-timeout"
+	Disabled          Class = "disabled"
+	BadResponse       Class = "bad-response"
+	Empty             Class = "empty"
+	TooLarge          Class = "too-large"
 )
 
-// The classes that appear only in status.json's last_error and missing. They
-// are never the class of an attempt, and an error in a rule.
+// The classes that appear only in status.json's last_error and missing. No
+// attempt has one of them, so a rule that names one is an error.
 const (
-	Interrupted   Class = "interrupted"    // SIGTERM or SIGINT
-	NotEC2        Class = "not-ec2"        // DMI says that this is not EC2
-	InvalidConfig Class = "invalid-config" // the configuration could not be used
-	CannotWrite   Class = "cannot-write"   // the files could not be written
-	NotUTF8       Class = "not-utf8"       // a value that JSON cannot hold
-	PastDeadline  Class = "deadline"       // not asked for before collect_deadline
+	Interrupted   Class = "interrupted"
+	NotEC2        Class = "not-ec2"
+	InvalidConfig Class = "invalid-config"
+	CannotWrite   Class = "cannot-write"
+	NotUTF8       Class = "not-utf8"
+	PastDeadline  Class = "deadline"
 )
+
+// ClassInfo is what the program knows of a class.
+type ClassInfo struct {
+	Class Class
+	// Attempt is true if an attempt can end with the class, so that a rule can
+	// name it.
+	Attempt bool
+	// Rank says how much of IMDS was reached, from 0 (no route) to 6 (an answer).
+	Rank int
+	// MessageID is the MESSAGE_ID= of journal entries about the class, by which
+	// journalctl -x finds its explanation (systemd.journal-fields(7)). An ID
+	// never changes. It is empty for classes that are never logged.
+	MessageID string
+	// Meaning says what happened, in the words of the manual.
+	Meaning string
+}
+
+// rankAnswer is the highest rank: something answered.
+const rankAnswer = 6
+
+// classes is the one table of classes, in the order of imds-ready.toml(5).
+// The last row stands for every status without a row of its own.
+var classes = [...]ClassInfo{
+	{Unreachable, true, 0, "bc04f3ad1e104df09d45450ceb4491f9", "no route, address or interface: ENETUNREACH, EHOSTUNREACH, ENETDOWN, EADDRNOTAVAIL, EAFNOSUPPORT, ENODEV, ENXIO"},
+	{Blocked, true, 1, "f273f68528054ed7b5a1c6c765c60f71", "forbidden on this host, by a prohibit or blackhole route: EACCES, EPERM, EINVAL from connect"},
+	{LocalError, true, 1, "6cddd9ca71d34985b2a60d42a2c45dab", "a local resource is exhausted: EMFILE, ENFILE, ENOBUFS, ENOMEM"},
+	{ConnectTimeout, true, 2, "b1184f76649a451f921d3a69055d6428", "no TCP connection within connect_timeout"},
+	{ConnectionRefused, true, 3, "1cc03fc2c9174aa59b799ac1f3f49bc3", "ECONNREFUSED"},
+	{ConnectionReset, true, 4, "cebd91ffff2c4c6992cb084837b9669b", "the connection ended before the whole answer"},
+	{ReadTimeout, true, 5, "8e3ef434005e40989559848cc88a5891", "connected, but no whole answer within read_timeout"},
+	{Disabled, true, rankAnswer, "2c315b0d7a02486f9e52c62e8b166931", "403 to the token request or to the identity document"},
+	{BadResponse, true, rankAnswer, "1cd2aa2c9f584c268287f09fd2fe6e1d", "not HTTP, or an answer that cannot be what was requested"},
+	{Empty, true, rankAnswer, "31afc06eaf584481b6181fbae8f4e530", "204, or 200 without a body, on a required path"},
+	{TooLarge, true, rankAnswer, "89177b09d7014bb595a5136213fb65cf", "over a size limit"},
+	{Interrupted, false, rankAnswer, "d0445b47425640f59f75c49fc561a71b", "SIGTERM or SIGINT"},
+	{NotEC2, false, rankAnswer, "ad4c6dbde6bc45dc9b758ab51a3cc160", "the firmware says that this is not EC2"},
+	{InvalidConfig, false, rankAnswer, "2a337d8dca3e4205a19846c94bd2aaa0", "the configuration is invalid"},
+	{CannotWrite, false, rankAnswer, "9ff20cbcffe14533933b76d8b68a0614", "the files could not be written"},
+	{NotUTF8, false, rankAnswer, "", "a value that JSON cannot hold"},
+	{PastDeadline, false, rankAnswer, "", "not requested before collect_deadline"},
+	{"401", true, rankAnswer, "a6fbb01b44024761beaf035cf789ed92", "IMDS does not accept the token"},
+	{"404", true, rankAnswer, "40577ca7ca474c25aa6fa36738938df2", "the path is not there"},
+	{anyStatus, true, rankAnswer, "4925f9382c2346e2959f044685a58a7b", "the HTTP status"},
+}
+
+// anyStatus is the row of every status that has none of its own.
+const anyStatus Class = "status"
+
+// Classes returns the table of classes, in the order of the manual. The last
+// row, "status", stands for every status without a row of its own.
+func Classes() []ClassInfo { return slices.Clone(classes[:]) }
+
+// Info returns the row of a class; a status without a row of its own has that
+// of "status".
+func (c Class) Info() ClassInfo {
+	for _, info := range classes {
+		if info.Class == c {
+			return info
+		}
+	}
+	return classes[len(classes)-1]
+}
 
 // Status returns the class of an answer by its HTTP status alone.
 func Status(code int) Class { return Class(strconv.Itoa(code)) }
@@ -51,57 +115,39 @@ func (c Class) code() (int, bool) {
 	return n, err == nil && n >= 100
 }
 
-// Rank says how alive IMDS was, from 0 (unreachable) to 6 (any answer).
-func (c Class) Rank() int {
-	switch c {
-	case Unreachable:
-		return 0
-	case Blocked, LocalError:
-		return 1
-	case ConnectTimeout:
-		return 2
-	case ConnectionRefused:
-		return 3
-	case ConnectionReset:
-		return 4
-	case ReadTimeout:
-		return 5
-	default:
-		return rankAnswer
-	}
-}
-
-const rankAnswer = 6
+// Rank says how much of IMDS was reached, from 0 (no route) to 6 (an answer).
+func (c Class) Rank() int { return c.Info().Rank }
 
 // Answered reports whether a failure of this class means that something
 // answered.
 func (c Class) Answered() bool { return c.Rank() == rankAnswer }
 
-// noResponse reports whether the class is one that with_retry_connect_timeouts
-// speaks of: unreachable to read-timeout.
-func (c Class) noResponse() bool { return !c.Answered() }
-
 // AttemptClasses returns the named classes that an attempt can have, in the
-// order of imds-ready.toml(5); the statuses 400 to 599 are classes as well.
-func AttemptClasses() []Class {
-	return []Class{
-		Unreachable, Blocked, LocalError, ConnectTimeout, ConnectionRefused,
-		ConnectionReset, ReadTimeout, Disabled, BadResponse, Empty, TooLarge,
+// order of imds-ready.toml(5). The statuses 400 to 599 are classes as well.
+func AttemptClasses() []Class { return named(true) }
+
+// named lists the classes that have a name, not a status.
+func named(attempt bool) []Class {
+	var found []Class
+	for _, info := range classes {
+		if _, isStatus := info.Class.code(); info.Attempt == attempt && !isStatus && info.Class != anyStatus {
+			found = append(found, info.Class)
+		}
 	}
+	return found
 }
 
-// CheckOn reports whether one entry of a rule's "on" can ever match an
-// attempt: a named class, a status from 400 to 599, "4xx" or "5xx". The error
+// CheckOn returns nil if one entry of a rule's "on" can match an attempt: a
+// named class, a status from 400 to 599, "4xx" or "5xx". Otherwise the error
 // says what is wrong and what to write instead.
 func CheckOn(on string) error {
 	c := Class(on)
-	if slices.Contains(AttemptClasses(), c) || on == "4xx" || on == "5xx" {
+	switch {
+	case slices.Contains(named(true), c), on == "4xx", on == "5xx":
 		return nil
-	}
-	if slices.Contains([]Class{Interrupted, NotEC2, InvalidConfig, CannotWrite, NotUTF8, PastDeadline}, c) {
+	case slices.Contains(named(false), c):
 		return fmt.Errorf("%q is never the class of an attempt", on)
-	}
-	if on == "1xx" || on == "2xx" || on == "3xx" {
+	case on == "1xx", on == "2xx", on == "3xx":
 		return fmt.Errorf(`no class is %q: answers like these are "bad-response"`, on)
 	}
 	if code, ok := c.code(); ok {
@@ -116,14 +162,14 @@ func CheckOn(on string) error {
 			return fmt.Errorf(`no class is %q: such an answer is "bad-response"; statuses are 400 to 599`, on)
 		}
 	}
-	names := make([]string, 0, len(AttemptClasses()))
-	for _, c := range AttemptClasses() {
+	var names []string
+	for _, c := range named(true) {
 		names = append(names, string(c))
 	}
 	return fmt.Errorf("no class is %q; classes are %s, a status from 400 to 599, 4xx and 5xx", on, strings.Join(names, ", "))
 }
 
-// matchesOn reports whether one legal entry of "on" covers the class. A
+// matchesOn reports whether one valid entry of "on" covers the class. A
 // disabled IMDS is a 403 too.
 func (c Class) matchesOn(on string) bool {
 	if string(c) == on {

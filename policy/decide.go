@@ -17,7 +17,7 @@ const (
 	Retry  Action = "retry"  // try again after a pause
 	Wait   Action = "wait"   // the same, without using up an attempt: the network is not there yet
 	Fail   Action = "fail"   // give the path up
-	Absent Action = "absent" // take the path as not there
+	Absent Action = "absent" // treat the path as not there
 )
 
 // Actions returns the four actions.
@@ -27,16 +27,16 @@ func Actions() []Action { return []Action{Retry, Wait, Fail, Absent} }
 type Failure struct {
 	// Class is the kind of failure.
 	Class Class
-	// Path is the path that was wanted, below the version, also when it was
+	// Path is the path that was requested, below the version, also if it was
 	// the token's PUT that failed.
 	Path string
-	// Required is true for a path without which there is no READY=1.
+	// Required is true for a path that READY=1 waits for.
 	Required bool
-	// Token is true when the token's PUT failed, not the GET.
+	// Token is true if the token's PUT failed, not the GET.
 	Token bool
 	// Headers is true when a whole response header had arrived.
 	Headers bool
-	// RetryAfter is how long the server asked to wait; 0: it did not.
+	// RetryAfter is how long the server asked to wait, or 0.
 	RetryAfter time.Duration
 }
 
@@ -51,6 +51,7 @@ func (r Rule) matches(f Failure) bool {
 // Decide returns what to do about a failure: the first answer of the
 // Classifier, the rules, the connect-timeout toggle and the preset's table.
 func (p Policy) Decide(f Failure) Action {
+	p = p.WithDefaults()
 	if p.Classifier != nil {
 		if action, ok := p.Classifier(f); ok {
 			return action
@@ -61,7 +62,7 @@ func (p Policy) Decide(f Failure) Action {
 			return r.Action
 		}
 	}
-	if !p.RetryConnectTimeouts && f.Class.noResponse() {
+	if !p.RetryConnectTimeouts && !f.Class.Answered() {
 		return Fail
 	}
 	for _, r := range p.Table {

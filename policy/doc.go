@@ -4,10 +4,9 @@
 // when. It does no I/O and reads no clock: the caller says what failed and how
 // much time has passed, and gets a [Verdict].
 //
-// A failure has a [Class], one word that is the same in the configuration, the
-// log, the journal and status.json. [Policy.Decide] turns it into an [Action]:
+// A failure has a [Class]. [Policy.Decide] turns it into an [Action]:
 //
-//	the Classifier of a Go program, if there is one
+//	the Classifier of a Go program, if it is set
 //	the operator's rules, the first that matches
 //	RetryConnectTimeouts = false: a class without a response fails
 //	the preset's table, the first row that matches
@@ -17,11 +16,11 @@
 //
 //	pause(n) = jitter(min(Initial * Multiplier^n, Max))    n = 0, 1, 2, ...
 //
-// which starts again at n = 0 when a more alive class is reached (Eager): a
-// network that comes up is asked quickly again. [Policy.Timeline] replays the
+// which restarts at n = 0 when an attempt gets further than any before it
+// (Eager): while a network comes up, the next attempt follows quickly. [Policy.Timeline] replays the
 // same Budget without jitter, so that what check prints is what run does.
 //
-// The presets are data ([Preset]): boot is patient with everything that a boot
-// heals; sdk repeats the decisions of aws-config 1.5.15's
+// The presets are data: [Boot] is patient with everything that a boot heals;
+// [SDK] repeats the decisions of aws-config 1.5.15's
 // ImdsResponseRetryClassifier.
 package policy

@@ -11,7 +11,7 @@ import (
 // A wait for a path that appears late, while the network and then IMDS come
 // up. The rule retries what would be absent, and there are five attempts.
 func Example() {
-	p, _ := policy.Preset(policy.PresetBoot)
+	p := policy.Boot()
 	p.MaxAttempts = 5
 	p.Backoff.Jitter = policy.JitterNone // exact, for this example
 	p.Rules = []policy.Rule{{On: []string{"404"}, Path: "meta-data/iam/**", Action: policy.Retry}}
@@ -38,7 +38,7 @@ func Example() {
 
 // What check prints: when each attempt of a wait happens, and how it ends.
 func ExamplePolicy_Timeline() {
-	p, _ := policy.Preset(policy.PresetSDK)
+	p := policy.SDK()
 	for s := range p.Timeline(policy.Failure{Class: policy.Status(503)}, 0) {
 		fmt.Println(s.Try, s.Start, s.Stop)
 	}

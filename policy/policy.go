@@ -2,41 +2,66 @@
 
 package policy
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Policy says when a failed attempt is tried again, and when to give up. Its
-// values are the keys of the [retry] table; presets are nothing but values of
-// it (see [Preset]). A Policy is not changed by its methods and may be copied.
+// fields are the keys of the [retry] table. [Boot] and [SDK] return presets to
+// start from. Methods do not change a Policy, and it may be copied.
 type Policy struct {
-	// MaxAttempts is the number of tries of one request in all, the first
-	// included, 1 or more; 0: no limit.
+	// MaxAttempts is the number of tries of one path in all, including the
+	// first. If zero, there is no limit.
 	MaxAttempts int
-	// Deadline bounds the whole wait, from its start; 0: no limit.
+	// Deadline bounds the whole wait, from its start. If zero, there is no limit.
 	Deadline time.Duration
-	// Backoff is the curve of the pauses between attempts.
+	// Backoff is the curve of the pauses between attempts. If it is the zero
+	// Backoff, that of [Boot] applies.
 	Backoff Backoff
-	// ConnectTimeout bounds the TCP connect of one request.
+	// ConnectTimeout bounds the TCP connect of one request. If zero, that of
+	// [Boot] applies.
 	ConnectTimeout time.Duration
-	// ReadTimeout bounds one request from the connection made to the last
-	// byte of the answer.
+	// ReadTimeout bounds one request from the established connection to the last
+	// byte of the answer. If zero, that of [Boot] applies.
 	ReadTimeout time.Duration
 	// RetryConnectTimeouts is the toggle of aws-config 1.5.15
-	// (with_retry_connect_timeouts): false makes every class without a
-	// response fail at once, whatever the preset's table says.
+	// (with_retry_connect_timeouts). If false, every class without a response
+	// fails at once, whatever the preset's table says.
 	RetryConnectTimeouts bool
-	// Eager restarts the backoff at a sign of life: when a class is reached
-	// that is more alive than any before ([Class.Rank]).
+	// Eager restarts the backoff when an attempt gets further than any before it
+	// ([Class.Rank]), and lets news of the network end a pause.
 	Eager bool
-	// HonorRetryAfter lengthens the pause after a 429 or 503 to what the
-	// server asked for, within bounds. It is the preset's, not a key.
+	// HonorRetryAfter lengthens the pause after a 429 or 503 to the server's
+	// Retry-After, up to the larger of 30 s and the longest pause. It is a
+	// property of the preset, and no key of the configuration.
 	HonorRetryAfter bool
-	// Classifier, for Go programs, is asked before the rules; false as its
-	// second result passes the failure on. It is aws-config's retry_classifier.
+	// Classifier, for Go programs, decides before the rules; if its second
+	// result is false, the rules decide. It is aws-config's retry_classifier.
 	Classifier func(Failure) (Action, bool)
 	// Rules are the operator's, in order; the first that matches decides.
 	Rules []Rule
-	// Table is the preset's: what happens where no rule matches.
+	// Table is the preset's: it decides if no rule matches. If nil, that of
+	// [Boot] applies.
 	Table []Row
+}
+
+// WithDefaults returns p with the values of [Boot] for a zero Backoff,
+// ConnectTimeout, ReadTimeout and Table.
+func (p Policy) WithDefaults() Policy {
+	if p.Backoff != (Backoff{}) && p.ConnectTimeout > 0 && p.ReadTimeout > 0 && p.Table != nil {
+		return p
+	}
+	boot := Boot()
+	if p.Backoff == (Backoff{}) {
+		p.Backoff = boot.Backoff
+	}
+	if p.Table == nil {
+		p.Table = boot.Table
+	}
+	p.ConnectTimeout = cmp.Or(max(0, p.ConnectTimeout), boot.ConnectTimeout)
+	p.ReadTimeout = cmp.Or(max(0, p.ReadTimeout), boot.ReadTimeout)
+	return p
 }
 
 // Rule is a [[retry.rule]]: what to do about some classes of failure, on some
@@ -45,7 +70,8 @@ type Rule struct {
 	// On names classes, a status as its three digits, or the ranges "4xx" and
 	// "5xx". See [CheckOn].
 	On []string
-	// Path is a doublestar glob over the path below the version; "": any.
+	// Path is a doublestar glob over the path below the version. If empty, the
+	// rule applies to every path.
 	Path string
 	// Action is what to do.
 	Action Action

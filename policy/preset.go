@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Row is one line of a preset's table: what happens to some classes where no
-// rule of the operator matches.
+// Row is one line of a preset's table: what happens to some classes if no rule
+// of the operator matches.
 type Row struct {
 	// On names classes as a [Rule] does.
 	On []string
-	// When narrows the row; "": always.
+	// When narrows the row. The empty Condition always holds.
 	When Condition
 	// Action is what to do.
 	Action Action
@@ -56,22 +56,22 @@ const (
 // PresetNames returns the names that [Preset] knows.
 func PresetNames() []string { return []string{PresetBoot, PresetSDK} }
 
-// Preset returns a new Policy of that name; false when there is none. What a
-// class gets without a row is Fail.
+// Preset returns a new Policy by its name, and false if no preset has it.
 func Preset(name string) (Policy, bool) {
 	switch name {
 	case PresetBoot:
-		return boot(), true
+		return Boot(), true
 	case PresetSDK:
-		return sdk(), true
+		return SDK(), true
 	default:
 		return Policy{}, false
 	}
 }
 
-// boot waits for a network that is not there yet, retries everything that a
-// boot is known to heal, and gives up only on what an operator has to change.
-func boot() Policy {
+// Boot returns the preset "boot": it waits for a network that is not there yet,
+// retries everything that a boot is known to heal, and gives up only on
+// what an operator has to change.
+func Boot() Policy {
 	return Policy{
 		Deadline:             5 * time.Minute,
 		Backoff:              Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Multiplier: 2, Jitter: JitterFull},
@@ -91,13 +91,13 @@ func boot() Policy {
 	}
 }
 
-// sdk repeats aws-config (read at 56ee88c; with_retry_connect_timeouts came
-// with 1.5.15): imds/client.rs, ImdsResponseRetryClassifier::classify_retry
-// retries a response only when it is a server error or 401, and no response
-// only with the toggle; DEFAULT_ATTEMPTS 4, timeouts of 1 s, an operation
+// SDK returns the preset "sdk", which repeats aws-config 1.5.15 (read at
+// 56ee88c): imds/client.rs, ImdsResponseRetryClassifier::classify_retry retries a
+// response only if it is a server error or 401, and a missing response only if
+// RetryConnectTimeouts is set; DEFAULT_ATTEMPTS 4, timeouts of 1 s, an operation
 // timeout of 30 s; RetryConfig::standard() backs off from 1 s to 20 s with full
 // jitter.
-func sdk() Policy {
+func SDK() Policy {
 	return Policy{
 		MaxAttempts:    4,
 		Deadline:       30 * time.Second,

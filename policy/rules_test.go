@@ -4,8 +4,10 @@ package policy_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/policy"
@@ -33,7 +35,7 @@ func TestRuleOn(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.on, func(t *testing.T) {
 			p := preset(t, "boot")
-			p.Table = nil
+			p.Table = []policy.Row{}
 			p.Rules = []policy.Rule{rule(policy.Absent, "", strings.Fields(tt.on)...)}
 			for class := range strings.FieldsSeq(tt.matches) {
 				if got := p.Decide(required(policy.Class(class))); got != policy.Absent {
@@ -72,7 +74,7 @@ func TestRulePath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.glob, func(t *testing.T) {
-			p := policy.Policy{Rules: []policy.Rule{rule(policy.Absent, tt.glob, "503")}}
+			p := policy.Policy{Table: []policy.Row{}, Rules: []policy.Rule{rule(policy.Absent, tt.glob, "503")}}
 			for _, token := range []bool{false, true} { // a failed PUT has the path that it was for
 				for path := range strings.FieldsSeq(tt.matches) {
 					if got := p.Decide(policy.Failure{Class: "503", Path: path, Token: token}); got != policy.Absent {
@@ -98,7 +100,7 @@ func FuzzRulePath(f *testing.F) {
 	f.Add("**/{a,**}/[!z-", "a//b")
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, glob, path string) {
-		p := policy.Policy{Rules: []policy.Rule{rule(policy.Absent, glob, "503")}}
+		p := policy.Policy{Table: []policy.Row{}, Rules: []policy.Rule{rule(policy.Absent, glob, "503")}}
 		got := p.Decide(policy.Failure{Class: "503", Path: path})
 		// doublestar takes every invalid byte for the same rune; TOML has none.
 		if glob == "" || strings.ContainsAny(glob, `*?[]{}\`) || strings.ContainsRune(glob, utf8.RuneError) {
@@ -196,10 +198,33 @@ func TestClassifierSeesTheWholeFailure(t *testing.T) {
 	}
 }
 
-func TestZeroPolicyFailsEverything(t *testing.T) {
+func TestEmptyTableFailsEverything(t *testing.T) {
 	for _, class := range attemptClasses() {
-		if got := (policy.Policy{}).Decide(required(class)); got != policy.Fail {
+		if got := (policy.Policy{Table: []policy.Row{}}).Decide(required(class)); got != policy.Fail {
 			t.Errorf("%s: %s, want fail", class, got)
 		}
+	}
+}
+
+// TestZeroFieldsAreBoot: a Go program that sets one field gets the others of
+// the preset boot, and no limit where it sets none.
+func TestZeroFieldsAreBoot(t *testing.T) {
+	boot := policy.Boot()
+	zero := policy.Policy{RetryConnectTimeouts: true}
+	for _, class := range attemptClasses() {
+		if got, want := zero.Decide(required(class)), boot.Decide(required(class)); got != want {
+			t.Errorf("%s: %s, want %s", class, got, want)
+		}
+	}
+	got := zero.WithDefaults()
+	if got.Backoff != boot.Backoff || got.ConnectTimeout != boot.ConnectTimeout || got.ReadTimeout != boot.ReadTimeout {
+		t.Errorf("got %+v, want the numbers of %+v", got, boot)
+	}
+	if got.MaxAttempts != 0 || got.Deadline != 0 {
+		t.Errorf("limits of %d attempts and %v, want none", got.MaxAttempts, got.Deadline)
+	}
+	own := policy.Policy{Backoff: policy.Backoff{Initial: time.Second}, ConnectTimeout: time.Second, ReadTimeout: time.Minute, Table: []policy.Row{}}
+	if got := own.WithDefaults(); !reflect.DeepEqual(got, own) {
+		t.Errorf("a policy without zero fields became %+v", got)
 	}
 }

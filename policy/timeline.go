@@ -9,7 +9,7 @@ import (
 
 // Step is one try in a [Policy.Timeline].
 type Step struct {
-	// Try counts the tries, from 1, those included that use up no attempt.
+	// Try counts the tries from 1, including those that use up no attempt.
 	Try int
 	// Attempt is how many attempts are used up after it.
 	Attempt int
@@ -20,15 +20,17 @@ type Step struct {
 	Cut bool
 	// Pause is how long the wait sleeps after it.
 	Pause time.Duration
-	// Stop is why the wait ends with this step, at End plus Pause; nil: it
+	// Stop is why the wait ends with this step, at End plus Pause, or nil if it
 	// goes on.
 	Stop error
 }
 
 // Timeline replays a wait in which every attempt fails in the same way and
 // takes cost to do so. Jitter is left out, so each attempt is shown at the
-// latest time that it can have. It does not end where the wait has no limit.
+// latest time that it can have. The sequence is infinite if the policy has no
+// limit.
 func (p Policy) Timeline(f Failure, cost time.Duration) iter.Seq[Step] {
+	p = p.WithDefaults()
 	p.Backoff.Jitter = JitterNone
 	return func(yield func(Step) bool) {
 		budget := p.Budget()

@@ -49,10 +49,10 @@ func TestCatalog(t *testing.T) {
 		explained = append(explained, m[1])
 	}
 	used := []string{messageID("ready", ""), messageID("degraded", "404"), messageID("skipped", "not-ec2"), messageID("failed", "503")}
-	classes := append(policy.AttemptClasses(), "401", "404", "503",
-		policy.NotEC2, policy.InvalidConfig, policy.CannotWrite, policy.Interrupted)
-	for _, c := range classes {
-		used = append(used, messageID("failed", string(c)))
+	for _, c := range policy.Classes() {
+		if c.MessageID != "" {
+			used = append(used, messageID("failed", string(c.Class)))
+		}
 	}
 	slices.Sort(explained)
 	slices.Sort(used)
