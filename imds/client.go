@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
 // The default endpoints (AWS EC2 User Guide, "Access instance metadata for an
@@ -20,76 +22,100 @@ const (
 	EndpointIPv6 = "http://[fd00:ec2::254]"
 )
 
-// The defaults of a [Client]'s zero fields, and the longest token lifetime
-// that IMDS grants.
+// IdentityPath is the path of the instance identity document.
+const IdentityPath = paths.Identity
+
+// The defaults of zero [Timeouts], and the longest token lifetime that IMDS
+// grants.
 const (
 	DefaultConnectTimeout = 250 * time.Millisecond
 	DefaultReadTimeout    = 2 * time.Second
 	MaxTokenTTL           = 6 * time.Hour
 )
 
+// Timeouts bound the requests of one call. Zero fields have defaults.
+type Timeouts struct {
+	// Connect bounds the TCP connect of a request. If zero, it is 250 ms.
+	Connect time.Duration
+	// Read bounds a request from the established connection to the last byte of
+	// the answer. If zero, it is 2 s.
+	Read time.Duration
+	// Hedge is how long the token's PUT may go unanswered before it is sent once
+	// more, on a second connection. If it is zero, or Read or longer, there is no
+	// second PUT.
+	Hedge time.Duration
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	t.Connect = cmp.Or(t.Connect, DefaultConnectTimeout)
+	t.Read = cmp.Or(t.Read, DefaultReadTimeout)
+	return t
+}
+
 // DialFunc opens one connection; [net.Dialer.DialContext] is one. Tests
 // replace it.
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Client speaks IMDSv2. The zero values of its fields are the defaults; it is
-// a literal, not copied after first use, and safe for concurrent use.
+// Client speaks IMDSv2. Its zero value is ready to use. Set the fields before
+// the first call, keep the Client for its token, and do not copy it. It is safe
+// for concurrent use.
 type Client struct {
-	// Endpoints are base URLs without a final slash, one or two. Two are
-	// raced, the first with a head start; none: [EndpointIPv4].
+	// Endpoints are one or two base URLs without a final slash. Two are raced, the
+	// first with a head start. If empty, it is [EndpointIPv4].
 	Endpoints []string
-	// Dial opens a connection; nil: TCP. The host "localhost" is dialled as
-	// 127.0.0.1, then [::1]: no name is ever looked up.
+	// Dial opens a connection. If nil, it is TCP. The host "localhost" is dialed
+	// as 127.0.0.1, then [::1]; no name is ever looked up.
 	Dial DialFunc
-	// Interface binds connections to one network interface (SO_BINDTODEVICE);
-	// "": any. It is for TCP, not for a Dial of one's own.
+	// Interface binds TCP connections to one network interface
+	// (SO_BINDTODEVICE). If empty, no interface is bound. A Dial of the caller's
+	// own ignores it.
 	Interface string
-	// Pace is called before each request begins and may delay it; nil: no
-	// delay. Its error ends the request.
+	// Pace is called before each request begins and may delay it; its error ends
+	// the request. If nil, requests are not delayed.
 	Pace func(context.Context) error
-	// UserAgent is sent with every request; "": imds-ready.
+	// UserAgent is sent with every request. If empty, it is "imds-ready".
 	UserAgent string
-	// TokenTTL is the token lifetime to ask for, 1 s to 6 h; 0: 6 h.
+	// TokenTTL is the requested lifetime of tokens, 1 s to 6 h. If zero, it is 6 h.
 	TokenTTL time.Duration
-	// ConnectTimeout bounds the TCP connect; 0: 250 ms.
-	ConnectTimeout time.Duration
-	// ReadTimeout bounds a request from the connection made to the last byte
-	// of the answer; 0: 2 s.
-	ReadTimeout time.Duration
-	// SecondPUT is after how long without an answer the token's PUT is sent
-	// once more, on a second connection; 0, or ReadTimeout and more: never.
-	SecondPUT time.Duration
 
 	requests atomic.Int64
 
 	mu       sync.Mutex // never held while waiting
 	answered string     // the last endpoint that answered
-	winner   string     // the only one used, once a race is settled; "": race
+	winner   string     // the only endpoint in use, once a race has given a token
 	lacking  []string   // endpoints of a family that the kernel lacks
 	token    *token
-	flight   *flight // the token in the making
+	flight   *flight // the token request under way
 }
 
-// Get returns the body of a path below the version, such as
-// "meta-data/instance-id"; a final "/" asks for a listing. It returns a nil
-// body for 204 and for 200 without a body. Every error is an [*Error]; a
-// context that ends cuts the request, and the error then wraps the context's
-// cause.
+// Get is [Client.GetWithin] with the default timeouts.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
+	return c.GetWithin(ctx, Timeouts{}, path)
+}
+
+// GetWithin returns the body of a path below the version, such as
+// "meta-data/instance-id"; a final "/" requests a listing. It returns a nil
+// body for 204 and for 200 without a body. Every error is an [*Error]. If the
+// context ends, the request is cut and the error wraps the context's cause.
+//
+// A token request that several calls wait for runs under the timeouts of the
+// call that started it.
+func (c *Client) GetWithin(ctx context.Context, t Timeouts, path string) ([]byte, error) {
+	t = t.withDefaults()
 	if ctx.Err() != nil {
 		r := request{method: http.MethodGet, endpoint: c.endpoints()[0], path: path}
 		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
-	tok, err := c.tokenFor(ctx)
+	tok, err := c.tokenFor(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	a, err := c.do(ctx, request{
 		method: http.MethodGet, endpoint: tok.endpoint, path: path,
-		header: headerToken, value: tok.value, limit: bodyLimit(path),
+		header: headerToken, value: tok.value, limit: bodyLimit(path), timeouts: t,
 	})
 	if err != nil {
-		if ctx.Err() == nil || err.Status != 0 { // a request that was cut has shown nothing
+		if ctx.Err() == nil || err.Status != 0 { // a request that was cut shows nothing
 			c.afterFailure(tok, err)
 		}
 		return nil, err
@@ -98,7 +124,7 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 	return a.body, nil
 }
 
-// Endpoint returns the base URL that answered last; "": none did.
+// Endpoint returns the base URL that answered last, or "" before any has.
 func (c *Client) Endpoint() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,8 +135,8 @@ func (c *Client) Endpoint() string {
 // of a race counted.
 func (c *Client) Requests() int { return int(c.requests.Load()) }
 
-// afterFailure forgets what a failed GET has shown to be wrong: a token that
-// was refused; the winner of a race, when it gave no answer at all.
+// afterFailure forgets what a failed GET disproves: a token that was refused,
+// and the winner of a race if it gave no answer at all.
 func (c *Client) afterFailure(tok *token, err *Error) {
 	if err.Status != 0 {
 		c.answer(tok.endpoint)
@@ -131,9 +157,3 @@ func (c *Client) answer(endpoint string) {
 	c.answered = endpoint
 	c.mu.Unlock()
 }
-
-func (c *Client) connectTimeout() time.Duration {
-	return cmp.Or(c.ConnectTimeout, DefaultConnectTimeout)
-}
-
-func (c *Client) readTimeout() time.Duration { return cmp.Or(c.ReadTimeout, DefaultReadTimeout) }

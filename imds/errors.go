@@ -6,40 +6,43 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
-// What an answer can be, beside a status; an [*Error] wraps them.
+// An [*Error] wraps one of these if the status alone does not describe the
+// failure.
 var (
 	// ErrMalformed is an answer that is not HTTP, or a token that cannot be
 	// one.
 	ErrMalformed = errors.New("malformed answer")
 	// ErrTooLarge is an answer over a size limit.
 	ErrTooLarge = errors.New("answer too large")
-	// ErrNotBegun is a request that its context ended before it was sent.
+	// ErrNotBegun is a request whose context ended before it was sent.
 	ErrNotBegun = errors.New("not begun")
 )
 
 // Error is a failed request: facts and no verdict.
 type Error struct {
-	// Op is the request: PUT for the token, GET.
+	// Op is the method of the request: PUT for a token, or GET.
 	Op string
 	// Endpoint and Path are where it went; Path is below the version.
 	Endpoint, Path string
-	// Connected is true when there was a TCP connection.
+	// Connected is true if there was a TCP connection.
 	Connected bool
-	// Status is the HTTP status, once a whole header had arrived; else 0.
+	// Status is the HTTP status, or 0 if no complete header arrived.
 	Status int
-	// RetryAfter is what the answer's Retry-After asked for; 0: nothing.
+	// RetryAfter is the answer's Retry-After, or 0.
 	RetryAfter time.Duration
-	// Err is the cause: an errno, a timeout, io.ErrUnexpectedEOF,
-	// ErrMalformed, ErrTooLarge; nil when the status says it all.
+	// Err is the cause: an errno, a timeout, io.ErrUnexpectedEOF, ErrMalformed or
+	// ErrTooLarge. It is nil if the status says it all.
 	Err error
-	// Other is the other side of a lost race, the second endpoint's; else nil.
+	// Other is the failure of the second endpoint, if both sides of a race failed.
 	Other *Error
 }
 
-// Error says what was asked of whom and what came of it.
+// Error names the request and what became of it. The second endpoint is left out
+// if this machine has no route or address of its family.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s %s%s%s: ", e.Op, e.Endpoint, version, e.Path)
 	switch {
@@ -50,7 +53,7 @@ func (e *Error) Error() string {
 	default:
 		s += fmt.Sprintf("status %d", e.Status)
 	}
-	if e.Other != nil {
+	if e.Other != nil && !e.Other.noRoute() {
 		s += "; " + e.Other.Error()
 	}
 	return s
@@ -74,6 +77,11 @@ func timedOut(err error) bool {
 // answered reports whether anything came back, HTTP or not.
 func (e *Error) answered() bool {
 	return e.Status != 0 || errors.Is(e.Err, ErrMalformed) || errors.Is(e.Err, ErrTooLarge)
+}
+
+// noRoute reports whether the machine has no way to the endpoint's family.
+func (e *Error) noRoute() bool {
+	return errors.Is(e.Err, syscall.ENETUNREACH) || errors.Is(e.Err, syscall.EADDRNOTAVAIL)
 }
 
 // reason leaves out what a net.OpError repeats: the addresses.

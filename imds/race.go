@@ -10,10 +10,15 @@ import (
 	"time"
 )
 
-// HeadStart is how long the first endpoint has before the second is tried
-// too, unless it fails before (RFC 8305 recommends 250 ms across the Internet;
-// the hypervisor is under 1 ms away).
-const HeadStart = 150 * time.Millisecond
+const (
+	// HeadStart is how long the first endpoint of a race is tried alone. The
+	// second follows earlier if the first fails. RFC 8305 recommends 250 ms across
+	// the Internet; the hypervisor is less than 1 ms away.
+	HeadStart = 150 * time.Millisecond
+	// Patience is how long the second endpoint is waited for once the first has
+	// answered without a token.
+	Patience = 250 * time.Millisecond
+)
 
 func (c *Client) endpoints() []string {
 	if len(c.Endpoints) == 0 {
@@ -22,8 +27,8 @@ func (c *Client) endpoints() []string {
 	return c.Endpoints
 }
 
-// candidates returns the endpoints to ask for a token: the winner of an
-// earlier race, else all whose family the kernel has.
+// candidates returns the endpoints to request a token from: the winner of an
+// earlier race, or all whose family the kernel has.
 func (c *Client) candidates() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,18 +44,22 @@ func (c *Client) candidates() []string {
 	return all
 }
 
-// outcome is what one side of a race came to.
+// outcome is how one side of a race ended.
 type outcome struct {
 	side  int
 	token *token
 	err   *Error
 }
 
-// race gets a token from the first endpoint that answers at all.
-func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
+// race requests a token from every candidate. Only a token settles it: an answer
+// without one may come from a family that is half configured. Once the first
+// endpoint has answered without a token, the second has [Patience] left; once the
+// second has, the first keeps its full timeouts, because it may only be late.
+// Without a token, the error is the first endpoint's, with the second's in Other.
+func (c *Client) race(ctx context.Context, t Timeouts, f *flight) (*token, *Error) {
 	endpoints := c.candidates()
 	if len(endpoints) == 1 {
-		tok, err := c.put(ctx, endpoints[0], f)
+		tok, err := c.put(ctx, t, endpoints[0], f)
 		c.settle(ctx, endpoints[0], err)
 		return tok, err
 	}
@@ -65,7 +74,7 @@ func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
 		started++
 		pending++
 		go func() {
-			tok, err := c.put(ctx, endpoints[side], f)
+			tok, err := c.put(ctx, t, endpoints[side], f)
 			outcomes <- outcome{side, tok, err}
 		}()
 	}
@@ -82,36 +91,56 @@ func (c *Client) race(ctx context.Context, f *flight) (*token, *Error) {
 	for started < len(endpoints) || pending > 0 {
 		select {
 		case <-timer.C:
+			if failed[0] != nil && failed[0].answered() {
+				return nil, failed[0]
+			}
 			next()
 		case o := <-outcomes:
 			pending--
 			c.settle(ctx, endpoints[o.side], o.err)
-			if o.err == nil || o.err.Status != 0 {
-				return o.token, o.err
+			if o.err == nil {
+				return o.token, nil
 			}
 			failed[o.side] = o.err
 			next()
+			if o.side == 0 && o.err.answered() {
+				timer.Reset(Patience)
+			}
 		}
 	}
-	err := *failed[0]
-	err.Other = failed[1]
-	return nil, &err
+	return nil, joined(failed[0], failed[1])
 }
 
-// settle notes what a PUT has shown of its endpoint. One that was cut has shown
+// joined is the error of a race that both sides lost. A family that the kernel
+// lacks takes no part.
+func joined(first, second *Error) *Error {
+	switch {
+	case errors.Is(second, syscall.EAFNOSUPPORT):
+		return first
+	case errors.Is(first, syscall.EAFNOSUPPORT):
+		return second
+	}
+	err := *first
+	err.Other = second
+	return &err
+}
+
+// settle notes what a PUT shows about its endpoint. A PUT that was cut shows
 // nothing.
 func (c *Client) settle(ctx context.Context, endpoint string, err *Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case err == nil || err.Status != 0:
+	if err == nil || err.Status != 0 {
 		c.answered = endpoint
+	}
+	switch {
+	case err == nil:
 		if len(c.endpoints()) > 1 {
 			c.winner = endpoint
 		}
 	case errors.Is(err, syscall.EAFNOSUPPORT) && !slices.Contains(c.lacking, endpoint):
 		c.lacking = append(c.lacking, endpoint)
-	case !err.answered() && c.winner == endpoint && ctx.Err() == nil:
+	case c.winner == endpoint && ctx.Err() == nil:
 		c.winner = ""
 	}
 }

@@ -13,9 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// version is the only one that has the token path (AWS EC2 User Guide).
+// version is the only version that has the token path (AWS EC2 User Guide).
 const version = "/latest/"
 
 // The headers are spelt on the wire as the AWS EC2 User Guide spells them.
@@ -35,7 +37,7 @@ const (
 )
 
 func bodyLimit(path string) int64 {
-	if path == "dynamic/instance-identity/document" || path == "user-data" {
+	if path == paths.Identity || path == paths.UserData {
 		return maxDocumentBytes
 	}
 	return maxBodyBytes
@@ -45,10 +47,10 @@ func bodyLimit(path string) int64 {
 type request struct {
 	method, endpoint, path string
 	header, value          string // the one header that IMDSv2 adds
-	limit                  int64
-	begun                  func() // called once the request counts; nil: not
-	connected              func() // called once there is a connection; nil: not
-	sent                   func() // called once the request is sent; nil: not
+	limit                  int64  // of the answer's body, in bytes
+	timeouts               Timeouts
+	// The observers may be nil.
+	begun, connected, sent func()
 }
 
 // answer is a 200 or 204.
@@ -62,7 +64,7 @@ func (r request) fail(err error) *Error {
 	return &Error{Op: r.method, Endpoint: r.endpoint, Path: r.path, Err: err}
 }
 
-// do makes one request. The connection is closed with it, as IMDS does too.
+// do makes one request and closes its connection, as IMDS does too.
 func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if c.Pace != nil {
 		if err := c.Pace(ctx); err != nil {
@@ -80,7 +82,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	conn, err := c.connect(ctx, base)
+	conn, err := c.connect(ctx, r.timeouts.Connect, base)
 	if err != nil {
 		return nil, r.fail(causeOf(ctx, err))
 	}
@@ -88,7 +90,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if r.connected != nil {
 		r.connected()
 	}
-	rctx, cancel := context.WithTimeout(ctx, c.readTimeout())
+	rctx, cancel := context.WithTimeout(ctx, r.timeouts.Read)
 	defer cancel()
 	// The context ends the connection's I/O; closing it is for the defer.
 	stop := context.AfterFunc(rctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
@@ -102,8 +104,8 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	return a, e
 }
 
-// causeOf replaces a timeout that the context's end has brought about by the
-// context's cause. Other errors were there first.
+// causeOf replaces a timeout that the end of the context caused by the context's
+// cause. Other errors came first.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (timedOut(err) || errors.Is(err, context.Canceled)) {
 		return context.Cause(ctx)
@@ -112,8 +114,8 @@ func causeOf(ctx context.Context, err error) error {
 }
 
 // connect dials within the connect timeout.
-func (c *Client) connect(ctx context.Context, base *url.URL) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
+func (c *Client) connect(ctx context.Context, timeout time.Duration, base *url.URL) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	dial := c.Dial
 	if dial == nil {
@@ -132,8 +134,8 @@ func (c *Client) connect(ctx context.Context, base *url.URL) (net.Conn, error) {
 	return conn, err
 }
 
-// message is the request as net/http writes it. It is made once there is somebody
-// to send it to: most attempts of a wait never come this far.
+// message is the request as net/http writes it. It is built only once there is a
+// connection, because most attempts of a wait never get this far.
 func (c *Client) message(r request, base *url.URL) *http.Request {
 	u := *base
 	u.Path = base.Path + version + r.path
@@ -157,8 +159,8 @@ func escape(path string) string {
 }
 
 // retryAfter reads Retry-After (RFC 9110 section 10.2.3), seconds or a date.
-// A date is taken against the answer's own Date: an instance's clock may be
-// wrong at boot.
+// A date is compared with the answer's own Date, because an instance's clock may
+// be wrong at boot.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -166,7 +168,7 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	if strings.Trim(v, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(v, 10, 31)
-		if err != nil { // more digits than anybody waits for
+		if err != nil { // more digits than any sensible wait
 			seconds = 1 << 31
 		}
 		return time.Duration(seconds) * time.Second

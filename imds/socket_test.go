@@ -21,9 +21,21 @@ import (
 
 // What follows is the loopback interface, real sockets and the real dialer.
 
-// patient has timeouts that a busy machine does not reach.
-func patient(base string) *imds.Client {
-	return &imds.Client{Endpoints: []string{base}, ConnectTimeout: 20 * time.Second, ReadTimeout: 20 * time.Second}
+// patientClient has timeouts that a busy machine does not reach.
+type patientClient struct {
+	imds.Client
+	timeouts imds.Timeouts
+}
+
+func (c *patientClient) Get(ctx context.Context, path string) ([]byte, error) {
+	return c.GetWithin(ctx, c.timeouts, path)
+}
+
+func patient(base string) *patientClient {
+	return &patientClient{
+		Client:   imds.Client{Endpoints: []string{base}},
+		timeouts: imds.Timeouts{Connect: 20 * time.Second, Read: 20 * time.Second},
+	}
 }
 
 // bounded is a context that ends long after a test should have.
@@ -175,7 +187,7 @@ func TestRealReset(t *testing.T) {
 func TestRealReadTimeout(t *testing.T) {
 	ctx := bounded(t)
 	c := patient(serve(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) }))
-	c.ReadTimeout = 20 * ms
+	c.timeouts.Read = 20 * ms
 	e := failed(t)(c.Get(ctx, "x"))
 	if !e.Timeout() || !e.Connected || e.Status != 0 || ctx.Err() != nil {
 		t.Errorf("got %+v, want a timeout, connected", e)

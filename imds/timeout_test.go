@@ -95,9 +95,8 @@ func TestTimeoutsAreExact(t *testing.T) {
 			{time.Second, 1234567 * time.Microsecond, time.Second, 1234567 * time.Microsecond},
 			{1 * ms, 1 * ms, 1 * ms, 1 * ms},
 		} {
-			c.ConnectTimeout, c.ReadTimeout = tt.connect, tt.read
 			start := w.now()
-			e := mustFail(t, c)
+			e := failed(t)(c.GetWithin(t.Context(), imds.Timeouts{Connect: tt.connect, Read: tt.read}, "meta-data/x"))
 			limit := tt.wantConnect
 			if want.Connected {
 				limit = tt.wantRead

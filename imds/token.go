@@ -22,19 +22,19 @@ type token struct {
 	renew    time.Time // with its monotonic reading: a clock step changes nothing
 }
 
-// flight is one token in the making, for everybody who waits for it.
+// flight is one token request, shared by all calls that wait for it.
 type flight struct {
 	done             chan struct{}
 	cancel           context.CancelFunc
-	waiting          int         // guarded by Client.mu; the last one to leave cancels
-	begun, connected atomic.Bool // how far it has come, for those who leave early
+	waiting          int         // guarded by Client.mu; the last call to leave cancels
+	begun, connected atomic.Bool // how far it got, for calls that leave early
 
 	token *token // set before done is closed
 	err   *Error
 }
 
-// tokenFor returns the token, making one where there is none.
-func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
+// tokenFor returns the token, requesting one if necessary.
+func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, *Error) {
 	c.mu.Lock()
 	if c.token != nil && time.Now().Before(c.token.renew) {
 		defer c.mu.Unlock()
@@ -43,7 +43,7 @@ func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
 	c.token = nil
 	f := c.flight
 	if f == nil {
-		f = c.launch(ctx)
+		f = c.launch(ctx, t)
 	}
 	f.waiting++
 	c.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
 	case <-f.done:
 		return f.token, f.err
 	case <-ctx.Done():
-		// What has come in by now counts.
+		// A result that is already there counts.
 		select {
 		case <-f.done:
 			return f.token, f.err
@@ -68,15 +68,15 @@ func (c *Client) tokenFor(ctx context.Context) (*token, *Error) {
 	}
 }
 
-// launch starts making a token. It outlives the context of whoever asked
-// first, not the last of those who wait. c.mu is held.
-func (c *Client) launch(ctx context.Context) *flight {
+// launch starts a token request. It outlives the context of the call that
+// started it, but not the last of the calls that wait. c.mu is held.
+func (c *Client) launch(ctx context.Context, t Timeouts) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{done: make(chan struct{}), cancel: cancel}
 	c.flight = f
 	go func() {
 		defer close(f.done)
-		f.token, f.err = c.race(ctx, f)
+		f.token, f.err = c.race(ctx, t, f)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.flight == f {
@@ -98,12 +98,12 @@ func (c *Client) leave(f *flight) {
 	}
 }
 
-// put asks one endpoint for a token.
-func (c *Client) put(ctx context.Context, endpoint string, f *flight) (*token, *Error) {
+// put requests a token from one endpoint.
+func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight) (*token, *Error) {
 	ttl := cmp.Or(c.TokenTTL, MaxTokenTTL)
 	r := request{
 		method: http.MethodPut, endpoint: endpoint, path: tokenPath,
-		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes,
+		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes, timeouts: t,
 		begun: func() { f.begun.Store(true) }, connected: func() { f.connected.Store(true) },
 	}
 	asked := time.Now()
@@ -126,9 +126,9 @@ func (c *Client) put(ctx context.Context, endpoint string, f *flight) (*token, *
 	return tok, nil
 }
 
-// parseToken checks a token's answer. A token goes into a header of every
-// request, so nothing but visible ASCII may be in it. Its lifetime counts from
-// when it was asked for, and it is renewed a little before its end.
+// parseToken checks the answer to a token request. A token goes into a header of
+// every request, so it must be visible ASCII. Its lifetime counts from when it
+// was requested, and a new one is requested shortly before it expires.
 func parseToken(a *answer, asked time.Time) (*token, error) {
 	value := string(a.body)
 	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -52,7 +52,11 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	if action != Wait {
 		b.attempts++
 	}
-	if rank := f.Class.Rank(); rank > b.rank {
+	rank := f.Class.Rank()
+	if f.Other != nil {
+		rank = max(rank, f.Other.Class.Rank())
+	}
+	if rank > b.rank {
 		b.rank = rank
 		if p.Eager {
 			b.step = 0

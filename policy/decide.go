@@ -38,6 +38,11 @@ type Failure struct {
 	Headers bool
 	// RetryAfter is how long the server asked to wait, or 0.
 	RetryAfter time.Duration
+	// Endpoint is the base URL that failed.
+	Endpoint string
+	// Other is the failure of the other address family, or nil. If neither family
+	// gave an authoritative answer, a wait ends only if the policy ends it for both.
+	Other *Failure
 }
 
 // matches reports whether the rule speaks of this failure.
@@ -50,8 +55,25 @@ func (r Rule) matches(f Failure) bool {
 
 // Decide returns what to do about a failure: the first answer of the
 // Classifier, the rules, the connect-timeout toggle and the preset's table.
+//
+// If f has an Other and its own action would end the wait, the action for Other
+// counts, unless that ends the wait too.
 func (p Policy) Decide(f Failure) Action {
 	p = p.WithDefaults()
+	action := p.decide(f)
+	if f.Other != nil && action.ends() {
+		if other := p.decide(*f.Other); !other.ends() {
+			return other
+		}
+	}
+	return action
+}
+
+// ends reports whether no attempt follows.
+func (a Action) ends() bool { return a == Fail || a == Absent }
+
+// decide is Decide for one family.
+func (p Policy) decide(f Failure) Action {
 	if p.Classifier != nil {
 		if action, ok := p.Classifier(f); ok {
 			return action

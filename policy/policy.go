@@ -32,6 +32,10 @@ type Policy struct {
 	// Eager restarts the backoff when an attempt gets further than any before it
 	// ([Class.Rank]), and lets news of the network end a pause.
 	Eager bool
+	// Hedge is how long a token request may go unanswered before it is sent again
+	// on a second connection, if the policy is Eager. If zero, it is sent once. It
+	// is a property of the preset, and no key of the configuration.
+	Hedge time.Duration
 	// HonorRetryAfter lengthens the pause after a 429 or 503 to the server's
 	// Retry-After, up to the larger of 30 s and the longest pause. It is a
 	// property of the preset, and no key of the configuration.

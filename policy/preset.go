@@ -79,6 +79,7 @@ func Boot() Policy {
 		ReadTimeout:          2 * time.Second,
 		RetryConnectTimeouts: true,
 		Eager:                true,
+		Hedge:                500 * time.Millisecond,
 		HonorRetryAfter:      true,
 		Table: []Row{
 			{On: []string{"unreachable"}, Action: Wait},

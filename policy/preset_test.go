@@ -25,6 +25,7 @@ func TestPresetNumbers(t *testing.T) {
 			ReadTimeout:          2 * time.Second,
 			RetryConnectTimeouts: true,
 			Eager:                true,
+			Hedge:                500 * time.Millisecond,
 			HonorRetryAfter:      true,
 		},
 		"sdk": {

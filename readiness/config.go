@@ -3,44 +3,47 @@
 package readiness
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// HeadStart is how long IPv4 is asked alone where both families are.
+// HeadStart is how long IPv4 is tried alone if both families are.
 const HeadStart = imds.HeadStart
 
-// IdentityPath is the instance identity document: always required, and asked
-// for first and alone.
-const IdentityPath = "dynamic/instance-identity/document"
+// IdentityPath is the instance identity document. It is always required, and
+// requested first and alone.
+const IdentityPath = paths.Identity
 
 // Config is a validated configuration; internal/config makes it from TOML.
 type Config struct {
 	// Policy is the [retry] table, rules included.
 	Policy policy.Policy
-	// Require lists the paths that must be there before READY=1, each once,
-	// the identity document first.
+	// Require lists the paths that must be there before READY=1, each once, the
+	// identity document first. If empty, it is the identity document alone.
 	Require []Require
-	// OnTimeout is what to do when a required path could not be had: Fail or
-	// Continue.
+	// OnTimeout is what to do if a required path could not be fetched: Fail (the
+	// default) or Continue.
 	OnTimeout Choice
-	// OnDisabled is what to do when IMDS is off for this instance: Fail or
-	// Continue.
+	// OnDisabled is what to do if IMDS is disabled for this instance: Fail (the
+	// default) or Continue.
 	OnDisabled Choice
-	// OnNotEC2 is what to do when DMI says that this is not EC2: Skip, Fail or
-	// Try.
+	// OnNotEC2 is what to do if DMI says that this is not EC2: Skip (the default),
+	// Fail or Try.
 	OnNotEC2 Choice
-	// Metadata says what to collect once the gate is decided.
+	// Metadata says what to collect after the gate is decided.
 	Metadata Metadata
-	// Textfile is [output] textfile: the file for the metrics of this run, its
-	// name absolute and ending in ".prom"; "": none.
+	// Textfile is [output] textfile, the file for the metrics of this run: an
+	// absolute name that ends in ".prom". If empty, no metrics are written.
 	Textfile string
-	// Disabled is AWS_EC2_METADATA_DISABLED: no request is made at all.
+	// Disabled is AWS_EC2_METADATA_DISABLED: no request is made.
 	Disabled bool
-	// ExplicitEndpoint is true when endpoint.url or its environment variable
-	// is set: DMI is not asked then.
+	// ExplicitEndpoint is true if endpoint.url or its environment variable is set.
+	// Then DMI is not consulted.
 	ExplicitEndpoint bool
 }
 
@@ -49,28 +52,32 @@ type Require struct {
 	// Path is exact, below the version, without a leading slash; with a final
 	// "/" it is a listing that must have an entry.
 	Path string
-	// MaxAttempts and Deadline are this path's own patience; where the
-	// configuration is silent they are [retry]'s.
+	// MaxAttempts and Deadline limit the wait for this path, as in policy.Policy.
 	MaxAttempts int
 	Deadline    time.Duration
 }
 
 // Metadata is the [metadata] table.
-type Metadata struct {
-	// Include and Exclude are doublestar globs over paths below the version.
-	Include, Exclude []string
-	// CollectDeadline bounds the collection of everything that is not
-	// required, from its own start; 0: no limit.
-	CollectDeadline time.Duration
-	// UserData and Signatures ask for the secret files of these names.
-	UserData, Signatures bool
-	// Concurrency is how many requests are under way at once, 1..16.
-	Concurrency int
-	// RequestsPerSecond is how many requests begin in any one second, 1..200.
-	RequestsPerSecond int
+type Metadata = collect.Metadata
+
+// withDefaults returns c with a default for every zero field that has one.
+func (c Config) withDefaults() Config {
+	if len(c.Require) == 0 {
+		c.Require = []Require{{Path: paths.Identity, MaxAttempts: c.Policy.MaxAttempts, Deadline: c.Policy.Deadline}}
+	}
+	c.OnTimeout, c.OnDisabled, c.OnNotEC2 = cmp.Or(c.OnTimeout, Fail), cmp.Or(c.OnDisabled, Fail), cmp.Or(c.OnNotEC2, Skip)
+	c.Metadata.Concurrency = cmp.Or(c.Metadata.Concurrency, DefaultConcurrency)
+	c.Metadata.RequestsPerSecond = cmp.Or(c.Metadata.RequestsPerSecond, DefaultRequestsPerSecond)
+	return c
 }
 
-// Choice is what [ready] says of a gate that cannot be ready.
+// The defaults of zero fields of [Metadata].
+const (
+	DefaultConcurrency       = 4
+	DefaultRequestsPerSecond = 160
+)
+
+// Choice is what to do with a gate that cannot become ready.
 type Choice string
 
 // The values of [ready]'s keys.

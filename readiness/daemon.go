@@ -13,33 +13,35 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Daemon waits for IMDS once. It is a literal; only what is marked so may be
-// left out.
+// Daemon waits for IMDS once. Log is required; other zero fields have defaults.
 type Daemon struct {
 	// Config is what to wait for and how.
 	Config Config
-	// Client reaches IMDS; Run sets its Pace. Reject does without.
+	// Client reaches IMDS. Run sets its Pace; Reject does not use it.
 	Client *imds.Client
-	// Dir is where the files go, such as /run/imds.
+	// Dir is the directory of the files, such as /run/imds.
 	Dir string
 	// BootID is the kernel's, from /proc/sys/kernel/random/boot_id.
 	BootID string
 	// Version is this program's.
 	Version string
-	// Log takes the log.
+	// Log receives the log.
 	Log *slog.Logger
-	// Notify sends a datagram of sd_notify(3); nil: nobody listens.
+	// Notify sends a datagram of sd_notify(3). If nil, notifications are dropped.
 	Notify func(state string) error
-	// Console takes the first and the last line of a wait; nil: nobody watches.
+	// Console receives the first and the last line of a wait. If nil, they are
+	// dropped.
 	Console io.Writer
-	// Watch tells when something about the network has changed, until its context
-	// ends; nil: nobody does.
+	// Watch returns a channel with news of the network, until its context ends. If
+	// nil, there is no news.
 	Watch func(context.Context) (<-chan struct{}, error)
-	// Sys is the kernel's view of the machine; nil: /sys.
+	// Sys is the kernel's view of the machine. If nil, it is /sys.
 	Sys fs.FS
 }
 
@@ -51,10 +53,9 @@ type run struct {
 	gate     *gate
 }
 
-// Run waits, collects, writes and announces, and returns the exit code. Every
-// way it can end is in the log and, unless another daemon holds the directory,
-// in status.json. A context that ends with an [*Interrupted] cause interrupts
-// it.
+// Run waits, collects, writes and announces, and returns the exit code. Its end is
+// always in the log and, unless another daemon holds the directory, in
+// status.json. A context that ends with an [*Interrupted] cause interrupts it.
 func (d *Daemon) Run(ctx context.Context) Exit {
 	r, exit := d.claim()
 	if r == nil {
@@ -64,7 +65,7 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 	if err := r.progress.begin(); err != nil {
 		return r.end(r.cannotWrite(err))
 	}
-	r.Client.Pace = newPacer(d.Config.Metadata.RequestsPerSecond).wait
+	r.Client.Pace = collect.NewPacer(d.Config.Metadata.RequestsPerSecond).Wait
 	o, decided := r.detect()
 	if !decided {
 		d.console("waiting for IMDS" + atMost(d.Config.Policy.Deadline))
@@ -82,7 +83,7 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 	return r.end(o)
 }
 
-// wait passes the gate, with the news of the network while it lasts.
+// wait passes the gate, with news of the network while it lasts.
 func (r *run) wait(ctx context.Context) error {
 	if r.Watch == nil || !r.Config.Policy.Eager {
 		return r.gate.pass(ctx)
@@ -90,7 +91,7 @@ func (r *run) wait(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	news, err := r.Watch(watching)
-	if err != nil { // a container or a sandbox: the backoff does without
+	if err != nil { // in a container or a sandbox; pauses end by themselves
 		r.Log.Debug("watching the network", "err", err)
 		return r.gate.pass(ctx)
 	}
@@ -107,9 +108,8 @@ func (r *run) wait(ctx context.Context) error {
 	return err
 }
 
-// Reject reports a configuration that cannot be used, in the directory as in
-// the log, and returns the exit code. The caller has told the problems one by
-// one.
+// Reject reports an invalid configuration in the directory and in the log, and
+// returns the exit code. The caller has printed the problems one by one.
 func (d *Daemon) Reject(problems error) Exit {
 	r, exit := d.claim()
 	if r == nil {
@@ -118,13 +118,13 @@ func (d *Daemon) Reject(problems error) Exit {
 	defer r.dir.Close()
 	return r.end(outcome{
 		state: snapshot.Failed, exit: ExitConfig, class: policy.InvalidConfig, err: problems,
-		text: "failed: the configuration is invalid: " + plural(strings.Count(strings.TrimSpace(problems.Error()), "\n")+1, "problem"),
+		text: "failed: the configuration is invalid: " + words.Plural(strings.Count(strings.TrimSpace(problems.Error()), "\n")+1, "problem"),
 		hint: "correct the configuration; `imds-ready check` reads it and changes nothing",
 	})
 }
 
-// claim takes the directory. Without it there is no status.json to tell in: the
-// first daemon's is left alone.
+// claim takes the directory. If another daemon holds it, its status.json is left
+// alone.
 func (d *Daemon) claim() (*run, Exit) {
 	if d.Notify == nil {
 		d.Notify = func(string) error { return nil }
@@ -135,6 +135,7 @@ func (d *Daemon) claim() (*run, Exit) {
 	if d.Client == nil {
 		d.Client = new(imds.Client)
 	}
+	d.Config = d.Config.withDefaults()
 	dir, err := snapshot.OpenDir(d.Dir)
 	if err == nil {
 		previous, err := dir.Begin(d.BootID)
@@ -155,8 +156,8 @@ func (d *Daemon) claim() (*run, Exit) {
 	return nil, exit
 }
 
-// newRun starts the status of this run. What an earlier run of this boot has
-// written stays listed until it is replaced.
+// newRun starts the status of this run. Files that an earlier run of this boot
+// wrote stay listed until they are replaced.
 func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 	now, pid := time.Now(), os.Getpid()
 	status := snapshot.Status{
@@ -185,12 +186,12 @@ func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
 		start:   now, status: status, streaks: map[string]*streak{}, iface: d.Client.Interface,
 		tolerant: d.Config.OnDisabled == Continue,
 	}
-	r.gate = &gate{config: d.Config, get: d.Client.Get, progress: r.progress, had: map[string][]byte{}}
+	r.gate = &gate{config: d.Config, client: d.Client, progress: r.progress, fetched: map[string][]byte{}}
 	return r
 }
 
-// longestDeadline is when the wait gives up at the latest: each path has its
-// own patience. 0: never, or not known.
+// longestDeadline is when the wait gives up at the latest, since each path has a
+// deadline of its own. It is 0 if the wait has no limit.
 func (d *Daemon) longestDeadline() time.Duration {
 	var longest time.Duration
 	for _, r := range d.Config.Require {
@@ -202,8 +203,8 @@ func (d *Daemon) longestDeadline() time.Duration {
 	return longest
 }
 
-// detect decides what needs no request: metadata that is switched off, and a
-// machine that is not EC2.
+// detect decides without a request if metadata is switched off or the machine is
+// not EC2.
 func (r *run) detect() (o outcome, decided bool) {
 	if r.Config.Disabled {
 		return outcome{state: snapshot.Skipped, text: "skipped: AWS_EC2_METADATA_DISABLED is set"}, true

@@ -126,13 +126,15 @@ func TestStatusCannotBeWritten(t *testing.T) {
 func TestFinalStatusCannotBeWritten(t *testing.T) {
 	tr := faulty(t, "")
 	planted := false
-	tr.notify = func(state string) error {
-		if state != "EXTEND_TIMEOUT_USEC=30000000" || planted {
-			return nil
+	tr.onLog = func(line string) {
+		if planted || !strings.Contains(line, "msg=\"writing the files\"") {
+			return
 		}
 		planted = true
 		status := filepath.Join(tr.dir, "status.json")
-		return errors.Join(os.Remove(status), os.MkdirAll(filepath.Join(status, "occupied"), 0o755))
+		if err := errors.Join(os.Remove(status), os.MkdirAll(filepath.Join(status, "occupied"), 0o755)); err != nil {
+			t.Error(err)
+		}
 	}
 	tr.run(t)
 	if !planted || tr.exit != readiness.ExitNoPerm {

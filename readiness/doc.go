@@ -9,19 +9,17 @@
 //	detect   is this EC2 at all? By DMI, without root and without network
 //	gate     the identity document alone, then the other required paths
 //	decide   ready, degraded, skipped or failed
-//	crawl    everything else, paced, within its own deadline
+//	collect  everything else, paced, within its own deadline
 //	publish  the files, status.json last
 //	announce READY=1 and the final STATUS= in one datagram
 //
-// Everything before the decision is retried by package policy; package imds
-// only reports facts, and classify is the one place where a fact becomes a
-// class. Nothing optional is asked for before the gate is decided, and nothing
-// optional can change the decision.
+// Package retry makes the attempts and package policy decides about them. Nothing
+// optional is requested before the gate is decided, and nothing optional can
+// change the decision.
 //
-// All the while status.json, STATUS= and the log say what is being waited for,
-// and EXTEND_TIMEOUT_USEC keeps systemd's patience longer than the next step,
-// so that the policy's deadline is the only one (sd_notify(3),
-// systemd.service(5)).
-// Where [Config].Textfile asks for it, the same in numbers is there for
-// Prometheus, at the start and at the end.
+// During the wait status.json, STATUS= and the log say what is waited for, and
+// EXTEND_TIMEOUT_USEC keeps systemd patient for longer than the next step, so that
+// the policy's deadline is the only one (sd_notify(3), systemd.service(5)). If
+// [Config].Textfile is set, the same is written as metrics for Prometheus, at the
+// start and at the end.
 package readiness

@@ -80,7 +80,7 @@ func TestSecondPUT(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(tt.schedule)...))
-			tr.client.SecondPUT = tt.second
+			tr.config.Policy.Hedge = tt.second
 			tr.config.Metadata.Include = nil
 			tr.run(t)
 			if got := until(tr.trace(), document); !slices.Equal(got, tt.want) {
@@ -98,7 +98,7 @@ func TestSecondPUT(t *testing.T) {
 func TestSecondPUTOutlivesTheFirst(t *testing.T) {
 	tr := faulty(t, "truncate@putx1,ok").alone()
 	tr.sim.Latency = 600 * time.Millisecond
-	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.config.Policy.Hedge = 500 * time.Millisecond
 	tr.run(t)
 	want := []time.Duration{0, 500 * time.Millisecond, 1100 * time.Millisecond}
 	if got := tr.begins(); !slices.Equal(got, want) || tr.status.Attempts != 1 {
@@ -111,7 +111,7 @@ func TestSecondPUTOutlivesTheFirst(t *testing.T) {
 func TestSecondPUTHoldsTwoConnections(t *testing.T) {
 	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("hang")...)
 	tr := newTrial(t, sim).patience(0, 30*time.Second)
-	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.config.Policy.Hedge = 500 * time.Millisecond
 	tr.run(t)
 	if tr.exit != readiness.ExitTempFail || tr.elapsed != 30*time.Second {
 		t.Errorf("exit %d after %v", tr.exit, tr.elapsed)

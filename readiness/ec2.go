@@ -9,17 +9,17 @@ import (
 
 // detection is what the firmware says of the machine.
 type detection struct {
-	// ec2 is false only when the firmware names another vendor: unknown is
-	// taken as yes.
+	// ec2 is false only if the firmware names another vendor. An unknown vendor
+	// counts as EC2.
 	ec2 bool
-	// vendor is what was seen, for the log.
+	// vendor is the firmware's vendor, for the log.
 	vendor string
 }
 
 // detectEC2 reads DMI below sys, an os.DirFS("/sys"), without root and without
 // network. AWS documents sys_vendor and the hypervisor's uuid ("Detect whether
-// a host is an EC2 instance"); *.metal instances and Xen ones differ in which
-// of the values they have. product_uuid would say it too, but only to root.
+// a host is an EC2 instance"); *.metal instances and Xen ones differ in which of
+// the values they have. product_uuid would say it too, but only root may read it.
 func detectEC2(sys fs.FS) detection {
 	vendor := attribute(sys, "class/dmi/id/sys_vendor")
 	switch {
@@ -33,7 +33,7 @@ func detectEC2(sys fs.FS) detection {
 	return detection{ec2: vendor == "" || vendor == "Xen", vendor: vendor}
 }
 
-// attribute is a sysfs attribute's value, "" where it cannot be read.
+// attribute is a sysfs attribute's value, or empty if it cannot be read.
 func attribute(sys fs.FS, name string) string {
 	data, err := fs.ReadFile(sys, name)
 	if err != nil {

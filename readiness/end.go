@@ -9,15 +9,17 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// end writes the final status, says so to systemd and to the log, and returns
+// end writes the final status, reports it to systemd and in the log, and returns
 // the exit code.
 func (r *run) end(o outcome) Exit {
 	if o.class == policy.Interrupted {
-		r.progress.tell("STOPPING=1\nSTATUS=interrupted: " + oneLine(o.err.Error()))
+		r.progress.end()
+		r.progress.send("STOPPING=1\nSTATUS=" + statusText("interrupted: "+o.err.Error()))
 	}
 	err := r.progress.finish(o.fill)
 	if err != nil && o.exit == ExitOK {
@@ -30,11 +32,10 @@ func (r *run) end(o outcome) Exit {
 	if o.exit != ExitOK {
 		return r.fail(o)
 	}
-	// The files and their status are in place; now, in one datagram, that they
-	// are.
-	if err := r.Notify("READY=1\nSTATUS=" + oneLine(o.text)); err != nil {
+	// The files and their status are in place; now one datagram says so.
+	if err := r.Notify("READY=1\nSTATUS=" + statusText(o.text)); err != nil {
 		o.state, o.exit, o.class, o.collects, o.text = snapshot.Failed, ExitFailure, policy.CannotWrite, false, ""
-		if sum, err := r.dir.WriteState(o.state); err == nil && o.files != nil { // nobody was told that it is ready
+		if sum, err := r.dir.WriteState(o.state); err == nil && o.files != nil { // systemd does not know that it is ready
 			o.files[snapshot.EnvFile] = sum
 		}
 		o.err = fmt.Errorf("sending READY=1: %w", err)
@@ -77,31 +78,31 @@ func (o outcome) fill(st *snapshot.Status) {
 	}
 }
 
-// fail tells systemd and the log why there is no READY=1.
+// fail reports to systemd and in the log why there is no READY=1.
 func (r *run) fail(o outcome) Exit {
-	text := cmp.Or(o.text, "failed: "+shorten(o.err.Error(), maxStatus))
-	if o.class != policy.Interrupted { // that was said with STOPPING=1
+	text := cmp.Or(o.text, "failed: "+words.Shorten(o.err.Error(), maxStatus))
+	if o.class != policy.Interrupted { // STOPPING=1 said so
 		r.announceFailure(text, o.exit)
 	}
 	r.console(text)
 	level := slog.LevelError
 	if o.class == policy.Interrupted {
-		level = slog.LevelWarn // somebody wanted it
+		level = slog.LevelWarn // it was intended
 	}
 	r.Log.Log(context.Background(), level, text, r.explain(o)...)
 	return o.exit
 }
 
-// console tells whoever watches the machine boot.
+// console prints a line for people who watch the machine boot.
 func (d *Daemon) console(text string) {
 	if d.Console != nil {
-		fmt.Fprintln(d.Console, "imds-ready: "+oneLine(text)) // nothing depends on it
+		fmt.Fprintln(d.Console, "imds-ready: "+statusText(text)) // nothing depends on it
 	}
 }
 
 // announceFailure sends the final STATUS= and ERRNO=.
 func (d *Daemon) announceFailure(text string, exit Exit) {
-	state := "STATUS=" + oneLine(text)
+	state := "STATUS=" + statusText(text)
 	if errno := exit.errno(); errno != 0 {
 		state += fmt.Sprintf("\nERRNO=%d", int(errno))
 	}
@@ -110,8 +111,7 @@ func (d *Daemon) announceFailure(text string, exit Exit) {
 	}
 }
 
-// explain is what the last line has beside its message: the class and what to
-// do about it.
+// explain is what the last line says besides its message: the class and a hint.
 func (r *run) explain(o outcome) []any {
 	class, hint, path := string(o.class), o.hint, o.path
 	if last := r.progress.lastError(); hint == "" && last != nil {

@@ -11,30 +11,29 @@ import (
 	"sync"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/retry"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
-
-// rolesPath is the one listing of credentials that may be required: whether
-// there is a role that works. Nothing of it is kept.
-const rolesPath = "meta-data/iam/security-credentials/"
 
 // gate waits for the required paths.
 type gate struct {
 	config   Config
-	get      func(context.Context, string) ([]byte, error)
+	client   *imds.Client
 	progress *progress
-	wake     func() <-chan struct{} // nil: no news of the network
+	wake     func() <-chan struct{} // as of retry.Getter
 
-	mu  sync.Mutex
-	had map[string][]byte // path below the version: body
+	mu      sync.Mutex
+	fetched map[string][]byte // bodies by path
 }
 
 // pass waits for the identity document alone, then for the other required paths
-// together. The first that is given up ends it, with a [*GiveUpError]; a signal
-// ends it with the cause of ctx.
+// together. The first that is given up ends it, with a [*retry.GiveUpError]; a
+// signal ends it with the cause of ctx.
 func (g *gate) pass(ctx context.Context) error {
-	if err := g.fetch(ctx, g.config.Require[0]); err != nil {
+	if err := g.fetch(ctx, g.config.Require[0], nil); err != nil {
 		return err
 	}
 	ctx, end := context.WithCancelCause(ctx)
@@ -44,7 +43,7 @@ func (g *gate) pass(ctx context.Context) error {
 	for _, r := range g.config.Require[1:] {
 		all.Go(func() {
 			if err := g.fetch(ctx, r, places); err != nil {
-				end(err) // the first one's stays the cause
+				end(err) // the first cause stays
 			}
 		})
 	}
@@ -52,65 +51,61 @@ func (g *gate) pass(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// fetch waits for one required path. Only its requests take one of the places,
-// not its pauses: a path that is late holds nobody back.
-func (g *gate) fetch(ctx context.Context, r Require, places ...chan struct{}) error {
+// fetch waits for one required path. Only its attempts take one of the places,
+// if there are any, and not its pauses: a late path delays no other.
+func (g *gate) fetch(ctx context.Context, r Require, places chan struct{}) error {
 	p := g.config.Policy
 	p.MaxAttempts, p.Deadline = r.MaxAttempts, r.Deadline
-	pursuit := pursuit{
-		path: r.Path, required: true, policy: p, start: g.progress.start,
-		get: func(ctx context.Context, path string) ([]byte, error) {
-			for _, place := range places {
+	getter := retry.Getter{
+		Policy: p, Start: g.progress.start, Wake: g.wake, Step: g.progress.step,
+		Fetch: func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
+			if places != nil {
 				select {
-				case place <- struct{}{}:
-					defer func() { <-place }()
-				case <-ctx.Done(): // as cut as a connection that did not come
+				case places <- struct{}{}:
+					defer func() { <-places }()
+				case <-ctx.Done(): // like a connection that was cut
 					return nil, &imds.Error{Op: http.MethodGet, Path: path, Err: context.Cause(ctx)}
 				}
-				g.progress.step(longestAttempt(p)) // the wait for a place may have been long
+				g.progress.step(retry.LongestAttempt(p)) // the wait for a place may have been long
 			}
-			return g.getRequired(ctx, path)
+			return g.check(ctx, t, path)
 		},
-		wake:   g.wake,
-		before: g.progress.step,
-		failed: func(f policy.Failure, v policy.Verdict, err error) { g.progress.failed(p, f, v, err) },
-		had:    func(int) { g.progress.had(r.Path) },
+		Failed: func(f policy.Failure, v policy.Verdict, err error) { g.progress.failed(p.Deadline, f, v, err) },
 	}
-	body, err := pursuit.run(ctx)
+	body, err := getter.Get(ctx, r.Path)
 	if err != nil {
 		return err
 	}
+	g.progress.fetched(r.Path)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.had[r.Path] = body
+	g.fetched[r.Path] = body
 	return nil
 }
 
-// getRequired gets a path and checks that it holds what it must: a required
-// path is there only when it can be used.
-func (g *gate) getRequired(ctx context.Context, path string) ([]byte, error) {
-	body, err := g.get(ctx, path)
+// check gets a path and checks that its answer can be used: otherwise the path
+// is not there yet.
+func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
+	body, err := g.client.GetWithin(ctx, t, path)
 	switch {
-	case err != nil:
+	case err != nil || len(body) == 0:
 		return nil, err
-	case len(body) == 0:
-		return nil, fmt.Errorf("GET %s: %w", path, errEmpty)
-	case path == rolesPath:
-		return nil, g.checkRole(ctx, body)
+	case path == paths.Roles:
+		return []byte("a role"), g.checkRole(ctx, t, body) // nothing of it is kept
 	case strings.HasSuffix(path, "/"):
 		return body, checkListing(path, body)
 	}
 	found, problems := snapshot.Build(map[string][]byte{path: body})
 	if len(problems) > 0 { // it would be in no file
-		return nil, fmt.Errorf("GET %s: %w: %s", path, errContent, unusable(problems[0].Class))
+		return nil, fmt.Errorf("GET %s: %w: %s", path, retry.ErrContent, unusable(problems[0].Class))
 	}
-	if path == IdentityPath && found.InstanceID() == "" {
-		return nil, fmt.Errorf("GET %s: %w: no instanceId", path, errContent)
+	if path == paths.Identity && found.InstanceID() == "" {
+		return nil, fmt.Errorf("GET %s: %w: no instanceId", path, retry.ErrContent)
 	}
 	return body, nil
 }
 
-// unusable says what is wrong with a body, by what snapshot calls it.
+// unusable says what is wrong with a body, by its class.
 func unusable(class string) string {
 	if class == string(policy.NotUTF8) {
 		return "not UTF-8"
@@ -118,36 +113,37 @@ func unusable(class string) string {
 	return "not a JSON document, or not the kind of value that this path has"
 }
 
-// checkListing wants an entry.
+// checkListing returns nil if the listing has an entry.
 func checkListing(path string, body []byte) error {
 	entries, refused := imds.ParseListing(body)
 	switch {
 	case len(entries) > 0:
 		return nil
 	case len(refused) > 0:
-		return fmt.Errorf("GET %s: %w: no entry that is a name, but %s", path, errContent, excerpt(refused[0]))
+		return fmt.Errorf("GET %s: %w: no entry that is a name, but %s", path, retry.ErrContent, words.Excerpt(refused[0]))
 	default:
-		return fmt.Errorf("GET %s: %w", path, errEmpty)
+		return fmt.Errorf("GET %s: %w", path, retry.ErrEmpty)
 	}
 }
 
-// checkRole wants a role whose credentials are there, and drops them at once.
-func (g *gate) checkRole(ctx context.Context, listing []byte) error {
-	if err := checkListing(rolesPath, listing); err != nil {
+// checkRole returns nil if the role in the listing has credentials, which are
+// dropped at once.
+func (g *gate) checkRole(ctx context.Context, t imds.Timeouts, listing []byte) error {
+	if err := checkListing(paths.Roles, listing); err != nil {
 		return err
 	}
 	roles, _ := imds.ParseListing(listing)
-	g.progress.step(longestAttempt(g.config.Policy)) // once more a PUT and a GET
-	body, err := g.get(ctx, rolesPath+roles[0])
+	g.progress.step(retry.LongestAttempt(g.config.Policy)) // another PUT and GET
+	body, err := g.client.GetWithin(ctx, t, paths.Roles+roles[0])
 	if err != nil {
 		return err
 	}
 	var role struct{ Code string }
 	if err := json.Unmarshal(body, &role); err != nil {
-		return fmt.Errorf("GET %s%s: %w: not a JSON document", rolesPath, roles[0], errContent)
+		return fmt.Errorf("GET %s%s: %w: not a JSON document", paths.Roles, roles[0], retry.ErrContent)
 	}
 	if role.Code != "Success" {
-		return fmt.Errorf("GET %s%s: %w: its Code is %s, not Success", rolesPath, roles[0], errContent, excerpt(role.Code))
+		return fmt.Errorf("GET %s%s: %w: its Code is %s, not Success", paths.Roles, roles[0], retry.ErrContent, words.Excerpt(role.Code))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -100,7 +101,7 @@ func (tr *trial) preset(t testing.TB, name string, toggle bool) *trial {
 	if !ok {
 		t.Fatalf("no preset %q", name)
 	}
-	p.Backoff.Jitter = policy.JitterNone
+	p.Backoff.Jitter, p.Hedge = policy.JitterNone, 0
 	p.RetryConnectTimeouts = toggle
 	tr.config.Policy = p
 	return tr.patience(p.MaxAttempts, p.Deadline)
@@ -178,7 +179,6 @@ func (tr *trial) here(t *testing.T) {
 			tr.client.Dial = tr.sim.Dial
 		}
 	}
-	tr.client.ConnectTimeout, tr.client.ReadTimeout = tr.config.Policy.ConnectTimeout, tr.config.Policy.ReadTimeout
 	log := &recorder{before: tr.onLog}
 	tr.start = time.Now()
 	d := &readiness.Daemon{
@@ -198,14 +198,18 @@ func (tr *trial) here(t *testing.T) {
 
 // record takes a datagram to systemd.
 func (tr *trial) record(state string) error {
-	n := note{at: time.Since(tr.start), state: state}
+	at, err := time.Since(tr.start), error(nil)
 	if tr.notify != nil {
-		n.err = tr.notify(state)
+		err = tr.notify(state)
 	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.notes = append(tr.notes, n)
-	return n.err
+	if extend, rest, both := strings.Cut(state, "\n"); both && strings.HasPrefix(state, "EXTEND_TIMEOUT_USEC=") {
+		tr.notes = append(tr.notes, note{at, extend, err}) // as if they were two
+		state = rest
+	}
+	tr.notes = append(tr.notes, note{at, state, err})
+	return err
 }
 
 // recorder is the log, one Write a line.

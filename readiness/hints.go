@@ -8,19 +8,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// A local firewall is suspected only when the same class has lasted this long:
-// at boot, a refused connection heals by itself within seconds.
+// firewallAfter is how long a class must last before a local firewall is
+// suspected: at boot, a refused connection heals by itself within seconds.
 const firewallAfter = 10 * time.Second
 
-// A 401 is odd only when it comes again.
+// odd401 is how many times a 401 must be repeated before it gets a hint.
 const odd401 = 3
 
-// hint says what an operator can do about a failure, and "" where there is
+// hint says what an operator can do about a failure. It is empty if there is
 // nothing to say beyond the error. streak is how long failures of this class
-// have gone on, count how many there were.
+// have lasted, count how many there were.
 func (p *progress) hint(f policy.Failure, streak time.Duration, count int) string {
 	switch f.Class {
 	case policy.Disabled:
@@ -56,7 +57,7 @@ func (p *progress) hint(f policy.Failure, streak time.Duration, count int) strin
 			return hint404(f)
 		}
 	case policy.BadResponse:
-		if f.Path == rolesPath && f.Headers && !f.Token {
+		if f.Path == paths.Roles && f.Headers && !f.Token {
 			return "the role's credentials are not there yet: look at the role of the instance profile"
 		}
 		return "something other than IMDS may answer at this address: a proxy, a captive portal, a simulator"

@@ -14,8 +14,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// metric is one gauge. One without samples is left out: no number is better
-// than a made-up one, which an average would count.
+// metric is one gauge. A gauge without samples is omitted: a missing value is
+// better than an invented one, which an average would count.
 type metric struct {
 	name, help string
 	samples    []sample
@@ -23,22 +23,22 @@ type metric struct {
 
 // sample is one line of a metric.
 type sample struct {
-	label, text string // one label and its value; "": none
+	label, text string // one label and its value; both may be empty
 	value       string
 }
 
-// metrics is a status as gauges of this boot, sorted by name. No counters: each
-// boot begins anew, and a file says how one went.
+// metrics is a status as gauges of this boot, sorted by name. There are no
+// counters, because each boot starts from zero.
 func metrics(st snapshot.Status) []metric {
 	return []metric{
-		{"imds_ready_attempts", "Tries to get a required path.", count(st.Attempts)},
+		{"imds_ready_attempts", "Attempts to get a required path.", count(st.Attempts)},
 		{"imds_ready_errors", "Failed attempts at required paths by class.", counts("class", st.Errors)},
-		{"imds_ready_exit_code", "The exit code of imds-ready run; not there while it waits.", optional(st.ExitCode)},
+		{"imds_ready_exit_code", "The exit code of imds-ready run; absent while it waits.", optional(st.ExitCode)},
 		{"imds_ready_generation", "Successful collections of metadata in this boot.", count(st.Generation)},
-		{"imds_ready_missing", "Optional paths that could not be had.", count(len(st.Missing))},
-		{"imds_ready_ready_time_seconds", "When the unit became ready, in seconds since 1970; not there when it did not.", instant(st.ReadyAt)},
-		{"imds_ready_requests", "Requests tried, those for tokens included.", count(st.Requests)},
-		{"imds_ready_seconds", "Seconds from the start to the decision; not there while it waits.", elapsed(st)},
+		{"imds_ready_missing", "Optional paths that could not be fetched.", count(len(st.Missing))},
+		{"imds_ready_ready_time_seconds", "When the unit became ready, in seconds since 1970; absent if it did not.", instant(st.ReadyAt)},
+		{"imds_ready_requests", "Requests made, including those for tokens.", count(st.Requests)},
+		{"imds_ready_seconds", "Seconds from the start to the decision; absent while it waits.", elapsed(st)},
 		{"imds_ready_start_time_seconds", "When the wait began, in seconds since 1970.", instant(st.StartedAt)},
 		{"imds_ready_state", "1 for the state of the gate, 0 for every other.", states(st.State)},
 	}
@@ -79,8 +79,8 @@ func elapsed(st snapshot.Status) []sample {
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
-// states has a series for each state, so that a query for one that is not has
-// an answer, 0.
+// states has a series for each state, so that a query for any of them has an
+// answer.
 func states(now string) (samples []sample) {
 	for _, state := range []string{snapshot.Degraded, snapshot.Failed, snapshot.Ready, snapshot.Skipped, snapshot.Waiting} {
 		value := "0"

@@ -9,25 +9,29 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/retry"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // outcome is how a run ends: the outcomes table of imds-ready.toml(5).
 type outcome struct {
 	state string
-	exit  Exit // ExitOK: READY=1
-	// class and err are what ended it, where that is not ready; a class that
-	// was already counted is in last_error.
+	exit  Exit // READY=1 is sent for ExitOK
+	// class and err are what ended it, if that is not ready; a class that was
+	// counted already is in last_error.
 	class policy.Class
 	path  string
 	err   error
 	hint  string
-	// text is the final STATUS=; "" with an err: what that says.
+	// text is the final STATUS=. If empty, it is made from err.
 	text string
-	// warn is true for a green unit that somebody should know of.
+	// warn is true for a green unit that an operator should know of.
 	warn bool
-	// What publishing has brought.
+	// The result of publishing.
 	files    map[string]*string
 	missing  map[string]string
 	collects bool // a successful collection
@@ -41,11 +45,11 @@ func (r *run) decide(err error) outcome {
 	if signal, ok := errors.AsType[*Interrupted](err); ok {
 		return interrupted(signal, signal.Exit())
 	}
-	gaveUp, ok := errors.AsType[*GiveUpError](err)
+	gaveUp, ok := errors.AsType[*retry.GiveUpError](err)
 	if !ok { // the caller's context ended without a signal
 		return interrupted(err, ExitFailure)
 	}
-	r.progress.blame(gaveUp.Path)
+	r.progress.blame(gaveUp.Path, gaveUp.Class)
 	o := outcome{state: snapshot.Failed, class: gaveUp.Class, path: gaveUp.Path, err: err}
 	choice, key := r.Config.OnTimeout, "on_timeout"
 	switch {
@@ -53,7 +57,7 @@ func (r *run) decide(err error) outcome {
 		o.exit, choice, key = ExitUnavailable, r.Config.OnDisabled, "on_disabled"
 	case gaveUp.Class == policy.Blocked:
 		o.exit = ExitNoPerm
-	case r.progress.onlyForeign():
+	case r.progress.onlyNotIMDS():
 		o.exit = ExitProtocol
 	default:
 		o.exit = ExitTempFail
@@ -97,7 +101,7 @@ func (r *run) cannotWrite(err error) outcome {
 // publish collects what the outcome allows and writes the files, all but
 // status.json.
 func (r *run) publish(ctx context.Context, o outcome) outcome {
-	if _, ok := r.gate.had[IdentityPath]; !ok { // skipped, or degraded with nothing to show
+	if _, ok := r.gate.fetched[paths.Identity]; !ok { // skipped, or degraded without metadata
 		sum, err := r.dir.WriteState(o.state)
 		if err != nil {
 			return r.cannotWrite(err)
@@ -109,13 +113,14 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		o.files[snapshot.EnvFile] = sum
 		return o
 	}
-	leaves, missing := r.collect(ctx)
+	collected := r.collect(ctx)
 	if ctx.Err() != nil {
 		return r.decide(context.Cause(ctx))
 	}
-	s, problems := snapshot.Build(leaves)
+	s, problems := snapshot.Build(collected.Leaves)
+	r.Log.Debug("writing the files", "missing", len(collected.Missing))
 	o.missing = map[string]string{}
-	for path, class := range missing {
+	for path, class := range collected.Missing {
 		o.missing[path] = string(class)
 	}
 	for _, p := range problems {
@@ -133,26 +138,24 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	}
 	o.files, o.collects = files, true
 	if o.state == snapshot.Ready {
-		o.text = fmt.Sprintf("ready in %s: %s, %s", inSeconds(time.Since(r.progress.start)),
-			s.InstanceID(), plural(r.progress.attempts(), "attempt"))
+		o.text = fmt.Sprintf("ready in %s: %s, %s", words.Seconds(time.Since(r.progress.start)),
+			s.InstanceID(), words.Plural(r.progress.attempts(), "attempt"))
 	}
 	return o
 }
 
-// collect crawls what is not required, and returns what there is.
-func (r *run) collect(ctx context.Context) (map[string][]byte, map[string]policy.Class) {
-	c := &crawl{
-		config: r.Config, get: r.Client.Get, step: r.progress.stepOfCrawl,
-		had: r.gate.had, leaves: map[string][]byte{}, missing: map[string]policy.Class{},
-		debug: func(f policy.Failure, v policy.Verdict, err error) {
+// collect fetches everything that is not required.
+func (r *run) collect(ctx context.Context) collect.Result {
+	return collect.Collector{
+		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.Client.GetWithin,
+		Fetched: r.gate.fetched, Step: r.progress.step,
+		Failed: func(f policy.Failure, v policy.Verdict, err error) {
 			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
 				"elapsed", time.Since(r.progress.start), "err", err)
 		},
-		refuse: func(listing string, entries []string) {
-			r.Log.Warn("a listing has entries that are no names; ignored", "path", listing,
-				"entries", len(entries), "first", excerpt(entries[0]))
+		Refused: func(listing string, entries []string) {
+			r.Log.Warn("ignored entries of a listing that are not names", "path", listing,
+				"entries", len(entries), "first", words.Excerpt(entries[0]))
 		},
-	}
-	c.run(ctx)
-	return c.leaves, c.missing
+	}.Run(ctx)
 }

@@ -111,7 +111,7 @@ func TestPaceOfARace(t *testing.T) {
 // A second PUT that is overtaken while it waits for its turn costs nobody a turn.
 func TestPaceOfWhatNeverBegins(t *testing.T) {
 	tr := faulty(t, "slow=700ms@putx1,ok").alone()
-	tr.client.SecondPUT = 500 * time.Millisecond
+	tr.config.Policy.Hedge = 500 * time.Millisecond
 	tr.config.Metadata.RequestsPerSecond = 1
 	tr.run(t)
 	if got, want := tr.begins(), []time.Duration{0, 1050 * time.Millisecond}; !slices.Equal(got, want) {

@@ -4,25 +4,31 @@ package readiness
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// How often the outside is told of a wait that goes on.
+// How often a wait is reported.
 const (
-	statusEvery = time.Second      // STATUS= and status.json
+	reportEvery = time.Second      // STATUS= and status.json
 	logEvery    = 10 * time.Second // a line at info for one class on one path
 	stepSlack   = 30 * time.Second // EXTEND_TIMEOUT_USEC beyond the longest step
 )
 
-// progress tells the outside how the wait goes: status.json, STATUS= and the
-// log. Its methods may be called by several goroutines.
+// progress reports how the wait goes, in status.json, STATUS= and the log. While
+// the wait goes on, one goroutine owns the notification socket and status.json:
+// the methods only note the newest state and never wait for either. They are
+// safe for concurrent use.
 type progress struct {
 	log      *slog.Logger
 	notify   func(state string) error
@@ -31,21 +37,25 @@ type progress struct {
 	endpoint func() string
 	start    time.Time
 	metrics  textfile
+	iface    string // endpoint.interface
+	tolerant bool   // on_disabled = "continue"
 
-	mu       sync.Mutex
+	due           chan struct{} // one slot: there may be something to report
+	stop, stopped chan struct{} // nil before begin and after end
+
+	mu       sync.Mutex // not held while sending, writing or logging
 	status   snapshot.Status
 	streaks  map[string]*streak // by path
 	answers  int                // failed attempts at required paths that got an answer
-	foreign  int                // those of them that cannot come from IMDS
-	iface    string             // endpoint.interface
-	tolerant bool               // on_disabled = "continue"
-	said     time.Time          // the last STATUS=
-	saidOf   policy.Class       // what it said
-	wrote    time.Time          // the last status.json
-	promised time.Time          // to systemd, in the crawl
-	warned   time.Time
-	timer    *time.Timer // a status.json that is due
-	final    bool
+	notIMDS  int                // those of them that cannot come from IMDS
+	text     string             // the next STATUS=, if not empty
+	class    policy.Class       // what the newest STATUS= is about
+	textAt   time.Time          // when the last STATUS= was sent
+	promise  time.Time          // what systemd must be patient until
+	promised time.Time          // what it was told
+	changed  bool               // status differs from status.json
+	savedAt  time.Time
+	warnedAt time.Time // of a status.json that could not be written
 }
 
 // streak is a run of failures of one class on one path.
@@ -59,85 +69,192 @@ type streak struct {
 	logged map[policy.Class]time.Time
 }
 
-// begin writes the first status.json and metrics and says the first STATUS=.
+// begin writes the first status.json and metrics, sends the first STATUS=, and
+// starts to report.
 func (p *progress) begin() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tell("STATUS=waiting for IMDS")
-	err := p.save()
-	p.metrics.write(p.status)
+	p.send("STATUS=waiting for IMDS")
+	st := p.current()
+	p.savedAt = *st.UpdatedAt
+	err := p.write(st, false)
+	p.metrics.write(st)
+	p.due, p.stop, p.stopped = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	go p.report()
 	return err
 }
 
-// had counts the attempt that a required path was had with.
-func (p *progress) had(path string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.status.Attempts++
-	p.status.Required[path] = snapshot.Requirement{OK: true}
-	p.changed()
-	p.log.Debug("had", "path", path, "elapsed", time.Since(p.start))
+// end stops the reporting; what is being sent or written is finished first.
+func (p *progress) end() {
+	if p.stop != nil {
+		close(p.stop)
+		<-p.stopped
+		p.stop = nil
+	}
 }
 
-// failed counts a failed attempt at a required path and says so where that is
-// news.
-func (p *progress) failed(pol policy.Policy, f policy.Failure, v policy.Verdict, err error) {
+// report sends and writes what is due, until end.
+func (p *progress) report() {
+	defer close(p.stopped)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(p.flush())
+		select {
+		case <-p.due:
+		case <-timer.C:
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+// flush sends and writes what is due now, and returns how long nothing else will
+// be.
+func (p *progress) flush() time.Duration {
+	now := time.Now()
+	next := time.Hour
+	due := func(last time.Time) bool {
+		wait := last.Add(reportEvery).Sub(now)
+		if wait > 0 {
+			next = min(next, wait)
+		}
+		return wait <= 0
+	}
+	var lines []string
+	p.mu.Lock()
+	if p.extends() {
+		p.promised = p.promise
+		lines = append(lines, "EXTEND_TIMEOUT_USEC="+strconv.FormatInt(p.promise.Sub(now).Microseconds(), 10))
+	}
+	if p.text != "" && due(p.textAt) {
+		lines = append(lines, "STATUS="+p.text)
+		p.text, p.textAt = "", now
+	}
+	save := p.changed && due(p.savedAt)
+	p.mu.Unlock()
+	if lines != nil {
+		p.send(strings.Join(lines, "\n"))
+	}
+	if save {
+		p.save()
+	}
+	return next
+}
+
+// save writes status.json. A status that cannot be written now does not end the
+// wait; it is tried again in a second.
+func (p *progress) save() {
+	st := p.current()
+	err := p.write(st, false)
+	p.mu.Lock()
+	p.savedAt = *st.UpdatedAt
+	warn := err != nil && time.Since(p.warnedAt) >= logEvery
+	if warn {
+		p.warnedAt = time.Now()
+	}
+	if err != nil {
+		p.changed = true
+		p.poke()
+	}
+	p.mu.Unlock()
+	if warn {
+		p.log.Warn("writing the status", "err", err)
+	}
+}
+
+// current is the status of now, for writing.
+func (p *progress) current() snapshot.Status {
+	requests, endpoint, now := p.requests(), p.endpoint(), time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.changed = false
+	p.status.UpdatedAt = &now
+	p.status.Elapsed = snapshot.Seconds(now.Sub(p.start))
+	p.status.Requests = requests
+	if endpoint != "" {
+		p.status.Endpoint = &endpoint
+	}
+	st := p.status
+	st.Errors, st.Required = maps.Clone(st.Errors), maps.Clone(st.Required)
+	return st
+}
+
+// poke tells the reporting goroutine that something may be due.
+func (p *progress) poke() {
+	select {
+	case p.due <- struct{}{}:
+	default:
+	}
+}
+
+// step keeps systemd patient for longer than the next step can take. What would
+// add less than a second is not sent.
+func (p *progress) step(longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until := time.Now().Add(longest + stepSlack); until.After(p.promise) {
+		p.promise = until
+	}
+	if p.extends() {
+		p.poke()
+	}
+}
+
+// extends reports whether systemd must be told to be patient for longer.
+func (p *progress) extends() bool { return p.promise.Sub(p.promised) >= time.Second }
+
+// send sends a notification that nothing depends on.
+func (p *progress) send(state string) {
+	if err := p.notify(state); err != nil {
+		p.log.Debug("notifying systemd", "err", err)
+	}
+}
+
+// fetched records that a required path was fetched and counts the attempt.
+func (p *progress) fetched(path string) {
+	p.mu.Lock()
+	p.status.Attempts++
+	p.status.Required[path] = snapshot.Requirement{OK: true}
+	p.changed = true
+	p.poke()
+	p.mu.Unlock()
+	p.log.Debug("fetched", "path", path, "elapsed", time.Since(p.start))
+}
+
+// failed counts a failed attempt at a required path, whose wait ends at the
+// deadline, and reports it if that is news.
+func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Verdict, err error) {
 	now := time.Now()
+	hint := p.hintFor(f, now)
+	p.mu.Lock()
 	if v.Action != policy.Wait {
 		p.status.Attempts++
 	}
 	p.status.Errors[string(f.Class)]++
-	if f.Class.Answered() {
-		p.answers++
-		if f.Class == policy.BadResponse || f.Class == policy.TooLarge {
-			p.foreign++
-		}
-	}
+	p.countAnswer(f)
 	class := string(f.Class)
 	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
-	s := p.count(f, now)
-	if s.hint == "" || now.Sub(s.hinted) >= statusEvery { // some look at the machine
-		s.hint, s.hinted = p.hint(f, now.Sub(s.since), s.count), now
+	s := p.streaks[f.Path]
+	if hint != nil {
+		s.hint, s.hinted = *hint, now
 	}
-	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: shorten(err.Error(), maxStatus), Path: f.Path}
+	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: words.Shorten(err.Error(), maxStatus), Path: f.Path}
 	p.status.LastError = s.last
-	p.logFailure(s, f, v, err)
-	if s.count == 1 && f.Class != p.saidOf || now.Sub(p.said) >= statusEvery {
-		p.said, p.saidOf = now, f.Class
-		p.tell("STATUS=" + waiting(f, v, now.Sub(p.start), pol.Deadline))
+	p.changed = true
+	if f.Class != p.class || now.Sub(p.textAt) >= reportEvery {
+		p.class = f.Class
+		p.text = statusText(waiting(f, v, now.Sub(p.start), deadline))
 	}
-	p.changed()
+	p.poke()
+	news := s.isNews(v, now)
+	last := *s.last
+	p.mu.Unlock()
+	p.logFailure(f, v, last, news)
 }
 
-// logFailure logs a failure that is s.last: each at debug, and at info what is news. A
-// class that comes back is, but no more than once a second. p.mu is held.
-func (p *progress) logFailure(s *streak, f policy.Failure, v policy.Verdict, err error) {
-	quiet := logEvery
-	if s.count == 1 {
-		quiet = statusEvery
-	}
-	news := v.Stop == nil && s.last.At.Sub(s.logged[f.Class]) >= quiet
-	if !news && !p.log.Enabled(context.Background(), slog.LevelDebug) {
-		return // as most of the time: nobody reads the attributes
-	}
-	attrs := []any{
-		"attempt", v.Attempt, "class", s.last.Class, "path", f.Path,
-		"retry_in", v.Pause, "elapsed", s.last.At.Sub(p.start), "err", s.last.Message,
-	}
-	if e, ok := errors.AsType[*imds.Error](err); ok && e.Endpoint != "" {
-		attrs = append(attrs, "endpoint", moreAlive(e).Endpoint)
-	}
-	p.log.Debug("attempt failed", attrs...)
-	if news {
-		s.logged[f.Class] = s.last.At
-		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
-	}
-}
-
-// count notes the class of a path's failure.
-func (p *progress) count(f policy.Failure, now time.Time) *streak {
+// hintFor counts a failure of a path's streak and returns a new hint if one is
+// due. Some hints look at the machine, so no mutex is held for them.
+func (p *progress) hintFor(f policy.Failure, now time.Time) *string {
+	p.mu.Lock()
 	s := p.streaks[f.Path]
 	if s == nil {
 		s = &streak{logged: map[policy.Class]time.Time{}}
@@ -147,82 +264,80 @@ func (p *progress) count(f policy.Failure, now time.Time) *streak {
 		s.class, s.since, s.count, s.hint = f.Class, now, 0, ""
 	}
 	s.count++
-	return s
+	due := s.hint == "" || now.Sub(s.hinted) >= reportEvery
+	lasted, count := now.Sub(s.since), s.count
+	p.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return new(p.hint(f, lasted, count))
 }
 
-// changed writes status.json at once, or, where that was less than a second ago,
-// with the next change after the second is over: the loop is awake then anyway.
-// Should none come, it is written a second after this one. p.mu is held.
-func (p *progress) changed() {
-	switch {
-	case p.final:
-	case time.Since(p.wrote) >= statusEvery:
-		p.saveOrWarn()
-	case p.timer == nil:
-		var due *time.Timer
-		due = time.AfterFunc(statusEvery, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if p.timer == due { // else it has been written since
-				p.saveOrWarn()
-			}
-		})
-		p.timer = due
+// countAnswer counts an answer, and whether it can come from IMDS. p.mu is held.
+func (p *progress) countAnswer(f policy.Failure) {
+	if !f.Class.Answered() && f.Other != nil {
+		f = *f.Other
+	}
+	if f.Class.Answered() {
+		p.answers++
+		if f.Class == policy.BadResponse || f.Class == policy.TooLarge {
+			p.notIMDS++
+		}
 	}
 }
 
-// saveOrWarn is save during the wait: a status that cannot be written now does
-// not end it. It is tried again in a second; at the latest the final one will tell.
-func (p *progress) saveOrWarn() {
-	if p.final {
-		return
+// isNews reports whether the last failure is logged at info: not every one of a
+// class, and a class that comes back at most once a second. p.mu is held.
+func (s *streak) isNews(v policy.Verdict, now time.Time) bool {
+	quiet := logEvery
+	if s.count == 1 {
+		quiet = reportEvery
 	}
-	err := p.save()
-	if err == nil {
-		return
+	if v.Stop != nil || now.Sub(s.logged[s.class]) < quiet {
+		return false
 	}
-	if time.Since(p.warned) >= logEvery {
-		p.warned = time.Now()
-		p.log.Warn("writing the status", "err", err)
-	}
-	p.changed()
+	s.logged[s.class] = now
+	return true
 }
 
-// save brings the status up to date and writes it. p.mu is held.
-func (p *progress) save() error {
-	now := time.Now()
-	p.wrote = now
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
+// logFailure logs every failure at debug, and at info if it is news.
+func (p *progress) logFailure(f policy.Failure, v policy.Verdict, last snapshot.LastError, news bool) {
+	if !news && !p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return // as most of the time: then the attributes are not needed
 	}
-	p.status.UpdatedAt = &now
-	p.status.Elapsed = snapshot.Seconds(now.Sub(p.start))
-	p.status.Requests = p.requests()
-	if e := p.endpoint(); e != "" {
-		p.status.Endpoint = &e
+	attrs := []any{
+		"attempt", v.Attempt, "class", last.Class, "path", f.Path,
+		"retry_in", v.Pause, "elapsed", last.At.Sub(p.start), "err", last.Message,
 	}
-	return p.write(p.status, p.final)
+	if f.Endpoint != "" {
+		attrs = append(attrs, "endpoint", f.Endpoint)
+	}
+	p.log.Debug("attempt failed", attrs...)
+	if news {
+		p.log.Info("waiting for "+waitsFor(f)+": "+phrase(f.Class), attrs...)
+	}
 }
 
-// finish writes the final status.json and metrics, as change makes them.
+// finish ends the reporting and writes the final status.json and metrics, as
+// change makes them.
 func (p *progress) finish(change func(*snapshot.Status)) error {
+	p.end()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.final = true
 	change(&p.status)
 	p.status.PID = nil
-	err := p.save()
-	p.metrics.write(p.status) // even so: they may be elsewhere
+	p.mu.Unlock()
+	st := p.current()
+	err := p.write(st, true)
+	p.metrics.write(st) // even so: they may be elsewhere
 	return err
 }
 
-// onlyForeign reports whether every answer to a failed attempt at a required
-// path was one that IMDS does not give, and there was one.
-func (p *progress) onlyForeign() bool {
+// onlyNotIMDS reports whether there were answers to failed attempts at required
+// paths, and none of them can come from IMDS.
+func (p *progress) onlyNotIMDS() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.answers > 0 && p.answers == p.foreign
+	return p.answers > 0 && p.answers == p.notIMDS
 }
 
 // attempts is how many attempts the required paths took.
@@ -232,19 +347,49 @@ func (p *progress) attempts() int {
 	return p.status.Attempts
 }
 
-// blame makes the last failure of a path the last one of all: the path has ended
-// the gate, and others may have failed since.
-func (p *progress) blame(path string) {
+// blame makes the last failure of a path the last one of all, because the path
+// ended the gate and others may have failed since. class is what the path was
+// given up for: if it is another than the last failure's, the hint is for it.
+func (p *progress) blame(path string, class policy.Class) {
+	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, 0, 0)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.streaks[path]; s != nil {
-		p.status.LastError = s.last
+	s := p.streaks[path]
+	if s == nil || s.last == nil {
+		return
 	}
+	last := *s.last
+	if last.Class != string(class) {
+		last.Class, last.Hint = string(class), hint
+	}
+	p.status.LastError = &last
 }
 
-// lastError is the last failure; nil: none.
+// lastError is the last failure, or nil.
 func (p *progress) lastError() *snapshot.LastError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.status.LastError
+}
+
+// waitsFor names what is waited for: IMDS itself, or a path that it does not have
+// yet.
+func waitsFor(f policy.Failure) string {
+	if f.Path == paths.Identity {
+		return "IMDS"
+	}
+	return f.Path
+}
+
+// waiting is STATUS= during the wait.
+func waiting(f policy.Failure, v policy.Verdict, elapsed, deadline time.Duration) string {
+	s := fmt.Sprintf("waiting for %s: %s, ", waitsFor(f), phrase(f.Class))
+	if v.Attempt > 0 {
+		s += fmt.Sprintf("attempt %d, ", v.Attempt)
+	}
+	s += words.Duration(elapsed)
+	if deadline > 0 {
+		s += " of " + words.Duration(deadline)
+	}
+	return s
 }

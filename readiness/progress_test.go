@@ -52,7 +52,7 @@ func (w *written) times() []time.Duration {
 }
 
 func (w *written) fail(path string) {
-	w.failed(policy.Policy{}, policy.Failure{Class: policy.ConnectionRefused, Path: path}, policy.Verdict{}, errors.New("refused"))
+	w.failed(0, policy.Failure{Class: policy.ConnectionRefused, Path: path}, policy.Verdict{}, errors.New("refused"))
 }
 
 // Two paths fail at the very moment at which a status.json is due.
@@ -74,6 +74,7 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 			}
 			both.Wait()
 			time.Sleep(5 * time.Second)
+			w.end()
 			at := w.times()
 			for i := range at[1:] {
 				if at[i+1]-at[i] < time.Second {
@@ -107,6 +108,46 @@ func TestStatusIsTriedAgain(t *testing.T) {
 		want := []time.Duration{0, 2 * time.Second, 3 * time.Second, 4 * time.Second, 62 * time.Second, 62 * time.Second}
 		if at := w.times(); !slices.Equal(at, want) {
 			t.Errorf("written at %v, want %v", at, want)
+		}
+	})
+}
+
+// A notification socket that takes 1.5 s for each datagram delays no attempt, and
+// a signal ends the wait at once: the paths never wait for what is reported.
+func TestSlowNotificationSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWritten()
+		w.notify = func(state string) error {
+			if !strings.HasPrefix(state, "STATUS=waiting for IMDS\n") {
+				time.Sleep(1500 * time.Millisecond)
+			}
+			return nil
+		}
+		w.promised = time.Now()
+		if err := w.begin(); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		var both sync.WaitGroup
+		for _, path := range []string{"a", "b"} {
+			both.Go(func() {
+				for range 100 {
+					w.step(time.Hour)
+					w.fail(path)
+					w.step(time.Minute)
+				}
+			})
+		}
+		both.Wait()
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("200 attempts waited %v for the socket", took)
+		}
+		if w.attempts() != 200 {
+			t.Errorf("%d attempts, want 200", w.attempts())
+		}
+		w.end() // what is being sent is finished, and nothing else is begun
+		if took := time.Since(begun); took > 1500*time.Millisecond {
+			t.Errorf("the end took %v", took)
 		}
 	})
 }

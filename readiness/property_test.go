@@ -64,7 +64,7 @@ func anyTrial(t *testing.T, rt *rapid.T) *trial {
 	if rapid.Bool().Draw(rt, "raced") {
 		tr.client.Endpoints = []string{base4, base6}
 	}
-	tr.client.SecondPUT = rapid.SampledFrom([]time.Duration{0, 500 * time.Millisecond}).Draw(rt, "second PUT")
+	tr.config.Policy.Hedge = rapid.SampledFrom([]time.Duration{0, 500 * time.Millisecond}).Draw(rt, "second PUT")
 	if rapid.Bool().Draw(rt, "news") {
 		tr.watch = news(10*time.Millisecond, 700*time.Millisecond, 701*time.Millisecond, 3*time.Second)
 	}
@@ -125,7 +125,9 @@ func (tr *trial) endsInTime(rt *rapid.T) {
 		}
 	}
 	onlyForeign := answered > 0 && answered == foreign
-	if tr.exit == 75 && onlyForeign || tr.exit == 76 && !onlyForeign {
+	// In a race the class may be that of a family that gave no answer.
+	raced := len(tr.client.Endpoints) > 1
+	if tr.exit == 75 && onlyForeign || tr.exit == 76 && !onlyForeign && !raced {
 		rt.Errorf("exit code %d for the errors %v", tr.exit, tr.status.Errors)
 	}
 	if tr.exit == 69 && tr.lastClass() != "disabled" || tr.exit == 143 && tr.lastClass() != "interrupted" {
@@ -150,7 +152,9 @@ func (tr *trial) countsAddUp(rt *rapid.T) {
 			failures += n
 		}
 	}
-	if got := tr.status.Attempts; got != had+failures || limited && got > most {
+	// In a race the other family's failure may decide that an attempt does not count.
+	raced := len(tr.client.Endpoints) > 1
+	if got := tr.status.Attempts; got > had+failures || !raced && got < had+failures || limited && got > most {
 		rt.Errorf("%d attempts: %d paths were had, errors %v, at most %d", got, had, tr.status.Errors, most)
 	}
 	if n := len(tr.begins()); n > tr.status.Requests {

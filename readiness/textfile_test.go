@@ -39,16 +39,16 @@ func (tr *trial) atDatagram(prefix string, do func()) {
 	}
 }
 
-const waitingMetrics = `# HELP imds_ready_attempts Tries to get a required path.
+const waitingMetrics = `# HELP imds_ready_attempts Attempts to get a required path.
 # TYPE imds_ready_attempts gauge
 imds_ready_attempts 0
 # HELP imds_ready_generation Successful collections of metadata in this boot.
 # TYPE imds_ready_generation gauge
 imds_ready_generation 0
-# HELP imds_ready_missing Optional paths that could not be had.
+# HELP imds_ready_missing Optional paths that could not be fetched.
 # TYPE imds_ready_missing gauge
 imds_ready_missing 0
-# HELP imds_ready_requests Requests tried, those for tokens included.
+# HELP imds_ready_requests Requests made, including those for tokens.
 # TYPE imds_ready_requests gauge
 imds_ready_requests 0
 # HELP imds_ready_start_time_seconds When the wait began, in seconds since 1970.

@@ -4,7 +4,7 @@ package readiness
 
 import "sync"
 
-// waker passes each piece of news on to everybody who waits for it.
+// waker passes news on to every goroutine that waits for it.
 type waker struct {
 	mu   sync.Mutex
 	next chan struct{}
@@ -19,7 +19,7 @@ func (w *waker) wait() <-chan struct{} {
 	return w.next
 }
 
-// follow passes on what comes in, until that is closed.
+// follow passes on what the channel sends, until it is closed.
 func (w *waker) follow(news <-chan struct{}) {
 	for range news {
 		w.mu.Lock()

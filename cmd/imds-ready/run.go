@@ -11,17 +11,26 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// daemon wires and runs it.
+// notify sends a datagram to systemd, or nothing without NOTIFY_SOCKET
+// (sd_notify(3)).
+func notify(state string) error {
+	_, err := daemon.SdNotify(false, state)
+	return err
+}
+
+// daemon wires the daemon and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: new(notifier).send,
+		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too

@@ -4,7 +4,6 @@ package config
 
 import (
 	"os"
-	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -26,8 +25,8 @@ type Options struct {
 
 // Config is a valid configuration.
 type Config struct {
-	// IMDS has the endpoints, the interface, the token's lifetime and the timeouts; Dial,
-	// Pace and UserAgent are left to the caller.
+	// IMDS has the endpoints, the interface and the token's lifetime; Dial, Pace and
+	// UserAgent are left to the caller.
 	IMDS *imds.Client
 	// Readiness is everything else.
 	Readiness readiness.Config
@@ -90,9 +89,6 @@ func Load(o Options) (*Config, error) {
 	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read, Hidden: hidden}, nil
 }
 
-// secondPUT is after how long an eager wait sends the token's PUT once more.
-const secondPUT = 500 * time.Millisecond
-
 // client makes the IMDS client of the values. An explicit endpoint beats a
 // mode, wherever either was set.
 func (v values) client() *imds.Client {
@@ -105,16 +101,9 @@ func (v values) client() *imds.Client {
 	case v.mode == modeIPv6:
 		endpoints = endpoints[1:]
 	}
-	var second time.Duration
-	if v.ready.Policy.Eager {
-		second = secondPUT
-	}
 	return &imds.Client{
-		Endpoints:      endpoints,
-		Interface:      v.iface,
-		SecondPUT:      second,
-		TokenTTL:       v.tokenTTL,
-		ConnectTimeout: v.ready.Policy.ConnectTimeout,
-		ReadTimeout:    v.ready.Policy.ReadTimeout,
+		Endpoints: endpoints,
+		Interface: v.iface,
+		TokenTTL:  v.tokenTTL,
 	}
 }

@@ -60,7 +60,6 @@ func TestDefaults(t *testing.T) {
 			}
 			wantIMDS := &imds.Client{
 				Endpoints: []string{"http://169.254.169.254", "http://[fd00:ec2::254]"}, TokenTTL: 6 * time.Hour,
-				ConnectTimeout: 250 * time.Millisecond, ReadTimeout: 2 * time.Second, SecondPUT: 500 * time.Millisecond,
 			}
 			if !reflect.DeepEqual(c.IMDS, wantIMDS) {
 				t.Errorf("the client's endpoints are %v, its token lifetime %v", c.IMDS.Endpoints, c.IMDS.TokenTTL)
@@ -187,8 +186,8 @@ textfile = "/var/lib/prometheus/node-exporter/"
 		t.Errorf("got  %+v\nwant %+v", c.Readiness, want)
 	}
 	client := &imds.Client{
-		Endpoints: []string{"http://127.0.0.1:1338/base"}, TokenTTL: time.Hour, ConnectTimeout: time.Hour, ReadTimeout: time.Millisecond,
-		Interface: "ens5.100", SecondPUT: 500 * time.Millisecond,
+		Endpoints: []string{"http://127.0.0.1:1338/base"}, TokenTTL: time.Hour,
+		Interface: "ens5.100",
 	}
 	if !reflect.DeepEqual(c.IMDS, client) {
 		t.Errorf("the client's endpoints are %v, its token lifetime %v", c.IMDS.Endpoints, c.IMDS.TokenTTL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package readiness
+package collect
 
 import (
 	"slices"
@@ -10,18 +10,18 @@ import (
 )
 
 // wanted reports whether a path is in include and not in exclude.
-func (c *crawl) wanted(path string) bool {
+func (c *collection) wanted(path string) bool {
 	matches := func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, path) }
-	return slices.ContainsFunc(c.config.Metadata.Include, matches) &&
-		!slices.ContainsFunc(c.config.Metadata.Exclude, matches)
+	return slices.ContainsFunc(c.Metadata.Include, matches) &&
+		!slices.ContainsFunc(c.Metadata.Exclude, matches)
 }
 
 // descend reports whether a directory, named with its final "/", can hold a
 // path that is wanted. It is asked so that a listing which cannot lead anywhere
 // costs no request.
-func (c *crawl) descend(dir string) bool {
+func (c *collection) descend(dir string) bool {
 	name := strings.TrimSuffix(dir, "/")
-	for _, pattern := range c.config.Metadata.Exclude {
+	for _, pattern := range c.Metadata.Exclude {
 		if pattern == "**" {
 			return false
 		}
@@ -29,7 +29,7 @@ func (c *crawl) descend(dir string) bool {
 			return false
 		}
 	}
-	return slices.ContainsFunc(c.config.Metadata.Include, func(pattern string) bool {
+	return slices.ContainsFunc(c.Metadata.Include, func(pattern string) bool {
 		return mayMatchBelow(pattern, name)
 	})
 }

@@ -40,24 +40,23 @@ func wantDatagram(t *testing.T, from *net.UnixConn, want string) {
 
 // A socket can be a file or an abstract name, and systemd may be executed anew
 // between two datagrams.
-func TestNotifier(t *testing.T) {
+func TestNotify(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "s"), fmt.Sprintf("@imds-ready/%s", t.TempDir())} {
 		t.Run(name[:1], func(t *testing.T) {
-			n := new(notifier)
 			first := manager(t, name)
 			for i := range 3 {
 				state := fmt.Sprintf("STATUS=%d", i)
-				if err := n.send(state); err != nil {
+				if err := notify(state); err != nil {
 					t.Fatal(err)
 				}
 				wantDatagram(t, first, state)
 			}
 			first.Close()
-			if err := n.send("STATUS=lost"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOENT) {
+			if err := notify("STATUS=lost"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOENT) {
 				t.Errorf("to nobody: %v", err)
 			}
 			again := manager(t, name)
-			if err := n.send("READY=1"); err != nil {
+			if err := notify("READY=1"); err != nil {
 				t.Fatal(err)
 			}
 			wantDatagram(t, again, "READY=1")
@@ -66,14 +65,13 @@ func TestNotifier(t *testing.T) {
 }
 
 // While systemd is behind, its queue is full: nothing is lost, and the order stays.
-func TestNotifierWaits(t *testing.T) {
+func TestNotifyWaits(t *testing.T) {
 	systemd := manager(t, filepath.Join(t.TempDir(), "s"))
 	const many = 2000 // more than net.unix.max_dgram_qlen, whatever it is set to
 	sent := make(chan error, 1)
 	go func() {
-		n := new(notifier)
 		for i := range many {
-			if err := n.send(fmt.Sprintf("STATUS=%d", i)); err != nil {
+			if err := notify(fmt.Sprintf("STATUS=%d", i)); err != nil {
 				sent <- err
 				return
 			}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package retry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/words"
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// ErrAbsent is an optional path that the policy treats as not there.
+var ErrAbsent = errors.New("absent")
+
+// GiveUpError is a path that could not be fetched: why there are no more
+// attempts, and the last failure. Both match errors.Is.
+type GiveUpError struct {
+	// Path is below the version.
+	Path string
+	// Class is the last failure's. If the first address family never gave an
+	// answer and the second did, it is the class of the second's last answer.
+	Class policy.Class
+	// Attempts is how many were used up.
+	Attempts int
+	// Stop is policy.ErrAttempts, policy.ErrDeadline or policy.ErrFinal.
+	Stop error
+	// Last is the last attempt's error.
+	Last error
+}
+
+// Error names the path, why there are no more attempts, and the last failure.
+func (e *GiveUpError) Error() string {
+	return fmt.Sprintf("getting %s: %v after %s: %v", e.Path, e.Stop, words.Plural(e.Attempts, "attempt"), e.Last)
+}
+
+// Unwrap returns Stop and Last.
+func (e *GiveUpError) Unwrap() []error { return []error{e.Stop, e.Last} }
+
+// Get returns the body of a path below the version, such as
+// "meta-data/placement/region". It is [Getter.Get] for a path that must be there:
+// a 404 and an empty answer are retried as the policy says.
+func Get(ctx context.Context, client *imds.Client, p policy.Policy, path string) ([]byte, error) {
+	return (&Getter{Client: client, Policy: p}).Get(ctx, path)
+}
+
+// Getter gets paths under a policy. Its zero value is ready to use. It is safe
+// for concurrent use; every call of Get has a budget of its own.
+type Getter struct {
+	// Client makes the requests. If nil, each Get uses a new one.
+	Client *imds.Client
+	// Policy decides what is retried, when, and for how long.
+	Policy policy.Policy
+	// Optional is true for paths that need not be there. See [ErrAbsent].
+	Optional bool
+	// Start is the time from which the policy's Deadline counts. If zero, it is
+	// the call of Get.
+	Start time.Time
+	// Fetch makes one attempt. If nil, it is the Client's GetWithin. One that checks
+	// the answer too wraps [ErrEmpty] or [ErrContent].
+	Fetch func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error)
+	// Wake returns a channel that is closed by the next news of the network, which
+	// ends a pause early if the policy is Eager. If nil, pauses are not cut short.
+	Wake func() <-chan struct{}
+	// Step, if not nil, is called before each attempt and each pause with the
+	// longest time that it can take.
+	Step func(longest time.Duration)
+	// Failed, if not nil, is called after each failed attempt.
+	Failed func(policy.Failure, policy.Verdict, error)
+}
+
+// Get tries until the path is fetched or its budget is spent. Apart from nil the
+// error is [ErrAbsent], a [*GiveUpError], or the cause of the context's end. Time
+// is read from the monotonic clock only.
+func (g *Getter) Get(ctx context.Context, path string) ([]byte, error) {
+	r := run{Getter: *g, path: path, policy: g.Policy.WithDefaults()}
+	if r.Start.IsZero() {
+		r.Start = time.Now()
+	}
+	if r.Client == nil {
+		r.Client = new(imds.Client)
+	}
+	if r.Fetch == nil {
+		r.Fetch = r.Client.GetWithin
+	}
+	if r.Step == nil {
+		r.Step = func(time.Duration) {}
+	}
+	if r.Failed == nil {
+		r.Failed = func(policy.Failure, policy.Verdict, error) {}
+	}
+	return r.loop(ctx)
+}
+
+// run is one call of Get.
+type run struct {
+	Getter
+	path   string
+	policy policy.Policy
+
+	answered     bool         // by the first address family, or the only one
+	secondAnswer policy.Class // the last answer of the second family
+}
+
+func (r *run) loop(ctx context.Context) ([]byte, error) {
+	budget := r.policy.Budget()
+	until, cancel := r.withDeadline(ctx)
+	defer cancel()
+	var last *GiveUpError
+	for {
+		r.Step(LongestAttempt(r.policy))
+		news := r.news() // taken before the attempt, so that none is lost
+		body, err := r.attempt(until)
+		if err == nil {
+			return body, nil
+		}
+		if ctx.Err() != nil { // the caller's end; the deadline is that of until
+			return nil, context.Cause(ctx)
+		}
+		elapsed := time.Since(r.Start)
+		f := Classify(err, r.path, r.Optional)
+		cut := r.policy.Expired(elapsed) && timedOut(f.Class)
+		if cut && last != nil {
+			last.Stop = policy.ErrDeadline // this attempt does not count
+			return nil, last
+		}
+		v := budget.Next(f, elapsed)
+		if cut { // it was the only attempt, so it counts
+			v.Stop = policy.ErrDeadline
+		}
+		r.Failed(f, v, err)
+		if v.Action == policy.Absent && r.Optional {
+			return nil, ErrAbsent
+		}
+		last = &GiveUpError{Path: r.path, Class: r.decisive(f), Attempts: v.Attempt, Stop: v.Stop, Last: err}
+		if v.Stop != nil {
+			return nil, last
+		}
+		r.Step(v.Pause)
+		if !wakeable(f) {
+			news = nil
+		}
+		failed := r.Start.Add(elapsed) // observers have taken their time
+		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, r.earliest(f.Class, failed)); err != nil {
+			return nil, err
+		}
+		if r.policy.Expired(time.Since(r.Start)) {
+			last.Stop = policy.ErrDeadline
+			return nil, last
+		}
+	}
+}
+
+// attempt makes one attempt. A path that must be there must have a body.
+func (r *run) attempt(ctx context.Context) ([]byte, error) {
+	body, err := r.Fetch(ctx, timeouts(r.policy), r.path)
+	if err == nil && len(body) == 0 && !r.Optional {
+		return nil, fmt.Errorf("GET %s: %w", r.path, ErrEmpty)
+	}
+	return body, err
+}
+
+// decisive is the class that counts if no attempt follows a failure.
+func (r *run) decisive(f policy.Failure) policy.Class {
+	if f.Other == nil {
+		r.answered = r.answered || f.Class.Answered()
+		return f.Class
+	}
+	for _, c := range []policy.Class{f.Class, f.Other.Class} {
+		if c.Answered() { // the first family's answer would have no Other
+			r.secondAnswer = c
+		}
+	}
+	if !r.answered && r.secondAnswer != "" {
+		return r.secondAnswer
+	}
+	return f.Class
+}
+
+// minApart is how close news of the network may bring two attempts at a path: an
+// address is announced 0.3 ms before its route works, and a flood of news must not
+// become a flood of requests. The promise is 25 ms; the rest is for a late dial
+// and for short pauses that full jitter draws among them, so that there are fewer
+// than 40 attempts in a second.
+const minApart = 30 * time.Millisecond
+
+// news is what ends the next pause early, or nil.
+func (r *run) news() <-chan struct{} {
+	if r.Wake == nil || !r.policy.Eager {
+		return nil
+	}
+	return r.Wake()
+}
+
+// wakeable reports whether a change of the network can heal the failure.
+func wakeable(f policy.Failure) bool {
+	switch f.Class {
+	case policy.Unreachable, policy.Blocked, policy.ConnectionRefused, policy.ConnectTimeout:
+		return true
+	default:
+		return f.Other != nil && wakeable(*f.Other)
+	}
+}
+
+// earliest is when news may start the next attempt after one that failed. It
+// counts from when the request was sent, since an attempt may have waited long
+// for its turn: without an answer that was when it failed, or the connect timeout
+// before.
+func (r *run) earliest(c policy.Class, failed time.Time) time.Time {
+	if c == policy.ConnectTimeout {
+		failed = failed.Add(-r.policy.ConnectTimeout)
+	}
+	return failed.Add(minApart)
+}
+
+// pauseOrNews sleeps until end, or until there is news and it is not too early.
+func pauseOrNews(ctx context.Context, end time.Time, news <-chan struct{}, earliest time.Time) error {
+	if err := pause(ctx, time.Until(end), news); err != nil {
+		return err
+	}
+	if earliest.After(end) {
+		earliest = end
+	}
+	return pause(ctx, time.Until(earliest), nil) // without news nothing is left to sleep
+}
+
+// pause sleeps for d, or until news is closed or sends, or until the context
+// ends; then it returns the context's cause. A nil channel has no news.
+func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-news:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// withDeadline is ctx with this path's deadline.
+func (r *run) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.policy.Deadline == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, r.Start.Add(r.policy.Deadline))
+}
+
+// timedOut reports whether an attempt that ended at the deadline was cut by it:
+// the context and the timeout of the connection end at the same time, and either
+// may be seen first.
+func timedOut(c policy.Class) bool {
+	return c == policy.ConnectTimeout || c == policy.ReadTimeout
+}
+
+// timeouts are the policy's, for one attempt.
+func timeouts(p policy.Policy) imds.Timeouts {
+	t := imds.Timeouts{Connect: p.ConnectTimeout, Read: p.ReadTimeout}
+	if p.Eager {
+		t.Hedge = p.Hedge
+	}
+	return t
+}
+
+// LongestAttempt is how long a PUT and a GET can take, including what a second
+// endpoint adds.
+func LongestAttempt(p policy.Policy) time.Duration {
+	p = p.WithDefaults()
+	return 2*(p.ConnectTimeout+p.ReadTimeout) + imds.HeadStart + imds.Patience
+}
