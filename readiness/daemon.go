@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -46,7 +47,7 @@ type Daemon struct {
 // run is one Daemon at work.
 type run struct {
 	*Daemon
-	dir      *snapshot.Dir
+	dir      *publish.Dir
 	progress *progress
 	gate     *gate
 }
@@ -135,7 +136,7 @@ func (d *Daemon) claim() (*run, Exit) {
 	if d.Client == nil {
 		d.Client = new(imds.Client)
 	}
-	dir, err := snapshot.OpenDir(d.Dir)
+	dir, err := publish.OpenDir(d.Dir)
 	if err == nil {
 		previous, err := dir.Begin(d.BootID)
 		r := d.newRun(dir, previous)
@@ -147,7 +148,7 @@ func (d *Daemon) claim() (*run, Exit) {
 	}
 	attrs := []any{"class", string(policy.CannotWrite), "hint", "make the directory writable for this user, or name another one with --directory"}
 	exit := ExitNoPerm
-	if _, ok := errors.AsType[*snapshot.LockedError](err); ok {
+	if _, ok := errors.AsType[*publish.LockedError](err); ok {
 		exit, attrs = ExitTempFail, []any{"hint", "wait for it or end it; two daemons need two directories (--directory)"}
 	}
 	d.Log.Error("cannot use the directory", append(attrs, "err", err, "exit_code", int(exit))...)
@@ -157,7 +158,7 @@ func (d *Daemon) claim() (*run, Exit) {
 
 // newRun starts the status of this run. What an earlier run of this boot has
 // written stays listed until it is replaced.
-func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
+func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 	now, pid := time.Now(), os.Getpid()
 	status := snapshot.Status{
 		State: snapshot.Waiting, BootID: d.BootID, Version: d.Version, PID: &pid, StartedAt: &now,

@@ -11,8 +11,8 @@ import (
 	"sync"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
-	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // rolesPath is the one listing of credentials that may be required: whether
@@ -100,7 +100,7 @@ func (g *gate) getRequired(ctx context.Context, path string) ([]byte, error) {
 	case strings.HasSuffix(path, "/"):
 		return body, checkListing(path, body)
 	}
-	found, problems := snapshot.Build(map[string][]byte{path: body})
+	found, problems := publish.Build(map[string][]byte{path: body})
 	if len(problems) > 0 { // it would be in no file
 		return nil, fmt.Errorf("GET %s: %w: %s", path, errContent, unusable(problems[0].Class))
 	}

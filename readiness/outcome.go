@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -113,7 +114,7 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	if ctx.Err() != nil {
 		return r.decide(context.Cause(ctx))
 	}
-	s, problems := snapshot.Build(leaves)
+	s, problems := publish.Build(leaves)
 	o.missing = map[string]string{}
 	for path, class := range missing {
 		o.missing[path] = string(class)
@@ -122,7 +123,7 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		o.missing[p.Path] = p.Class
 	}
 	s = s.Keeping(o.missing)
-	files, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
+	files, _, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
 	if err != nil {
 		return r.cannotWrite(err)
 	}
