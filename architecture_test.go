@@ -41,7 +41,7 @@ var allowed = map[string]struct {
 	"imds":                {[]string{"internal/paths"}, "the protocol has no opinion: no policy, no files"},
 	"imds/imdstest":       {nil, "the simulator checks the client, so it must not share the client's mistakes"},
 	"policy":              {nil, "the policy is pure: values in, values out"},
-	"snapshot":            {[]string{"internal/paths", "internal/words"}, "Go programs import it: it brings nothing of the daemon along"},
+	"snapshot":            {[]string{"internal/atomicfile", "internal/paths", "internal/words"}, "Go programs import it: it brings nothing of the daemon along"},
 	"internal/atomicfile": {nil, "it knows the file system and nothing else"},
 	"internal/netevents":  {nil, "it knows the kernel and nothing else"},
 	"internal/paths":      {nil, "it is at the bottom"},
@@ -68,7 +68,7 @@ var onlyIn = map[string][]string{
 	"github.com/BurntSushi/toml":    {"internal/config"},
 	"github.com/coreos/go-systemd/": {"cmd/imds-ready"},
 	"github.com/spf13/cobra":        {"cmd/imds-ready", "cmd/imds-sim"},
-	"golang.org/x/sys/":             {"snapshot", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready"},
+	"golang.org/x/sys/":             {"snapshot", "internal/atomicfile", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready"},
 }
 
 type goPackage struct {

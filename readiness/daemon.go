@@ -14,6 +14,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/snapshot"
@@ -48,7 +49,7 @@ type Daemon struct {
 // run is one Daemon at work.
 type run struct {
 	*Daemon
-	dir      *snapshot.Dir
+	dir      *publish.Dir
 	progress *progress
 	gate     *gate
 }
@@ -136,7 +137,7 @@ func (d *Daemon) claim() (*run, Exit) {
 		d.Client = new(imds.Client)
 	}
 	d.Config = d.Config.withDefaults()
-	dir, err := snapshot.OpenDir(d.Dir)
+	dir, err := publish.OpenDir(d.Dir)
 	if err == nil {
 		previous, err := dir.Begin(d.BootID)
 		r := d.newRun(dir, previous)
@@ -148,7 +149,7 @@ func (d *Daemon) claim() (*run, Exit) {
 	}
 	attrs := []any{"class", string(policy.CannotWrite), "hint", "make the directory writable for this user, or name another one with --directory"}
 	exit := ExitNoPerm
-	if _, ok := errors.AsType[*snapshot.LockedError](err); ok {
+	if _, ok := errors.AsType[*publish.LockedError](err); ok {
 		exit, attrs = ExitTempFail, []any{"hint", "wait for it or end it; two daemons need two directories (--directory)"}
 	}
 	d.Log.Error("cannot use the directory", append(attrs, "err", err, "exit_code", int(exit))...)
@@ -158,7 +159,7 @@ func (d *Daemon) claim() (*run, Exit) {
 
 // newRun starts the status of this run. Files that an earlier run of this boot
 // wrote stay listed until they are replaced.
-func (d *Daemon) newRun(dir *snapshot.Dir, previous snapshot.Status) *run {
+func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 	now, pid := time.Now(), os.Getpid()
 	status := snapshot.Status{
 		State: snapshot.Waiting, BootID: d.BootID, Version: d.Version, PID: &pid, StartedAt: &now,

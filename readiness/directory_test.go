@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -20,7 +21,7 @@ func TestDirectoryIsHeld(t *testing.T) {
 	for _, reject := range []error{nil, errors.New("a.toml:1: no")} {
 		tr := faulty(t, "")
 		tr.reject = reject
-		first, err := snapshot.OpenDir(tr.dir)
+		first, err := publish.OpenDir(tr.dir)
 		if err != nil {
 			t.Fatal(err)
 		}

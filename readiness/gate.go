@@ -12,10 +12,10 @@ import (
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/retry"
-	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // gate waits for the required paths.
@@ -95,7 +95,7 @@ func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte,
 	case strings.HasSuffix(path, "/"):
 		return body, checkListing(path, body)
 	}
-	found, problems := snapshot.Build(map[string][]byte{path: body})
+	found, problems := publish.Build(map[string][]byte{path: body})
 	if len(problems) > 0 { // it would be in no file
 		return nil, fmt.Errorf("GET %s: %w: %s", path, retry.ErrContent, unusable(problems[0].Class))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/internal/collect"
 	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/retry"
@@ -117,7 +118,7 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	if ctx.Err() != nil {
 		return r.decide(context.Cause(ctx))
 	}
-	s, problems := snapshot.Build(collected.Leaves)
+	s, problems := publish.Build(collected.Leaves)
 	r.Log.Debug("writing the files", "missing", len(collected.Missing))
 	o.missing = map[string]string{}
 	for path, class := range collected.Missing {
@@ -127,7 +128,7 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		o.missing[p.Path] = p.Class
 	}
 	s = s.Keeping(o.missing)
-	files, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
+	files, _, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
 	if err != nil {
 		return r.cannotWrite(err)
 	}

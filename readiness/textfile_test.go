@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -210,7 +211,7 @@ func TestTextfileAmongTheFiles(t *testing.T) {
 func TestTextfileThatIsNotOurs(t *testing.T) {
 	tr := faulty(t, "")
 	read := tr.withMetrics(t)
-	holder, err := snapshot.OpenDir(tr.dir)
+	holder, err := publish.OpenDir(tr.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package snapshot
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 )
@@ -30,13 +29,4 @@ func BootID() string {
 		return text
 	}
 	return unknownBoot
-}
-
-// CheckBoot is nil when st is of this boot, such as [BootID], or bootID is
-// [AnyBoot]; else an error that matches [ErrOtherBoot].
-func (st Status) CheckBoot(bootID string) error {
-	if bootID == AnyBoot || bootID != "" && st.BootID == bootID {
-		return nil
-	}
-	return fmt.Errorf("a status %w (%s)", ErrOtherBoot, printable(st.BootID))
 }

@@ -3,45 +3,111 @@
 package snapshot_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-func ExampleBuild() {
-	snap, problems := snapshot.Build(map[string][]byte{
-		"dynamic/instance-identity/document":       []byte(`{"instanceId": "i-0abc", "region": "eu-west-1"}`),
-		"meta-data/":                               nil,
-		"meta-data/local-hostname":                 []byte("ip-10-0-7-10"),
-		"meta-data/security-groups":                []byte("default\nweb"),
-		"meta-data/events/maintenance/scheduled":   []byte("<html>not now</html>"),
-		"meta-data/iam/security-credentials/admin": []byte("dropped"),
-	})
-	for name, file := range snap.Files(snapshot.Ready) {
-		fmt.Printf("%s %v\n%s", name, file.Mode(), file.Data)
+// daemon writes what imds-ready run would: the files of the examples.
+func daemon() (dir string, remove func()) {
+	tmp, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println("problems:", problems)
+	dir = filepath.Join(tmp, "imds")
+	d, err := publish.OpenDir(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer d.Close()
+	s, _ := publish.Build(map[string][]byte{
+		"dynamic/instance-identity/document": []byte(`{"accountId": "123456789012", "instanceId": "i-0abc"}`),
+		"meta-data/placement/region":         []byte("eu-west-1"),
+		"meta-data/security-groups":          []byte("default\nweb"),
+	})
+	files, _, err := d.Publish(s, snapshot.Ready, nil)
+	if err == nil {
+		err = d.WriteStatus(snapshot.Status{
+			State: snapshot.Ready, BootID: snapshot.BootID(), Attempts: 5, Generation: 1, Files: files,
+		})
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	return dir, func() { os.RemoveAll(tmp) }
+}
+
+// A service that must not start before IMDS has answered in this boot.
+func ExampleWait() {
+	dir, remove := daemon() // a real program has /run/imds
+	defer remove()
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
+	defer cancel()
+	st, err := snapshot.Wait(ctx, dir, snapshot.BootID(), nil)
+	switch {
+	case err != nil:
+		fmt.Println(err) // not decided in time, or not readable
+	case st.State != snapshot.Ready:
+		fmt.Println("no metadata:", st.State)
+	default:
+		fmt.Println("ready after", st.Attempts, "attempts")
+	}
 	// Output:
-	// meta-data.json -rw-r--r--
-	// {
-	//   "events": {
-	//     "maintenance": {}
-	//   },
-	//   "local-hostname": "ip-10-0-7-10",
-	//   "security-groups": [
-	//     "default",
-	//     "web"
-	//   ]
-	// }
-	// identity.json -rw-r--r--
-	// {
-	//   "instanceId": "i-0abc",
-	//   "region": "eu-west-1"
-	// }
-	// imds.env -rw-r--r--
-	// IMDS_STATE=ready
-	// IMDS_INSTANCE_ID=i-0abc
-	// IMDS_REGION=eu-west-1
-	// IMDS_HOSTNAME=ip-10-0-7-10
-	// problems: [{meta-data/events/maintenance/scheduled bad-response}]
+	// ready after 5 attempts
+}
+
+// Values by key, as imds-ready get has them.
+func ExampleOpen() {
+	dir, remove := daemon()
+	defer remove()
+	v, err := snapshot.Open(dir, snapshot.BootID())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, key := range []string{"placement/region", "identity/accountId", "security-groups", "placement/regoin"} {
+		value, err := v.Lookup(key)
+		if _, absent := errors.AsType[*snapshot.KeyError](err); absent {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(value)
+	}
+	// Output:
+	// eu-west-1
+	// 123456789012
+	// [default web]
+	// no such key: "placement/regoin"
+}
+
+func ExampleValues_List() {
+	dir, remove := daemon()
+	defer remove()
+	v, err := snapshot.Open(dir, snapshot.BootID())
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, err := v.List("")
+	fmt.Println(strings.Join(keys, " "), err)
+	// Output:
+	// identity/ identity/accountId identity/instanceId placement/ placement/region security-groups <nil>
+}
+
+func ExampleReadStatus() {
+	dir, remove := daemon()
+	defer remove()
+	st, err := snapshot.ReadStatus(dir)
+	if err == nil {
+		err = st.CheckBoot(snapshot.BootID())
+	}
+	fmt.Println(st.State, err)
+	// Output:
+	// ready <nil>
 }

@@ -5,9 +5,13 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/words"
 )
 
 // ErrBadKey is a key that can name nothing, whatever the files have.
@@ -20,9 +24,12 @@ const (
 	maxKeyBytes    = 4 << 10
 )
 
-// identityRoot is where the identity document stands for [Values.Lookup], beside
-// the tree of meta-data.
-const identityRoot = "identity"
+// The first segments of keys: the identity document stands beside the tree of
+// meta-data.
+const (
+	identityRoot = "identity"
+	metaDataRoot = "meta-data"
+)
 
 // CheckKey returns nil when [Values.Lookup] takes key: at most 64 segments and
 // 4 KiB of UTF-8 without control characters, between single slashes, none of them
@@ -56,10 +63,7 @@ func CheckKey(key string) error {
 }
 
 func badKey(key, why string) error {
-	if len(key) > 100 {
-		key = strings.ToValidUTF8(key[:100], "") + "..."
-	}
-	return fmt.Errorf("%q is %w: %s", key, ErrBadKey, why)
+	return fmt.Errorf("%q is %w: %s", words.Shorten(key, 100), ErrBadKey, why)
 }
 
 // without is the advice to write key without what is wrong with it.
@@ -90,7 +94,7 @@ func inIdentity(segs []string) ([]string, bool) {
 	if segs[0] == identityRoot {
 		return segs[1:], true
 	}
-	if doc := segments(identityPath); len(segs) >= len(doc) && strings.Join(segs[:len(doc)], "/") == identityPath {
+	if doc := segments(paths.Identity); len(segs) >= len(doc) && slices.Equal(segs[:len(doc)], doc) {
 		return segs[len(doc):], true
 	}
 	if segs[0] == metaDataRoot {
@@ -103,9 +107,9 @@ func inIdentity(segs []string) ([]string, bool) {
 func belowVersion(key string) string {
 	segs, isIdentity := inIdentity(segments(key))
 	if isIdentity {
-		return identityPath
+		return paths.Identity
 	}
-	return strings.Join(append([]string{metaDataRoot}, segs...), "/")
+	return strings.TrimSuffix(paths.MetaData+strings.Join(segs, "/"), "/")
 }
 
 // usableSegment reports whether a key of a file can stand in a key of

@@ -65,10 +65,10 @@ func TestCheckKey(t *testing.T) {
 // Whatever the key, nothing but the two files is read, nothing panics, and what is
 // no key is said to be none.
 func FuzzLookup(f *testing.F) {
-	d := published(f, Status{Missing: map[string]string{"meta-data/": "503"}, State: Ready, Generation: 1})
-	put(f, filepath.Join(d.path, UserDataFile), "the-secret")
-	put(f, filepath.Join(filepath.Dir(d.path), "outside"), `{"a": "the-secret"}`)
-	v := values(f, d.path)
+	dir := published(f, Status{Missing: map[string]string{"meta-data/": "503"}, State: Ready, Generation: 1})
+	put(f, filepath.Join(dir, UserDataFile), "the-secret")
+	put(f, filepath.Join(filepath.Dir(dir), "outside"), `{"a": "the-secret"}`)
+	v := values(f, dir)
 	for _, key := range []string{
 		"", "/", "..", "../outside", "../outside/a", "user-data", "status.json", "identity/../user-data", "meta-data/meta-data",
 		"instance-id", "placement/", "security-groups/0", "security-groups/99999999999999999999", "identity", "iam/info/Code/x",
@@ -110,7 +110,7 @@ func FuzzLookup(f *testing.F) {
 // Every key that is listed can be looked up, whatever the files have, and a leaf of
 // meta-data without odd characters is listed.
 func TestListedKeysAreKeys(t *testing.T) {
-	d := published(t, Status{})
+	dir := published(t, Status{})
 	segment := rapid.OneOf(
 		rapid.SampledFrom([]string{"identity", "meta-data", "dynamic", "instance-identity", "document", "a", "b", "", ".", "..", "x/y", "é", "\n"}),
 		rapid.StringN(0, 8, 16),
@@ -131,13 +131,9 @@ func TestListedKeysAreKeys(t *testing.T) {
 		for name, o := range map[string]map[string]any{
 			MetaDataFile: object(3).Draw(rt, "meta-data"), IdentityFile: object(1).Draw(rt, "identity"),
 		} {
-			data, err := encode(o)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			put(t, filepath.Join(d.path, name), string(data))
+			put(t, filepath.Join(dir, name), string(encode(t, o)))
 		}
-		v := values(t, d.path)
+		v := values(t, dir)
 		keys, err := v.List("")
 		if err != nil {
 			rt.Fatal(err)

@@ -6,16 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
 )
 
-// What [ReadStatus] and [Dir.Status] return besides [io/fs.ErrNotExist] and the
-// errors of the file system; match them with errors.Is.
+// The errors of [ReadStatus] besides [io/fs.ErrNotExist] and those of the
+// file system; match them with [errors.Is].
 var (
 	// ErrNotOurs is a status.json that this program cannot have written.
 	ErrNotOurs = errors.New("not a file of imds-ready")
@@ -23,11 +24,8 @@ var (
 	ErrLaterSchema = errors.New("a status file of a later version of imds-ready")
 )
 
-// errNotRegular is a link, a directory, a FIFO or a device in a file's place.
-var errNotRegular = errors.New("not a regular file")
-
-// maxRead bounds what is read back. What the daemon writes is some KiB, and less
-// than this whatever it was served: Build sees to that.
+// maxRead bounds the size of a file. The daemon writes some KiB, and never more than
+// this.
 const maxRead = 8 << 20
 
 // ReadStatus reads status.json in dir, such as /run/imds, without a lock. An
@@ -58,25 +56,19 @@ func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 	return st, data, nil
 }
 
-// openDirectory opens dir for [readRegular].
+// openDirectory opens dir for [atomicfile.Read].
 func openDirectory(dir string) (*os.File, error) {
 	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
-// Status reads status.json back; its errors are those of [ReadStatus].
-func (d *Dir) Status() (Status, error) {
-	st, _, err := readStatus(d.self, d.path)
-	return st, err
-}
-
 func readStatus(dir *os.File, path string) (Status, []byte, error) {
-	data, _, err := readRegular(dir, StatusFile)
-	if errors.Is(err, errNotRegular) {
+	data, _, err := atomicfile.Read(dir, StatusFile, maxRead)
+	if errors.Is(err, atomicfile.ErrNotRegular) {
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
 	}
 	var st Status
 	if err == nil {
-		st, err = parseStatus(data)
+		st, err = ParseStatus(data)
 	}
 	if err != nil {
 		return Status{}, nil, fmt.Errorf("reading %s: %w", filepath.Join(path, StatusFile), err)
@@ -84,9 +76,10 @@ func readStatus(dir *os.File, path string) (Status, []byte, error) {
 	return st, data, nil
 }
 
-// parseStatus reads the version first, so that a later schema is told from a
-// broken file, then the whole. Keys that it does not know are passed over.
-func parseStatus(data []byte) (Status, error) {
+// ParseStatus decodes the content of status.json. An error matches [ErrNotOurs] or
+// [ErrLaterSchema]. Unknown keys are ignored.
+func ParseStatus(data []byte) (Status, error) {
+	// The version comes first, to tell a later schema from a broken file.
 	var head struct {
 		Schema *int `json:"schema"`
 	}
@@ -110,37 +103,5 @@ func parseStatus(data []byte) (Status, error) {
 	if st.BootID == "" {
 		return Status{}, fmt.Errorf("%w: no boot_id", ErrNotOurs)
 	}
-	return st.normal(), nil
-}
-
-// readRegular reads a file of dir, and only a regular one. os.Root would follow a
-// link that stays inside it, even with O_NOFOLLOW, and a link from imds.env to
-// user-data would turn a secret into a public file: hence openat. O_NONBLOCK, as
-// opening a FIFO would wait for its writer.
-func readRegular(dir *os.File, name string) ([]byte, os.FileInfo, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name,
-		unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
-		return nil, nil, errNotRegular // a link; a socket
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, errNotRegular
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxRead+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(data) > maxRead {
-		return nil, nil, fmt.Errorf("%w: larger than %d bytes", errNotRegular, maxRead)
-	}
-	return data, info, nil
+	return st.Normal(), nil
 }

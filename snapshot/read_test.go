@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,29 +100,14 @@ func TestReadStatusOfNoFile(t *testing.T) {
 	}
 }
 
-// A reader needs no lock, and does not hold one.
-func TestReadStatusBesideTheDaemon(t *testing.T) {
-	d := open(t)
-	if err := d.WriteStatus(full()); err != nil {
-		t.Fatal(err)
-	}
-	if st, err := ReadStatus(d.path); err != nil || st.Version != "0.1.0" {
-		t.Errorf("%+v %v", st, err)
-	}
-	d.Close()
-	again, err := OpenDir(d.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.Close()
-}
-
 func FuzzParseStatus(f *testing.F) {
-	whole, err := encode(full().normal())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(whole)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	f.Add(encode(f, Status{
+		BootID: "b", DeadlineAt: &at, Elapsed: Seconds(2300 * time.Millisecond), Endpoint: new("http://127.0.0.1:1338"),
+		Errors: map[string]int{"503": 1}, ExitCode: new(0), Files: map[string]*string{"user-data": nil},
+		LastError: &LastError{At: at, Class: "503"}, Missing: map[string]string{"x": "404"}, PID: new(4711),
+		Required: map[string]Requirement{"x": {Class: new("404")}}, State: Ready, UpdatedAt: &at,
+	}.Normal()))
 	for _, text := range []string{
 		"", "{}", "null", minimal + "}", `{"schema": 2}`, `{"schema": 1e0}`, minimal + `, "elapsed_seconds": 1e18}`,
 		minimal + `, "files": {"a": null, "b": "c"}, "last_error": {}, "required": {"x": null}}`,
@@ -129,7 +115,7 @@ func FuzzParseStatus(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		st, err := parseStatus(data)
+		st, err := ParseStatus(data)
 		if err != nil {
 			if !errors.Is(err, ErrNotOurs) && !errors.Is(err, ErrLaterSchema) {
 				t.Errorf("an error of no kind: %v", err)
@@ -137,16 +123,13 @@ func FuzzParseStatus(f *testing.F) {
 			return
 		}
 		// What was read can be written, and read again as the same.
-		text, err := encode(st.normal())
-		if err != nil {
-			t.Fatalf("%+v: %v", st, err)
-		}
-		again, err := parseStatus(text)
+		text := encode(t, st.Normal())
+		again, err := ParseStatus(text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if second, err := encode(again); err != nil || string(second) != string(text) {
-			t.Errorf("%s\nbecomes\n%s %v", text, second, err)
+		if second := encode(t, again); string(second) != string(text) {
+			t.Errorf("%s\nbecomes\n%s", text, second)
 		}
 	})
 }

@@ -3,10 +3,15 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/internal/words"
 )
 
 // SchemaVersion is the version of status.json that this package writes. Keys may
@@ -57,7 +62,7 @@ type Status struct {
 	Requests int `json:"requests"`
 	// Required says of each required path whether it was had.
 	Required map[string]Requirement `json:"required"`
-	// Schema is the version of the format; [Dir.WriteStatus] sets it.
+	// Schema is the version of the format; [Status.Normal] sets it.
 	Schema int `json:"schema"`
 	// StartedAt is when run began.
 	StartedAt *time.Time `json:"started_at"`
@@ -105,9 +110,28 @@ func (s *Seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// normal is st as it is written: maps instead of null, times in UTC to the
-// millisecond, the schema filled in. The caller's maps are not touched.
-func (st Status) normal() Status {
+// CheckBoot returns nil if st is of the boot bootID, such as [BootID], or if bootID
+// is [AnyBoot]; otherwise an error that matches [ErrOtherBoot].
+func (st Status) CheckBoot(bootID string) error {
+	if bootID == AnyBoot || bootID != "" && st.BootID == bootID {
+		return nil
+	}
+	return fmt.Errorf("a status %w (%s)", ErrOtherBoot, words.Printable(st.BootID))
+}
+
+// ProcessGone reports whether the process that st names does not exist (kill(2)
+// with signal 0 fails with ESRCH). It is false if st names none, and it means
+// nothing in another PID namespace than the daemon's.
+func (st Status) ProcessGone() bool {
+	if st.PID == nil || *st.PID <= 0 { // kill(2) takes these for groups
+		return false
+	}
+	return errors.Is(unix.Kill(*st.PID, 0), unix.ESRCH)
+}
+
+// Normal returns st as it is written: empty maps instead of nil ones, times in UTC
+// with milliseconds, Schema set. It shares no memory with st that it changes.
+func (st Status) Normal() Status {
 	st.Schema = SchemaVersion
 	st.Errors = notNil(st.Errors)
 	st.Files = notNil(st.Files)

@@ -15,54 +15,90 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// Values is what the files of a directory said at one moment. It does not change,
-// may be used by several goroutines at once and need not be closed. [Open] makes it.
+// Values is the content of the files of a directory at one moment. It does not
+// change, may be used by several goroutines at once and need not be closed. [Open]
+// makes it.
 type Values struct {
 	status             Status
 	identity, metaData source
 }
 
-// source is one file: its object, nil when there is no file.
+// source is one file: its object, which is nil if there is no file.
 type source struct {
 	object map[string]any
 	err    error
 }
 
+// maxOpens bounds how often Open reads the files while they are being replaced.
+const maxOpens = 10
+
 // Open reads status.json, identity.json and meta-data.json in dir, such as
 // /run/imds, for the boot that bootID names: [BootID], or [AnyBoot]. It needs no
 // lock. The errors are those of [ReadStatusJSON]. A gate that is not decided, or
-// has failed, is no error: look at Status. Files of this boot may be there even so,
-// of a run before.
-func Open(dir, bootID string) (*Values, error) {
-	// The status first: the daemon removes the files of another boot before it
+// has failed, is not an error: look at Status. Files of an earlier run in this boot
+// may exist even so.
+//
+// All values are of one moment: if another collection or another run replaced
+// status.json meanwhile, Open reads everything again, 10 times at most.
+func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
+
+// open is Open; tests publish in between.
+func open(dir, bootID string, between func()) (*Values, error) {
+	// The status comes first: the daemon removes the files of another boot before it
 	// writes a status of this one.
-	st, _, err := ReadStatusJSON(dir, bootID)
+	before, _, err := ReadStatusJSON(dir, bootID)
 	if err != nil {
 		return nil, err
 	}
+	for range maxOpens {
+		between()
+		v, err := readValues(dir)
+		if err != nil {
+			return nil, err
+		}
+		if v.status, _, err = ReadStatusJSON(dir, bootID); err != nil {
+			return nil, err
+		}
+		if sameCollection(before, v.status) {
+			return v, nil
+		}
+		before = v.status
+	}
+	return nil, fmt.Errorf("reading %s: the files were replaced %d times meanwhile", dir, maxOpens)
+}
+
+// sameCollection reports whether two statuses are of one run and list the files of
+// one collection.
+func sameCollection(a, b Status) bool {
+	sameTime := func(x, y *time.Time) bool { return x == nil && y == nil || x != nil && y != nil && x.Equal(*y) }
+	return a.BootID == b.BootID && a.Generation == b.Generation && sameTime(a.StartedAt, b.StartedAt)
+}
+
+// readValues reads the files once, all in the same directory.
+func readValues(dir string) (*Values, error) {
 	f, err := openDirectory(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", dir, err)
 	}
 	defer f.Close()
-	return &Values{
-		status:   st,
-		identity: readObject(f, dir, IdentityFile),
-		metaData: readObject(f, dir, MetaDataFile),
-	}, nil
+	return &Values{identity: readObject(f, dir, IdentityFile), metaData: readObject(f, dir, MetaDataFile)}, nil
 }
 
 // readObject reads a file that has one JSON object.
 func readObject(dir *os.File, path, name string) source {
-	data, _, err := readRegular(dir, name)
+	data, _, err := atomicfile.Read(dir, name, maxRead)
 	if errors.Is(err, fs.ErrNotExist) {
 		return source{}
 	}
 	var object map[string]any
 	switch {
-	case errors.Is(err, errNotRegular):
+	case errors.Is(err, atomicfile.ErrNotRegular):
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
 	case err == nil:
 		dec := json.NewDecoder(bytes.NewReader(data))
@@ -116,7 +152,56 @@ func (v *Values) Lookup(key string) (any, error) {
 	return nil, v.absent(key)
 }
 
-// descend follows the segments of a key; nil: there is nothing.
+// KeyError means that a key has no value in the files.
+type KeyError struct {
+	// Key is the key that was looked up.
+	Key string
+	// Class is why the daemon could not fetch it, from `missing` or `required` in
+	// status.json. It is empty if IMDS has no such path.
+	Class string
+	// Path is the entry in status.json that Class is of: the key's path, the JSON
+	// document that the key would be in, or, with a final slash, a listing above it.
+	// After a failed listing it is unknown whether IMDS has the key.
+	Path string
+	// Credentials is true for credentials, which are in no file.
+	Credentials bool
+}
+
+func (e *KeyError) Error() string {
+	text := fmt.Sprintf("no such key: %q", e.Key)
+	if e.Credentials {
+		return text + ": credentials are in no file, ask IMDS"
+	}
+	if e.Class != "" {
+		text += " could not be fetched: " + e.Class
+	}
+	return text
+}
+
+// absent explains why there is no key.
+func (v *Values) absent(key string) *KeyError {
+	path := belowVersion(key)
+	if paths.IsCredentials(path) {
+		return &KeyError{Key: key, Credentials: true}
+	}
+	for {
+		for _, at := range []string{path, path + "/"} {
+			if class, ok := v.status.Missing[at]; ok {
+				return &KeyError{Key: key, Class: class, Path: at}
+			}
+			if r, ok := v.status.Required[at]; ok && !r.OK && r.Class != nil {
+				return &KeyError{Key: key, Class: *r.Class, Path: at}
+			}
+		}
+		i := strings.LastIndexByte(path, '/')
+		if i < 0 {
+			return &KeyError{Key: key}
+		}
+		path = path[:i]
+	}
+}
+
+// descend follows the segments of a key, and returns nil if there is nothing.
 func descend(value any, segs []string) any {
 	for _, seg := range segs {
 		switch node := value.(type) {

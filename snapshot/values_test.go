@@ -5,33 +5,18 @@ package snapshot
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-)
+	"time"
 
-// published is a directory with the files of the realistic instance.
-func published(t testing.TB, st Status) *Dir {
-	t.Helper()
-	d := open(t)
-	snap, _ := Build(instance(t))
-	if _, err := d.Publish(snap, Ready, nil); err != nil {
-		t.Fatal(err)
-	}
-	st.BootID = "b"
-	if st.State == "" {
-		st.State, st.Generation = Ready, 1
-	}
-	if err := d.WriteStatus(st); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
+	"github.com/imds-ready/imds-ready/internal/paths"
+)
 
 // values opens what a directory has.
 func values(t testing.TB, dir string) *Values {
@@ -54,7 +39,7 @@ func jsonText(t testing.TB, v any) string {
 }
 
 func TestLookup(t *testing.T) {
-	v := values(t, published(t, Status{}).path)
+	v := values(t, published(t, Status{}))
 	tests := []struct{ name, key, want string }{
 		{"a leaf", "instance-id", `"i-0abcdef1234567890"`},
 		{"the prefix of IMDS", "meta-data/instance-id", `"i-0abcdef1234567890"`},
@@ -86,28 +71,19 @@ func TestLookup(t *testing.T) {
 		{"meta-data", MetaDataFile}, {"identity", IdentityFile}, {"dynamic/instance-identity/document", IdentityFile},
 	} {
 		got, err := v.Lookup(root.key)
-		if want := get(t, filepath.Join("testdata", "golden", root.file)); err != nil || indented(t, got) != want {
-			t.Errorf("%s: %v\n%s", root.key, err, indented(t, got))
+		if want := get(t, filepath.Join(golden, root.file)); err != nil || string(encode(t, got)) != want {
+			t.Errorf("%s: %v\n%s", root.key, err, encode(t, got))
 		}
 	}
 }
 
-func indented(t testing.TB, v any) string {
-	t.Helper()
-	text, err := encode(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // What JSON a value is of stays, and a number is as it is written.
 func TestLookupTypes(t *testing.T) {
-	d := published(t, Status{})
-	put(t, filepath.Join(d.path, MetaDataFile), `{"n": 1.50e3, "big": 123456789012345678901234567890, "yes": true, "no": false,
+	dir := published(t, Status{})
+	put(t, filepath.Join(dir, MetaDataFile), `{"n": 1.50e3, "big": 123456789012345678901234567890, "yes": true, "no": false,
 		"null": null, "deep": {"null": null, "a": [null, [1, "x"]]}, "identity": "odd", "meta-data": {"meta-data": "odder"},
 		"dynamic": {"instance-identity": {"document": "oddest"}}}`)
-	v := values(t, d.path)
+	v := values(t, dir)
 	for key, want := range map[string]any{
 		"n": json.Number("1.50e3"), "big": json.Number("123456789012345678901234567890"), "yes": true, "no": false,
 		"null": nil, "deep/null": nil, "deep/a/0": nil, "deep/a/1/1": "x", "deep/a/1": []any{json.Number("1"), "x"},
@@ -123,7 +99,7 @@ func TestLookupTypes(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	v := values(t, published(t, Status{}).path)
+	v := values(t, published(t, Status{}))
 	all, err := v.List("")
 	if err != nil || !slices.IsSorted(all[12:]) {
 		t.Errorf("%q %v", all, err)
@@ -187,12 +163,12 @@ func TestOpenBadFiles(t *testing.T) {
 		"huge":      func(p string) error { return os.WriteFile(p, make([]byte, maxRead+1), 0o644) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := published(t, Status{})
-			path := filepath.Join(d.path, MetaDataFile)
+			dir := published(t, Status{})
+			path := filepath.Join(dir, MetaDataFile)
 			if err := errors.Join(os.Remove(path), plant(path)); err != nil {
 				t.Fatal(err)
 			}
-			v := values(t, d.path)
+			v := values(t, dir)
 			if got, err := v.Lookup("instance-id"); !errors.Is(err, ErrNotOurs) || got != nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("%v %v", got, err)
 			}
@@ -207,14 +183,12 @@ func TestOpenBadFiles(t *testing.T) {
 }
 
 func TestOpenWithoutFiles(t *testing.T) {
-	d := open(t)
-	if _, err := Open(d.path, "b"); !errors.Is(err, fs.ErrNotExist) {
+	dir := t.TempDir()
+	if _, err := Open(dir, "b"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if err := d.WriteStatus(Status{State: Skipped, BootID: "b"}); err != nil {
-		t.Fatal(err)
-	}
-	v := values(t, d.path)
+	write(t, dir, Status{State: Skipped, BootID: "b"})
+	v := values(t, dir)
 	for _, key := range []string{"instance-id", "meta-data", "identity", "identity/region"} {
 		if got, err := v.Lookup(key); !isAbsent(err) || got != nil || err.Error() != `no such key: "`+key+`"` {
 			t.Errorf("%s: %v %v", key, got, err)
@@ -225,35 +199,86 @@ func TestOpenWithoutFiles(t *testing.T) {
 	}
 }
 
-// A reader beside a daemon that writes all the time always finds its key.
-func TestOpenBesideTheWriter(t *testing.T) {
-	d := published(t, Status{})
-	snap, _ := Build(instance(t))
-	var writer sync.WaitGroup
-	done := make(chan struct{})
-	writer.Go(func() {
-		for {
-			if _, err := d.Publish(snap, Ready, nil); err != nil {
-				t.Error(err)
-			}
-			if err := d.WriteStatus(Status{State: Ready, BootID: "b", Generation: 1}); err != nil {
-				t.Error(err)
-			}
-			if err := os.Remove(filepath.Join(d.path, IdentityFile)); err != nil { // so that it is written anew
-				t.Error(err)
-			}
-			select {
-			case <-done:
-				return
-			default:
-			}
-		}
-	})
-	for range 300 {
-		if got, err := values(t, d.path).Lookup("instance-id"); err != nil || got != "i-0abcdef1234567890" {
-			t.Errorf("%v %v", got, err)
-		}
+func TestKeyErrors(t *testing.T) {
+	v := values(t, published(t, Status{
+		State: Degraded, Generation: 1,
+		Missing: map[string]string{
+			"meta-data/spot/instance-action": "503", "meta-data/ancestor-ami-ids": "too-large", "meta-data/elastic-inference/": "read-timeout",
+		},
+		Required: map[string]Requirement{
+			"meta-data/tags/instance/Role": {Class: new("404")}, paths.Identity: {OK: true, Class: new("503")},
+			"meta-data/elastic-gpus/": {Class: new("empty")},
+		},
+	}))
+	tests := []struct{ name, key, path, want string }{
+		{"a failed key", "ancestor-ami-ids", "meta-data/ancestor-ami-ids", `no such key: "ancestor-ami-ids" could not be fetched: too-large`},
+		{"with the prefix", "meta-data/ancestor-ami-ids", "meta-data/ancestor-ami-ids", `no such key: "meta-data/ancestor-ami-ids" could not be fetched: too-large`},
+		{"in a document", "spot/instance-action/time", "meta-data/spot/instance-action", `no such key: "spot/instance-action/time" could not be fetched: 503`},
+		{"a listing", "elastic-inference", "meta-data/elastic-inference/", `no such key: "elastic-inference" could not be fetched: read-timeout`},
+		{"in a listing", "elastic-inference/x", "meta-data/elastic-inference/", `no such key: "elastic-inference/x" could not be fetched: read-timeout`},
+		{"required", "tags/instance/Role", "meta-data/tags/instance/Role", `no such key: "tags/instance/Role" could not be fetched: 404`},
+		{"a required listing", "elastic-gpus/associations", "meta-data/elastic-gpus/", `no such key: "elastic-gpus/associations" could not be fetched: empty`},
+		{"fetched", "identity/nothing-like-it", "", `no such key: "identity/nothing-like-it"`},
+		{"credentials", "iam/security-credentials/web", "", `no such key: "iam/security-credentials/web": credentials are in no file, ask IMDS`},
+		{"others", "identity-credentials/ec2/security-credentials/ec2-instance", "", "credentials are in no file"},
+		{"no class", "regio", "", `no such key: "regio"`},
 	}
-	close(done)
-	writer.Wait()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := v.Lookup(tt.key)
+			e, ok := errors.AsType[*KeyError](err)
+			if !ok || got != nil || e.Key != tt.key || e.Path != tt.path || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v %#v, want %s", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// Everything that Open returns is of one moment, also if the daemon publishes while
+// it reads.
+func TestOpenWhilePublishing(t *testing.T) {
+	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		publish func(n int) *Status // the status that is written after the nth read of one
+		reads   int
+		wantErr string
+	}{
+		"nothing happens":        {func(int) *Status { return nil }, 1, ""},
+		"only the state changes": {func(int) *Status { return &Status{State: Ready, BootID: "b", StartedAt: &started} }, 1, ""},
+		"another collection":     {func(int) *Status { return &Status{State: Ready, BootID: "b", Generation: 2, StartedAt: &started} }, 2, ""},
+		"another run":            {func(int) *Status { return &Status{State: Waiting, BootID: "b"} }, 2, ""},
+		"another boot":           {func(int) *Status { return &Status{State: Ready, BootID: "c"} }, 1, "of another boot"},
+		"one collection after another": {func(n int) *Status {
+			return &Status{State: Ready, BootID: "b", Generation: n, StartedAt: &started}
+		}, maxOpens, "the files were replaced 10 times meanwhile"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, Status{State: Waiting, BootID: "b", StartedAt: &started})
+			put(t, filepath.Join(dir, MetaDataFile), `{"n": 0}`)
+			reads := 0
+			v, err := open(dir, "b", func() {
+				reads++
+				if st := tt.publish(reads); st != nil {
+					put(t, filepath.Join(dir, MetaDataFile), fmt.Sprintf(`{"n": %d}`, st.Generation))
+					write(t, dir, *st)
+				}
+			})
+			if reads != tt.reads {
+				t.Errorf("%d reads, want %d", reads, tt.reads)
+			}
+			if tt.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wantErr) || v != nil {
+					t.Errorf("%v, want %s", err, tt.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := v.Lookup("n"); err != nil || fmt.Sprint(n) != fmt.Sprint(v.Status().Generation) {
+				t.Errorf("generation %d with the values of %v, %v", v.Status().Generation, n, err)
+			}
+		})
+	}
 }

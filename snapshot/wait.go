@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -136,14 +134,4 @@ func (w *waiter) end(ctx context.Context) (Status, error) {
 		err = fmt.Errorf("%w; %w", err, w.last.Err)
 	}
 	return w.last.Status, err
-}
-
-// ProcessGone reports whether the process that st names does not exist (kill(2)
-// with signal 0 says ESRCH). It is false where st names none, and it means nothing
-// in another PID namespace than the daemon's.
-func (st Status) ProcessGone() bool {
-	if st.PID == nil || *st.PID <= 0 { // kill(2) takes these for groups
-		return false
-	}
-	return errors.Is(unix.Kill(*st.PID, 0), unix.ESRCH)
 }

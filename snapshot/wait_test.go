@@ -73,19 +73,6 @@ func (a *await) end(t *testing.T, state, boot string) {
 	}
 }
 
-// write publishes a status in dir as a daemon would.
-func write(t *testing.T, dir string, st Status) {
-	t.Helper()
-	d, err := OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if err := d.WriteStatus(st); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWaitForEveryState(t *testing.T) {
 	for _, state := range []string{Ready, Degraded, Skipped, Failed} {
 		t.Run(state, func(t *testing.T) {
@@ -177,19 +164,10 @@ func TestWaitThroughChanges(t *testing.T) {
 			"a thousand renames",
 			func(t *testing.T, dir string) { write(t, dir, waiting) },
 			func(t *testing.T, dir string, _ *await) {
-				d, err := OpenDir(dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer d.Close()
 				for i := range 1000 {
-					if err := d.WriteStatus(Status{State: Waiting, BootID: "b", Attempts: i + 1}); err != nil {
-						t.Fatal(err)
-					}
+					write(t, dir, Status{State: Waiting, BootID: "b", Attempts: i + 1})
 				}
-				if err := d.WriteStatus(ready); err != nil {
-					t.Fatal(err)
-				}
+				write(t, dir, ready)
 			},
 		},
 	}

@@ -140,7 +140,7 @@ func (p *program) absent(v *snapshot.Values, g getting, err error) int {
 	case nothing:
 		return p.uncollected(st, fmt.Sprintf("%q: ", g.key))
 	}
-	p.tell(err.Error(), p.advice(e))
+	p.tell(err.Error()+didYouMean(v, e), p.advice(e))
 	return int(readiness.ExitFailure)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -118,7 +119,7 @@ func (o *onTerminal) ends(t *testing.T, want int) string {
 // statusIn writes a status of this boot.
 func statusIn(t *testing.T, dir string, change func(*snapshot.Status)) {
 	t.Helper()
-	d, err := snapshot.OpenDir(dir)
+	d, err := publish.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -153,7 +154,7 @@ var getKey = regexp.MustCompile(`imds-ready get (?:--ignore-boot-id )?([a-z][A-Z
 // simulator's instance.
 func TestKeysOfExamples(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imds")
-	d, err := snapshot.OpenDir(dir)
+	d, err := publish.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +163,8 @@ func TestKeysOfExamples(t *testing.T) {
 	for path, body := range imdstest.DefaultTree() {
 		leaves[path] = []byte(body)
 	}
-	s, _ := snapshot.Build(leaves)
-	if _, err := d.Publish(s, snapshot.Ready, nil); err != nil {
+	s, _ := publish.Build(leaves)
+	if _, _, err := d.Publish(s, snapshot.Ready, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.WriteStatus(snapshot.Status{State: snapshot.Ready, BootID: "b"}); err != nil {

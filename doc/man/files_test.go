@@ -11,6 +11,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/doc/schema"
 	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -25,7 +26,7 @@ func TestFiles(t *testing.T) {
 	for path, body := range imdstest.DefaultTree() {
 		leaves[path] = []byte(body)
 	}
-	s, _ := snapshot.Build(leaves)
+	s, _ := publish.Build(leaves)
 	for name, f := range s.Files(snapshot.Ready) {
 		modes[name] = fmt.Sprintf("%04o", f.Mode())
 		order = append(order, name)
@@ -158,8 +159,8 @@ func TestTypes(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	inCode := []string{constants(t, "snapshot", "^envState$")["envState"]}
-	for _, arg := range called(t, "snapshot", "add") {
+	inCode := []string{constants(t, "internal/publish", "^envState$")["envState"]}
+	for _, arg := range called(t, "internal/publish", "add") {
 		if strings.HasPrefix(arg, "IMDS_") {
 			inCode = append(inCode, arg)
 		}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// instance returns the values of a realistic instance, the files of which the tests of
+// package publish hold against what that package writes.
+func instance(t *testing.T, state string, missing map[string]string) *snapshot.Values {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../internal/publish/testdata/golden")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(snapshot.Status{State: state, BootID: "b", Missing: missing}.Normal())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, snapshot.StatusFile), data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := snapshot.Open(dir, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Keys as people misspell or remember them, and the suggestions.
+func TestSimilar(t *testing.T) {
+	v := instance(t, "ready", nil)
+	tests := []struct{ key, want string }{
+		{"region", "placement/region"},
+		{"Region", "placement/region"},
+		{"placement/regoin", "placement/region"},
+		{"regoin", "identity/region placement/region"},
+		{"placment/region", "placement/region"},
+		{"az", "placement/availability-zone"},
+		{"availability-zone", "placement/availability-zone"},
+		{"availability_zone_id", "placement/availability-zone-id"},
+		{"account-id", "identity/accountId"},
+		{"accountId", "identity/accountId"},
+		{"account", "identity/accountId"},
+		{"identity/account-id", "identity/accountId"},
+		{"identity/accountid", "identity/accountId"},
+		{"instanceId", "instance-id identity/instanceId"},
+		{"instance_id", "instance-id identity/instanceId"},
+		{"instanceid", "instance-id identity/instanceId"},
+		{"instnace-id", "instance-id"},
+		{"latest/meta-data/mac", "mac"},
+		{"meta-data/placement/Region", "placement/region"},
+		{"Name", "tags/instance/Name"},
+		{"tags/Name", "tags/instance/Name"},
+		{"tags/instance/name", "tags/instance/Name"},
+		{"public-ip", "public-ipv4"},
+		{"private-ip", "local-ipv4"},
+		{"hostnme", "hostname"},
+		{"architecture", "identity/architecture"},
+		{"zzzzzzz", ""},
+		{"x", ""},
+		{"-", ""},
+		{strings.Repeat("region", 30), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.key, func(t *testing.T) {
+			if got := strings.Join(similar(v, tt.key), " "); got != tt.want && !strings.HasPrefix(got, tt.want+" ") || tt.want == "" && got != "" {
+				t.Errorf("similar are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	missing := map[string]string{"meta-data/placement/region-id": "503", "meta-data/placement/": "bad-response"}
+	v := instance(t, snapshot.Ready, missing)
+	for key, want := range map[string]string{
+		"regio":                       ": did you mean identity/region or placement/region?",
+		"tags/instance/name":          ": did you mean tags/instance/Name?",
+		"placement/regoin":            ": did you mean placement/region?", // the failed listing may not have had it
+		"placement/region-id":         "",                                 // it failed and is spelled right
+		"zzzzzz":                      "",
+		"iam/security-credentials/ro": "",
+	} {
+		_, err := v.Lookup(key)
+		e, ok := errors.AsType[*snapshot.KeyError](err)
+		if !ok {
+			t.Fatalf("%s: %v", key, err)
+		}
+		if got := didYouMean(v, e); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package atomicfile replaces small files so that a reader sees the complete old
+// file or the complete new one, and reads them back without following links. It
+// is for directories in which other users may have planted something.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Temporary returns the name beside name under which [Write] prepares a file. It
+// is fixed, so a killed writer leaves at most one behind.
+func Temporary(name string) string { return "." + name + ".tmp" }
+
+// Write replaces the file name in root. The mode is exactly the given one,
+// whatever the umask says. On an error the old file is unchanged and no temporary
+// is left. Only one Write of the same name may run at a time.
+//
+// The new file is created exclusively, so Write never opens a file that somebody
+// else has put there, and renameat(2) replaces a link instead of following it. A
+// temporary that is already there is removed once. There is no fsync(2): the files
+// are for one boot only.
+func Write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
+	temporary := Temporary(name)
+	file, err := create(root, temporary)
+	if errors.Is(err, fs.ErrExist) {
+		if err := root.Remove(temporary); err != nil {
+			return err
+		}
+		file, err = create(root, temporary)
+	}
+	if err != nil {
+		return err
+	}
+	err = file.Chmod(mode)
+	if err == nil {
+		_, err = file.Write(data)
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = root.Rename(temporary, name)
+	}
+	if err == nil {
+		return nil
+	}
+	if left := root.Remove(temporary); left != nil && !errors.Is(left, fs.ErrNotExist) {
+		return fmt.Errorf("%w; then %w", err, left)
+	}
+	return err
+}
+
+// create makes an empty file. Its mode is 0600 until Write sets the final one, so
+// that a secret is never readable for others.
+func create(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+}
+
+// ErrNotRegular means that a link, a directory, a FIFO, a socket or a device is in
+// the place of a file, or a file larger than the reader accepts.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Read reads the regular file name in the directory dir, of at most limit bytes.
+// An error matches [ErrNotRegular] or is the file system's.
+//
+// It uses openat(2), as [os.Root] follows a link that stays inside the directory:
+// a link from a public file to a secret one would publish the secret. O_NONBLOCK
+// is there because opening a FIFO would wait for its writer.
+func Read(dir *os.File, name string, limit int64) ([]byte, fs.FileInfo, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) { // a link; a socket
+		return nil, nil, ErrNotRegular
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, ErrNotRegular
+	}
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, nil, fmt.Errorf("%w: larger than %d bytes", ErrNotRegular, limit)
+	}
+	return data, info, nil
+}

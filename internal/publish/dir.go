@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// maxFile bounds what is read back to compare or to rewrite it, in bytes. Build
+// makes no larger file.
+const maxFile = 8 << 20
+
+// Dir is the directory of the files, locked for one writer. Its methods may be
+// called by several goroutines at once.
+type Dir struct {
+	path string
+	root *os.Root
+	self *os.File   // the directory itself: the lock hangs on it
+	mu   sync.Mutex // one write at a time: the names of temporaries are fixed
+}
+
+// LockedError means that another daemon holds the directory.
+type LockedError struct {
+	Dir string
+	// PID is the other daemon's, from its status.json, or 0 if it is unknown.
+	PID int
+}
+
+func (e *LockedError) Error() string {
+	who := "another daemon"
+	if e.PID != 0 {
+		who = "process " + strconv.Itoa(e.PID)
+	}
+	return "locking " + e.Dir + ": " + who + " holds it"
+}
+
+// OpenDir opens the directory at path, and makes it if it is missing, with its
+// parents, mode 0755 whatever the umask. It takes flock(2) on the directory
+// itself, so there is no lock file to be left behind, and the kernel releases it
+// when the process ends in any way. If another process holds it, the error is a
+// *[LockedError].
+func OpenDir(path string) (*Dir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory: %w", err)
+	}
+	// The lock of a directory that is removed between open and flock is useless;
+	// the next try takes the one that is there now.
+	for range 3 {
+		d, err := openDir(path)
+		if err != nil {
+			return nil, err
+		}
+		if d.inPlace() {
+			return d, nil
+		}
+		d.Close()
+	}
+	return nil, fmt.Errorf("locking %s: removed or replaced again and again", path)
+}
+
+// openDir is one try of OpenDir.
+func openDir(path string) (*Dir, error) {
+	if err := makeDir(path); err != nil {
+		return nil, fmt.Errorf("making %s: %w", path, err)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	self, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	d := &Dir{path: path, root: root, self: self}
+	if err := flock(self); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = &LockedError{Dir: path, PID: d.holder()}
+		} else {
+			err = fmt.Errorf("locking %s: %w", path, err)
+		}
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// flock locks f, or returns EWOULDBLOCK at once.
+func flock(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// holder is the process that the status names, or 0.
+func (d *Dir) holder() int {
+	st, err := d.Status()
+	if err != nil || st.PID == nil {
+		return 0
+	}
+	return *st.PID
+}
+
+// inPlace reports whether the path still leads to the directory that is locked.
+func (d *Dir) inPlace() bool {
+	locked, err := d.self.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(d.path)
+	return err == nil && os.SameFile(locked, there)
+}
+
+// makeDir makes the directory at path and its parents. New ones get mode 0755,
+// also under umask 077, which daemons inherit from hardened shells; existing ones
+// keep theirs.
+func makeDir(path string) error {
+	err := os.Mkdir(path, 0o755)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
+		if err := makeDir(filepath.Dir(path)); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil // opening it fails if it is not a directory
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
+}
+
+// Close releases the directory and its lock. The files stay.
+func (d *Dir) Close() error {
+	return errors.Join(d.self.Close(), d.root.Close())
+}
+
+// Begin must be the first call of the holder of the lock. It removes the temporary
+// files of a killed daemon. If status.json is of the boot bootID, it is returned
+// and all files stay. Otherwise, also if it cannot be read as ours, the files of
+// this program are removed, nothing else in the directory is, and the zero Status
+// is returned. An empty bootID never matches.
+func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	// The status goes first: if this process is killed before it has removed the
+	// rest, the next start finds no status and removes it.
+	names := append([]string{snapshot.StatusFile}, order()...)
+	for _, name := range names {
+		if _, err := d.remove(atomicfile.Temporary(name)); err != nil {
+			return snapshot.Status{}, err
+		}
+	}
+	st, err := d.Status()
+	if err == nil && st.BootID == bootID { // no status without a boot ID is read
+		return st, nil
+	}
+	for _, name := range names {
+		if _, err := d.remove(name); err != nil {
+			return snapshot.Status{}, err
+		}
+	}
+	return snapshot.Status{}, nil
+}
+
+// Status reads status.json back. An error matches [fs.ErrNotExist] or one of
+// package snapshot, or is the file system's.
+func (d *Dir) Status() (snapshot.Status, error) {
+	var st snapshot.Status
+	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, maxFile)
+	if err == nil {
+		st, err = snapshot.ParseStatus(data)
+	}
+	if err != nil {
+		return snapshot.Status{}, fmt.Errorf("reading %s: %w", filepath.Join(d.path, snapshot.StatusFile), err)
+	}
+	return st, nil
+}
+
+// remove unlinks a file if it exists, and reports whether it did. It removes a link
+// itself, not its target.
+func (d *Dir) remove(name string) (bool, error) {
+	err := d.root.Remove(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("removing %s: %w", filepath.Join(d.path, name), err)
+	}
+	return err == nil, nil
+}
+
+// Write replaces the file name, one of the file names in package snapshot, with f
+// and reports whether that changed anything: a file that already has this content
+// and mode is left alone, so that nothing that watches it wakes up. See
+// [atomicfile.Write].
+func (d *Dir) Write(name string, f File) (changed bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.write(name, f)
+}
+
+// write is Write for callers that hold d.mu.
+func (d *Dir) write(name string, f File) (changed bool, err error) {
+	if name != snapshot.StatusFile && !slices.Contains(order(), name) {
+		return false, fmt.Errorf("writing %q: not a file of this directory", name)
+	}
+	data, info, err := atomicfile.Read(d.self, name, maxFile)
+	if err == nil && info.Mode() == f.Mode() && bytes.Equal(data, f.Data) {
+		return false, nil
+	}
+	if err := atomicfile.Write(d.root, name, f.Data, f.Mode()); err != nil {
+		return false, fmt.Errorf("writing %s: %w", filepath.Join(d.path, name), err)
+	}
+	return true, nil
+}
+
+// Publish writes the files of s that differ, in the order of [Snapshot.Files], then
+// removes the files that s has no content for. It returns the digests for
+// status.json by name, nil for secret files, and the sorted names of the files that
+// were replaced or removed. before, unless nil, is called with the name before each
+// file.
+//
+// An error ends it at once: earlier files are new, later ones old. Files that did
+// not exist are removed again, identity.json above all, because its existence means
+// that IMDS answered.
+func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, changed []string, err error) {
+	sums, changed, added, err := d.publish(s, state, before)
+	if err == nil {
+		slices.Sort(changed)
+		return sums, changed, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Backward(added) {
+		_, left := d.remove(name)
+		err = errors.Join(err, left)
+	}
+	return nil, nil, err
+}
+
+// publish is Publish without the undoing. added has the files that did not exist
+// before, also after an error.
+func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, changed, added []string, err error) {
+	sums = map[string]*string{}
+	for name, f := range s.Files(state) {
+		if before != nil {
+			before(name)
+		}
+		_, missing := d.root.Lstat(name)
+		replaced, err := d.Write(name, f)
+		if err != nil {
+			return nil, nil, added, err
+		}
+		if replaced {
+			changed = append(changed, name)
+		}
+		if errors.Is(missing, fs.ErrNotExist) {
+			added = append(added, name)
+		}
+		sums[name] = f.Sum()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range order() {
+		if _, written := sums[name]; written || slices.Contains(s.kept, name) {
+			continue
+		}
+		removed, err := d.remove(name)
+		if err != nil {
+			return nil, nil, added, err
+		}
+		if removed {
+			changed = append(changed, name)
+		}
+	}
+	return sums, changed, added, nil
+}
+
+// WriteState is for a gate that ends without a collection: imds.env gets this
+// state and keeps its other lines, if there are any; no other file is touched. It
+// returns the digest of imds.env for status.json.
+func (d *Dir) WriteState(state string) (sum *string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old, _, err := atomicfile.Read(d.self, snapshot.EnvFile, maxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, atomicfile.ErrNotRegular):
+		old = nil // nothing of ours to keep
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(d.path, snapshot.EnvFile), err)
+	}
+	f := envFile(state, otherLines(old))
+	if _, err := d.write(snapshot.EnvFile, f); err != nil {
+		return nil, err
+	}
+	return f.Sum(), nil
+}
+
+// WriteStatus writes status.json. It comes after the files that it lists. The
+// status is written in the form of [snapshot.Status.Normal].
+func (d *Dir) WriteStatus(st snapshot.Status) error {
+	data, err := encode(st.Normal())
+	if err == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		err = atomicfile.Write(d.root, snapshot.StatusFile, data, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Join(d.path, snapshot.StatusFile), err)
+	}
+	return nil
+}
+
+// WriteFinalStatus is [Dir.WriteStatus] for the last status of a run. If there is no
+// space for it beside an old status that says "waiting", the old one is removed
+// first: it would be wrong until the next boot.
+func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
+	err := d.WriteStatus(st)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	if old, unread := d.Status(); unread != nil || old.State != snapshot.Waiting {
+		return err
+	}
+	d.mu.Lock()
+	_, removed := d.remove(snapshot.StatusFile)
+	d.mu.Unlock()
+	if removed != nil {
+		return err
+	}
+	return d.WriteStatus(st)
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// all8 are the names of the table, sorted as a directory is listed.
+const all8 = "identity.json imds.env meta-data.json network.json signatures.json status.json tags.json user-data"
+
+// fillDir leaves a whole collection and a status of boot "this", and what is
+// nobody's business.
+func fillDir(t *testing.T, d *Dir) snapshot.Status {
+	t.Helper()
+	snap, _ := Build(instance(t))
+	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := snapshot.Status{State: snapshot.Ready, BootID: "this", Generation: 3, Files: sums}
+	if err := d.WriteStatus(st); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"imds.prom", ".hidden", ".tags.json.bak", "tags.json~"} {
+		put(t, filepath.Join(d.path, name), "mine")
+	}
+	return st.Normal()
+}
+
+const others = ".hidden .tags.json.bak imds.prom tags.json~"
+
+func TestBegin(t *testing.T) {
+	tests := []struct {
+		name   string
+		boot   string
+		status string // replaces status.json; "-" removes it
+		keeps  bool
+	}{
+		{name: "the same boot", boot: "this", keeps: true},
+		{name: "another boot", boot: "that"},
+		{name: "a boot without an ID", boot: ""},
+		{name: "no status", boot: "this", status: "-"},
+		{name: "half a status", boot: "this", status: `{"schema": 1, "boot_id": "this", "sta`},
+		{name: "an empty status", boot: "this", status: " "},
+		{name: "a later schema", boot: "this", status: `{"schema": 2, "boot_id": "this", "state": "ready"}`},
+		{name: "no boot ID in it", boot: "", status: `{"schema": 1, "boot_id": "", "state": "ready"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := open(t)
+			before := fillDir(t, d)
+			path := filepath.Join(d.path, snapshot.StatusFile)
+			switch tt.status {
+			case "":
+			case "-":
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				put(t, path, tt.status)
+			}
+			st, err := d.Begin(tt.boot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := entries(t, d.path)
+			if tt.keeps {
+				if !reflect.DeepEqual(st, before) {
+					t.Errorf("status %+v, want %+v", st, before)
+				}
+				for _, name := range strings.Fields(all8) {
+					if !strings.Contains(" "+list+" ", " "+name+" ") {
+						t.Errorf("%s is gone: %s", name, list)
+					}
+				}
+				return
+			}
+			if !reflect.DeepEqual(st, snapshot.Status{}) {
+				t.Errorf("status %+v, want none", st)
+			}
+			if list != others {
+				t.Errorf("left: %s, want %s", list, others)
+			}
+		})
+	}
+}
+
+// The temporaries of a killed daemon go in any boot; nothing else that begins
+// with a dot does.
+func TestBeginRemovesTemporaries(t *testing.T) {
+	d := open(t)
+	fillDir(t, d)
+	want := entries(t, d.path)
+	victim := filepath.Join(t.TempDir(), "victim")
+	put(t, victim, "precious")
+	for _, name := range strings.Fields(all8) {
+		put(t, filepath.Join(d.path, atomicfile.Temporary(name)), "half")
+	}
+	link := filepath.Join(d.path, atomicfile.Temporary(snapshot.EnvFile))
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, link); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := d.Begin("this"); err != nil || st.BootID != "this" {
+		t.Fatalf("%+v %v", st, err)
+	}
+	if list := entries(t, d.path); list != want {
+		t.Errorf("left: %s, want %s", list, want)
+	}
+	if get(t, victim) != "precious" {
+		t.Error("a link was followed")
+	}
+}
+
+// Links in the place of files are removed as links.
+func TestBeginDoesNotFollow(t *testing.T) {
+	d := open(t)
+	outside := t.TempDir()
+	for _, name := range strings.Fields(all8) {
+		put(t, filepath.Join(outside, name), `{"schema": 1, "boot_id": "this", "state": "ready"}`)
+		if err := os.Symlink(filepath.Join(outside, name), filepath.Join(d.path, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, err := d.Begin("this")
+	if err != nil || st.BootID != "" {
+		t.Errorf("a status behind a link counts: %+v %v", st, err)
+	}
+	if list := entries(t, d.path); list != "" {
+		t.Errorf("left: %s", list)
+	}
+	if list := entries(t, outside); list != all8 {
+		t.Errorf("outside: %s", list)
+	}
+}
+
+// What cannot be removed is said, with its name.
+func TestBeginFails(t *testing.T) {
+	for _, name := range []string{snapshot.TagsFile, snapshot.StatusFile, atomicfile.Temporary(snapshot.TagsFile)} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t)
+			path := filepath.Join(d.path, name)
+			if err := os.MkdirAll(filepath.Join(path, "x"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			_, err := d.Begin("this")
+			if err == nil || !strings.HasPrefix(err.Error(), "removing "+path+": ") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}

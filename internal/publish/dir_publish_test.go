@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+func TestPublish(t *testing.T) {
+	d := open(t)
+	snap, _ := Build(instance(t))
+	var order []string
+	sums, _, err := d.Publish(snap, snapshot.Ready, func(name string) {
+		if _, err := os.Lstat(filepath.Join(d.path, name)); err == nil {
+			t.Errorf("%s is there before its turn", name)
+		}
+		order = append(order, name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "user-data signatures.json meta-data.json network.json tags.json imds.env identity.json"
+	if got := strings.Join(order, " "); got != want {
+		t.Errorf("order %s, want %s", got, want)
+	}
+	if len(sums) != 7 {
+		t.Errorf("%d sums, want 7", len(sums))
+	}
+	for name, sum := range sums {
+		data := get(t, filepath.Join(d.path, name))
+		digest := sha256.Sum256([]byte(data))
+		secret := name == snapshot.UserDataFile || name == snapshot.SignaturesFile
+		if secret != (sum == nil) || sum != nil && *sum != hex.EncodeToString(digest[:]) {
+			t.Errorf("%s: sum %v", name, sum)
+		}
+	}
+	if list := entries(t, d.path); list+" status.json" != strings.ReplaceAll(all8, " status.json", "")+" status.json" {
+		t.Errorf("the directory has %s", list)
+	}
+}
+
+// Files that the next collection has no content for go; others' files stay.
+func TestPublishRemoves(t *testing.T) {
+	d := open(t)
+	fillDir(t, d)
+	snap, _ := Build(leaves(map[string]string{paths.Identity: `{"instanceId": "i-1"}`}))
+	sums, _, err := d.Publish(snap, snapshot.Degraded, nil)
+	if err != nil || len(sums) != 2 || sums[snapshot.IdentityFile] == nil || sums[snapshot.EnvFile] == nil {
+		t.Fatalf("%v %v, want identity.json and imds.env", sums, err)
+	}
+	want := ".hidden .tags.json.bak identity.json imds.env imds.prom status.json tags.json~"
+	if list := entries(t, d.path); list != want {
+		t.Errorf("left: %s, want %s", list, want)
+	}
+	if got := get(t, filepath.Join(d.path, snapshot.EnvFile)); got != "IMDS_STATE=degraded\nIMDS_INSTANCE_ID=i-1\n" {
+		t.Errorf("imds.env is %q", got)
+	}
+}
+
+// Publish names the files that it has replaced or removed, and leaves all others
+// alone, so that nothing that watches them wakes up.
+func TestPublishChanges(t *testing.T) {
+	d := open(t)
+	in := instance(t)
+	infos := func() map[string]os.FileInfo {
+		m := map[string]os.FileInfo{}
+		for name := range strings.FieldsSeq(entries(t, d.path)) {
+			info, err := os.Lstat(filepath.Join(d.path, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m[name] = info
+		}
+		return m
+	}
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   string
+	}{
+		{"at first", func() {}, strings.ReplaceAll(all8, " status.json", "")},
+		{"the same again", func() {}, ""},
+		{"a tag", func() { in["meta-data/tags/instance/Name"] = []byte("new") }, "meta-data.json tags.json"},
+		{"user-data is gone", func() { delete(in, "user-data") }, "user-data"},
+	} {
+		step.change()
+		before := infos()
+		snap, _ := Build(in)
+		_, changed, err := d.Publish(snap, snapshot.Ready, nil)
+		if got := strings.Join(changed, " "); err != nil || got != step.want {
+			t.Errorf("%s: %q changed, %v, want %q", step.name, got, err, step.want)
+		}
+		for name, after := range infos() {
+			if old, ok := before[name]; ok && os.SameFile(old, after) == slices.Contains(changed, name) {
+				t.Errorf("%s: %s: changed is %q", step.name, name, changed)
+			}
+		}
+	}
+}
+
+// A failure on the way leaves every file whole: old, or new.
+func TestPublishFails(t *testing.T) {
+	d := open(t)
+	fillDir(t, d)
+	tags := filepath.Join(d.path, snapshot.TagsFile)
+	if err := os.Remove(tags); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(tags, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	in := instance(t)
+	in["user-data"] = []byte("new")
+	in[paths.Identity] = []byte(`{"instanceId": "new"}`)
+	snap, _ := Build(in)
+	oldIdentity := get(t, filepath.Join(d.path, snapshot.IdentityFile))
+	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
+	if sums != nil || err == nil || !strings.HasPrefix(err.Error(), "writing "+tags+": ") {
+		t.Errorf("%v %v", sums, err)
+	}
+	if get(t, filepath.Join(d.path, snapshot.UserDataFile)) != "new" {
+		t.Error("user-data, before the failure, is not new")
+	}
+	if get(t, filepath.Join(d.path, snapshot.IdentityFile)) != oldIdentity {
+		t.Error("identity.json, after the failure, is not the old one")
+	}
+	// And where only the removal of a file fails.
+	delete(in, "meta-data/tags/instance/")
+	for path := range in {
+		if strings.HasPrefix(path, "meta-data/tags") {
+			delete(in, path)
+		}
+	}
+	snap, _ = Build(in)
+	if sums, _, err := d.Publish(snap, snapshot.Ready, nil); sums != nil || err == nil || !strings.HasPrefix(err.Error(), "removing "+tags+": ") {
+		t.Errorf("%v %v", sums, err)
+	}
+}
+
+// The first collection of a boot that fails on the way leaves nothing that was
+// not there: identity.json would say that IMDS is had.
+func TestPublishFailsAtFirst(t *testing.T) {
+	d := open(t)
+	if err := os.MkdirAll(filepath.Join(d.path, snapshot.IdentityFile, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(d.path, snapshot.TagsFile), "old")
+	snap, _ := Build(instance(t))
+	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
+	if sums != nil || err == nil || !strings.HasPrefix(err.Error(), "writing "+filepath.Join(d.path, snapshot.IdentityFile)) {
+		t.Errorf("%v %v", sums, err)
+	}
+	if list, want := entries(t, d.path), "identity.json tags.json"; list != want {
+		t.Errorf("left: %s, want %s", list, want)
+	}
+}
+
+func TestWriteState(t *testing.T) {
+	tests := []struct{ name, old, want string }{
+		{"no file", "", "IMDS_STATE=skipped\n"},
+		{"a file", "IMDS_STATE=ready\nIMDS_REGION=r\nIMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\nIMDS_MAC=m\n"},
+		{"the same state", "IMDS_STATE=skipped\nIMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
+		{"no final newline", "IMDS_STATE=ready\nIMDS_REGION=r", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
+		{"the state elsewhere, twice", "A=b\nIMDS_STATE=x\nIMDS_STATE=\nIMDS_STATES=y\n", "IMDS_STATE=skipped\nA=b\nIMDS_STATES=y\n"},
+		{"comments and blanks", "# one's own\n\nA=b\n", "IMDS_STATE=skipped\n# one's own\n\nA=b\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := open(t)
+			path := filepath.Join(d.path, snapshot.EnvFile)
+			if tt.old != "" {
+				put(t, path, tt.old)
+			}
+			sum, err := d.WriteState(snapshot.Skipped)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := get(t, path); got != tt.want {
+				t.Errorf("imds.env is %q, want %q", got, tt.want)
+			}
+			if digest := sha256.Sum256([]byte(tt.want)); sum == nil || *sum != hex.EncodeToString(digest[:]) {
+				t.Errorf("sum %v", sum)
+			}
+		})
+	}
+}
+
+func TestWriteStateTouchesNothingElse(t *testing.T) {
+	d := open(t)
+	fillDir(t, d)
+	before := map[string]string{}
+	list := entries(t, d.path)
+	for _, name := range strings.Fields(list) {
+		before[name] = get(t, filepath.Join(d.path, name))
+	}
+	if _, err := d.WriteState(snapshot.Degraded); err != nil {
+		t.Fatal(err)
+	}
+	before[snapshot.EnvFile] = strings.Replace(before[snapshot.EnvFile], "IMDS_STATE=ready", "IMDS_STATE=degraded", 1)
+	for name, want := range before {
+		if got := get(t, filepath.Join(d.path, name)); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if after := entries(t, d.path); after != list {
+		t.Errorf("the directory has %s, before %s", after, list)
+	}
+}
+
+// A link from imds.env to a secret would make the secret public.
+func TestWriteStateDoesNotReadThroughLinks(t *testing.T) {
+	d := open(t)
+	if _, err := d.Write(snapshot.UserDataFile, File{Data: []byte("SECRET=1\n"), Secret: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(snapshot.UserDataFile, filepath.Join(d.path, snapshot.EnvFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WriteState(snapshot.Degraded); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, filepath.Join(d.path, snapshot.EnvFile)); got != "IMDS_STATE=degraded\n" {
+		t.Errorf("imds.env is %q", got)
+	}
+	if got := get(t, filepath.Join(d.path, snapshot.UserDataFile)); got != "SECRET=1\n" {
+		t.Errorf("user-data is %q", got)
+	}
+}
+
+func TestWriteStateFails(t *testing.T) {
+	d := open(t)
+	if err := os.MkdirAll(filepath.Join(d.path, snapshot.EnvFile, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want := "writing " + filepath.Join(d.path, snapshot.EnvFile) + ": "
+	if sum, err := d.WriteState(snapshot.Skipped); sum != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v %v, want %s...", sum, err, want)
+	}
+	d.Close()
+	want = "reading " + filepath.Join(d.path, snapshot.EnvFile) + ": "
+	if sum, err := d.WriteState(snapshot.Skipped); sum != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v %v, want %s...", sum, err, want)
+	}
+}
+
+// A file whose root could not be had stays as it was; one that is not there any
+// more goes.
+func TestPublishKeepsWhatFailed(t *testing.T) {
+	d := open(t)
+	full, _ := Build(map[string][]byte{
+		paths.Identity: []byte(`{"instanceId": "i-1"}`), "meta-data/ami-id": []byte("ami-1"),
+		"meta-data/tags/instance/Name": []byte("web"), paths.UserData: []byte("#!"),
+	})
+	if _, _, err := d.Publish(full, snapshot.Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	little, _ := Build(map[string][]byte{paths.Identity: []byte(`{"instanceId": "i-1"}`)})
+	kept := little.Keeping(map[string]string{"meta-data/": "503"})
+	if _, _, err := d.Publish(kept, snapshot.Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{snapshot.MetaDataFile: true, snapshot.TagsFile: true, snapshot.UserDataFile: false, snapshot.IdentityFile: true} {
+		if _, err := d.root.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v, want it there: %v", name, err, want)
+		}
+	}
+	if _, _, err := d.Publish(little, snapshot.Ready, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.root.Stat(snapshot.MetaDataFile); err == nil {
+		t.Errorf("%s is still there, though IMDS has nothing below meta-data/", snapshot.MetaDataFile)
+	}
+}

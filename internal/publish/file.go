@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// File is the content of one file.
+type File struct {
+	Data []byte
+	// Secret files are for the daemon's own user; other services take them with
+	// LoadCredential=.
+	Secret bool
+}
+
+// Mode is 0600 for a secret file, else 0644.
+func (f File) Mode() fs.FileMode {
+	if f.Secret {
+		return 0o600
+	}
+	return 0o644
+}
+
+// Sum is the SHA-256 of the content in lower-case hexadecimal, as status.json
+// lists it, and nil for a secret file: with a digest, anybody could test a guess.
+func (f File) Sum() *string {
+	if f.Secret {
+		return nil
+	}
+	sum := sha256.Sum256(f.Data)
+	return new(hex.EncodeToString(sum[:]))
+}
+
+// Snapshot is the result of one collection, ready to be written. The zero Snapshot
+// contains only an imds.env with the state. [Build] makes it; it is not changed
+// afterwards.
+type Snapshot struct {
+	id    string
+	files map[string]File
+	env   []string
+	kept  []string // files that stay as they are
+}
+
+// InstanceID is the instance's ID, as in imds.env: from the identity document,
+// else from meta-data/instance-id. It is empty if neither has a plain one.
+func (s Snapshot) InstanceID() string { return s.id }
+
+// order is the order in which the files are written. identity.json is last: units
+// that are released when it appears find everything else in place.
+func order() []string {
+	return []string{
+		snapshot.UserDataFile, snapshot.SignaturesFile, snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile,
+		snapshot.EnvFile, snapshot.IdentityFile,
+	}
+}
+
+// Files yields the files in the order in which they are to be written, except
+// status.json, which follows them. A file that the collection has no content for is
+// left out. The state, such as [snapshot.Ready], becomes IMDS_STATE.
+func (s Snapshot) Files(state string) iter.Seq2[string, File] {
+	return func(yield func(string, File) bool) {
+		for _, name := range order() {
+			f, ok := s.files[name]
+			if name == snapshot.EnvFile {
+				f, ok = envFile(state, s.env), true
+			}
+			if ok && !yield(name, f) {
+				return
+			}
+		}
+	}
+}
+
+// roots are the paths that a file comes from.
+func roots() map[string]string {
+	return map[string]string{
+		snapshot.MetaDataFile:   paths.MetaData,
+		snapshot.TagsFile:       paths.Tags,
+		snapshot.NetworkFile:    paths.Macs,
+		snapshot.UserDataFile:   paths.UserData,
+		snapshot.SignaturesFile: signaturePath("pkcs7"),
+	}
+}
+
+// Keeping returns a snapshot in which a file without content stays as it is if its
+// path, or a listing above it, is in missing: the request failed, so IMDS may still
+// have it. [Dir.Publish] neither writes nor removes such a file.
+func (s Snapshot) Keeping(missing map[string]string) Snapshot {
+	s.kept = nil
+	for file, root := range roots() {
+		if _, ok := s.files[file]; ok {
+			continue
+		}
+		for path := range missing {
+			if path == root || strings.HasSuffix(path, "/") && strings.HasPrefix(root, path) {
+				s.kept = append(s.kept, file)
+				break
+			}
+		}
+	}
+	slices.Sort(s.kept)
+	return s
+}
+
+// Kept returns the files that stay as they are; see [Snapshot.Keeping].
+func (s Snapshot) Kept() []string { return s.kept }

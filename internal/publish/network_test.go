@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+// interfaces builds from leaves below macs/ and reads network.json back.
+func interfaces(t *testing.T, in map[string]string) ([]networkInterface, []Problem) {
+	t.Helper()
+	bodies := map[string]string{}
+	for path, body := range in {
+		bodies["network/interfaces/macs/"+path] = body
+	}
+	out, problems := files(t, metaData(bodies))
+	var file networkFile
+	if err := json.Unmarshal(out[snapshot.NetworkFile].Data, &file); err != nil {
+		t.Fatalf("%v: %s", err, out[snapshot.NetworkFile].Data)
+	}
+	return file.Interfaces, problems
+}
+
+func TestInterfaceKeys(t *testing.T) {
+	out, problems := files(t, metaData(map[string]string{macDir + "owner-id": "1"}))
+	want := `{
+  "interfaces": [
+    {
+      "device_number": null,
+      "interface_id": null,
+      "ipv4_prefixes": [],
+      "ipv6_prefixes": [],
+      "ipv6s": [],
+      "local_ipv4s": [],
+      "mac": "02:00:00:00:00:01",
+      "network_card": 0,
+      "public_ipv4s": [],
+      "security_group_ids": [],
+      "subnet_id": null,
+      "subnet_ipv4_cidr": null,
+      "vpc_id": null,
+      "vpc_ipv4_cidrs": []
+    }
+  ]
+}
+`
+	if got := string(out[snapshot.NetworkFile].Data); got != want || len(problems) != 0 {
+		t.Errorf("an interface without anything: %s %v, want %s", got, problems, want)
+	}
+	out, problems = files(t, metaData(map[string]string{
+		macDir + "device-number": "2", macDir + "network-card": "3", macDir + "interface-id": "eni-1",
+		macDir + "ipv4-prefix": "a\nb", macDir + "ipv6-prefix": "c", macDir + "ipv6s": "d\ne",
+		macDir + "local-ipv4s": "f", macDir + "public-ipv4s": "", macDir + "security-group-ids": "g\nh",
+		macDir + "subnet-id": "", macDir + "subnet-ipv4-cidr-block": "i", macDir + "vpc-id": "j",
+		macDir + "vpc-ipv4-cidr-blocks": "k\nl", macDir + "vpc-ipv4-cidr-block": "not this one",
+	}))
+	want = `{"interfaces":[{"device_number":2,"interface_id":"eni-1","ipv4_prefixes":["a","b"],` +
+		`"ipv6_prefixes":["c"],"ipv6s":["d","e"],"local_ipv4s":["f"],"mac":"02:00:00:00:00:01","network_card":3,` +
+		`"public_ipv4s":[],"security_group_ids":["g","h"],"subnet_id":"","subnet_ipv4_cidr":"i","vpc_id":"j",` +
+		`"vpc_ipv4_cidrs":["k","l"]}]}`
+	if got := compact(t, out[snapshot.NetworkFile]); got != want || len(problems) != 0 {
+		t.Errorf("an interface with everything: %s %v, want %s", got, problems, want)
+	}
+}
+
+func TestInterfaceOrder(t *testing.T) {
+	list, problems := interfaces(t, map[string]string{
+		"a/device-number": "10", "b/device-number": "9",
+		"c/device-number": "0", "c/network-card": "1",
+		"d/device-number": "1", "d/network-card": "0",
+		"e/device-number": "0", "e/network-card-index": "0",
+		"f/mac":           "", // no device number
+		"g/device-number": "x",
+		"h/device-number": "0", "h/network-card": "?",
+		"i/device-number": "9",
+		"j/":              "", // listed, and nothing had
+		"k":               "not a directory",
+	})
+	var order []string
+	for _, i := range list {
+		order = append(order, i.MAC)
+	}
+	if got, want := strings.Join(order, " "), "e d b i a f g j c h"; got != want {
+		t.Errorf("order %s, want %s", got, want)
+	}
+	want := "meta-data/network/interfaces/macs/g/device-number bad-response, " +
+		"meta-data/network/interfaces/macs/h/network-card bad-response"
+	if problemText(problems) != want {
+		t.Errorf("problems %s, want %s", problemText(problems), want)
+	}
+}
+
+func TestInterfaceNumbers(t *testing.T) {
+	tests := []struct{ body, want string }{
+		{"0", "0"},
+		{"15", "15"},
+		{"007", "7"},
+		{"3\n", "3"},
+		{"2147483647", "2147483647"},
+		{"2147483648", ""},
+		{"-1", ""},
+		{"+1", ""},
+		{"1.0", ""},
+		{"0x1", ""},
+		{"1_0", ""},
+		{" 1", ""},
+		{"", ""},
+		{"one", ""},
+		{"\u0661", ""},
+	}
+	for _, tt := range tests {
+		for _, name := range []string{"device-number", "network-card", "network-card-index"} {
+			t.Run(fmt.Sprintf("%s %q", name, tt.body), func(t *testing.T) {
+				list, problems := interfaces(t, map[string]string{"m/" + name: tt.body})
+				got := list[0].NetworkCard
+				if name == "device-number" {
+					got = list[0].DeviceNumber
+				}
+				if tt.want == "" {
+					if got != nil || len(problems) != 1 || problems[0].Class != classBadResponse {
+						t.Errorf("%v, problems %v, want null and one", got, problems)
+					}
+					return
+				}
+				if got == nil || fmt.Sprint(*got) != tt.want || len(problems) != 0 {
+					t.Errorf("%v, problems %v, want %s", got, problems, tt.want)
+				}
+			})
+		}
+	}
+}
+
+// The newer name of the card's index wins, also when it cannot be used.
+func TestNetworkCardNames(t *testing.T) {
+	list, _ := interfaces(t, map[string]string{"m/network-card": "2", "m/network-card-index": "1"})
+	if got := list[0].NetworkCard; got == nil || *got != 2 {
+		t.Errorf("card %v, want 2", got)
+	}
+	list, problems := interfaces(t, map[string]string{"m/network-card": "\xff", "m/network-card-index": "1"})
+	if got := list[0].NetworkCard; got != nil || problems[0].Class != classNotUTF8 {
+		t.Errorf("card %v %v, want null", got, problems)
+	}
+}
