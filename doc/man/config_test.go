@@ -17,8 +17,8 @@ import (
 const configuration = "imds-ready.toml.5"
 
 // key is one key of imds-ready.toml.example, which a test of internal/config
-// holds against the program.
-type key struct{ table, name, value, legal string }
+// compares with the program.
+type key struct{ table, name, value, valid string }
 
 var (
 	exampleTable = regexp.MustCompile(`^#? *(\[+[a-z.]+\]+)$`)
@@ -38,7 +38,7 @@ func exampleKeys(t *testing.T) []key {
 		if m := exampleTable.FindStringSubmatch(text); m != nil {
 			table = m[1]
 		} else if m := exampleKey.FindStringSubmatch(text); m != nil {
-			keys = append(keys, key{table, m[1], m[2], legal(comment)})
+			keys = append(keys, key{table, m[1], m[2], validRange(comment)})
 			comment = ""
 		} else if text == "" {
 			comment = ""
@@ -49,9 +49,9 @@ func exampleKeys(t *testing.T) []key {
 	return keys
 }
 
-// legal is the range in a comment, "" when there is none.
-func legal(comment string) string {
-	_, after, _ := strings.Cut(comment, "Legal: ")
+// validRange is the range in a comment, or "" if there is none.
+func validRange(comment string) string {
+	_, after, _ := strings.Cut(comment, "Valid: ")
 	if i := strings.Index(after, ". "); i >= 0 {
 		after = after[:i]
 	}
@@ -71,11 +71,11 @@ func TestKeys(t *testing.T) {
 	for _, k := range exampleKeys(t) {
 		head := k.name + " = " + k.value
 		if k.table == "[[retry.rule]]" {
-			head = k.name // there is no rule by default
+			head = k.name // by default there are no rules
 		}
 		known[k.table] = append(known[k.table], head)
-		if said := p.in("KEYS", k.table).item("Va", head); k.legal != "" && !strings.Contains(said, "Legal: "+k.legal) {
-			t.Errorf("%s %s: the page does not say %q:\n%s", k.table, k.name, k.legal, said)
+		if said := p.in("KEYS", k.table).item("Va", head); k.valid != "" && !strings.Contains(said, "Valid: "+k.valid) {
+			t.Errorf("%s %s: the page does not say %q:\n%s", k.table, k.name, k.valid, said)
 		}
 	}
 	if len(known) != 7 {
@@ -88,7 +88,7 @@ func TestKeys(t *testing.T) {
 		delete(shown, table)
 	}
 	for table := range shown {
-		t.Errorf("%s is in the page only", table)
+		t.Errorf("%s is only in the page", table)
 	}
 }
 
@@ -116,14 +116,14 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// isClass tells the classes from the other words of package policy.
+// isClass tells classes from the other constants of package policy.
 func isClass(t *testing.T, word string) bool {
 	t.Helper()
 	err := policy.CheckOn(word)
 	return err == nil || strings.Contains(err.Error(), "never the class of an attempt")
 }
 
-// TestTableOfPresets asks the presets for every row of the table.
+// TestTableOfPresets compares every row of the table with the presets.
 func TestTableOfPresets(t *testing.T) {
 	boot, _ := policy.Preset(policy.PresetBoot)
 	sdk, _ := policy.Preset(policy.PresetSDK)
@@ -141,7 +141,7 @@ func TestTableOfPresets(t *testing.T) {
 	}
 }
 
-// failures are what a row of the table speaks of.
+// failures are those that a row of the table describes.
 func failures(t *testing.T, class policy.Class, when string) []policy.Failure {
 	t.Helper()
 	classes := []policy.Class{class}
@@ -178,7 +178,7 @@ func TestActions(t *testing.T) {
 	same(t, "actions", readPage(t, configuration).in("ACTIONS", "*").items("Cm"), actions)
 }
 
-// TestPresets compares the numbers of both.
+// TestPresets compares the numbers of both presets.
 func TestPresets(t *testing.T) {
 	p := readPage(t, configuration).in("PRESETS", "*")
 	for column, preset := range []string{policy.PresetBoot, policy.PresetSDK} {
@@ -197,7 +197,7 @@ func TestPresets(t *testing.T) {
 			delete(shown, name)
 		}
 		for name := range shown {
-			t.Errorf("%s is no key of a preset", name)
+			t.Errorf("%s is not a key of a preset", name)
 		}
 	}
 	if got := p.rows("Em"); len(got) != 1 || !slices.Equal(got[0][1:], policy.PresetNames()) {

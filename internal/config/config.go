@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package config turns TOML files and environment variables into a validated
+// [Config], or into the list of everything that is wrong with them
+// ([Problems]). It is strict: an unknown key, a number in place of a duration
+// and a value out of its range are problems, never guesses, because a boot is
+// the worst time to find out.
+//
+// A file goes through four steps. It is read, bounded in size and nesting
+// (files.go). It is split into statements, so that each value has its line and
+// its source text (split.go); the TOML library parses each of them. Each key is
+// looked up in one table, the schema, which holds its kind, its range and where
+// its value goes (document.go, schema.go, kind.go); the list of settings, "did
+// you mean" and the test of imds-ready.toml.example use the same table. Finally
+// the files are merged, a later one over an earlier one, and the environment
+// over all of them (merge.go, environment.go).
+//
+// Nothing is decoded into structs by reflection: the library would match keys
+// in any case, take `5` for five nanoseconds, and forget the lines.
 package config
 
 import (
@@ -12,14 +29,14 @@ import (
 // Options say where the configuration is. The zero value is that of the
 // daemon without flags.
 type Options struct {
-	// File is --config: it and the *.toml of FILE.d are read, nothing else.
-	// "": /etc/imds-ready/imds-ready.toml and the drop-ins of
+	// File is the value of --config: only it and the *.toml files of FILE.d are
+	// read. If empty, /etc/imds-ready/imds-ready.toml and the drop-ins of
 	// /usr/lib/imds-ready/imds-ready.toml.d and
-	// /etc/imds-ready/imds-ready.toml.d.
+	// /etc/imds-ready/imds-ready.toml.d are read.
 	File string
-	// Root is put before /etc and /usr/lib, for tests; "": none.
+	// Root is put before /etc and /usr/lib, for tests.
 	Root string
-	// Getenv reads the environment; nil: os.Getenv.
+	// Getenv reads the environment. If nil, it is os.Getenv.
 	Getenv func(name string) string
 }
 
@@ -35,15 +52,15 @@ type Config struct {
 	Settings []Setting
 	// Files are the paths that were read, in the order in which they apply.
 	Files []string
-	// Hidden are drop-ins that were not read, as another of that name replaces
-	// or removes them.
+	// Hidden are the drop-ins that were not read because another one of the
+	// same name replaces or removes them.
 	Hidden []string
 }
 
 // Setting is one effective key.
 type Setting struct {
 	// Key is dotted. The fields of a list's entries are numbered from 1, in
-	// effective order, and there only when something sets them:
+	// effective order, and are present only if something sets them:
 	// "retry.rule[1].on", "require[2].deadline".
 	Key string `json:"key"`
 	// Value is printed as TOML: "\"500ms\"", "true", "[\"meta-data/**\"]".
@@ -55,8 +72,9 @@ type Setting struct {
 	Origin string `json:"origin"`
 }
 
-// Load reads the files and the environment. The error is a [Problems] with
-// everything that is wrong in all of them; the Config is nil then.
+// Load reads the files and the environment. If anything is wrong, the Config is
+// nil and the error is a [Problems] with everything that is wrong in all of
+// them, at most the first 100 in detail.
 func Load(o Options) (*Config, error) {
 	getenv := o.Getenv
 	if getenv == nil {
@@ -80,8 +98,7 @@ func Load(o Options) (*Config, error) {
 		problems = append(problems, d.problems...)
 	}
 	if len(problems) > 0 {
-		problems.sort()
-		return nil, problems
+		return nil, problems.bounded()
 	}
 	v, settings := merge(documents).resolve(keys)
 	v.ready.Disabled = disabled(getenv)

@@ -242,8 +242,8 @@ func ExampleProblem() {
 		Source:  Source{File: "/etc/imds-ready/imds-ready.toml", Line: 7},
 		Key:     "retry.deadline",
 		Value:   "300",
-		Message: `a duration needs a unit: write "300s", legal: "0s" (no limit), "1ms" to "168h"`,
+		Message: `a duration needs a unit (ms, s, m, h): write "300s", valid: "0s" (no limit), "1ms" to "168h"`,
 	})
 	// Output:
-	// /etc/imds-ready/imds-ready.toml:7: retry.deadline = 300: a duration needs a unit: write "300s", legal: "0s" (no limit), "1ms" to "168h"
+	// /etc/imds-ready/imds-ready.toml:7: retry.deadline = 300: a duration needs a unit (ms, s, m, h): write "300s", valid: "0s" (no limit), "1ms" to "168h"
 }

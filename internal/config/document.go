@@ -3,9 +3,18 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
 	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/imds-ready/imds-ready/internal/words"
 )
 
 // assignment is one key that a file or a variable sets.
@@ -19,11 +28,11 @@ type assignment struct {
 type entry struct {
 	list   string
 	source Source // of its header
-	fields []assignment
-	seen   []string // the keys that it has, the wrong ones too
+	fields map[string]assignment
 }
 
-// document is what one file says.
+// document is the content of one file. With problems, its assignments may be
+// invalid.
 type document struct {
 	assignments []assignment
 	entries     []*entry
@@ -34,124 +43,312 @@ type document struct {
 type reader struct {
 	document
 	schema schema
-	source Source   // of the statement at hand
+	source Source   // of the current statement
 	table  []string // the header above it
-	entry  *entry   // the list's entry above it; nil: none
+	entry  *entry   // the entry of a list above it, if any
 	skip   bool     // below a header that is wrong: one problem is enough
+	lines  map[place]int
+}
+
+// place is where something is defined once: a key or a table, in an entry or
+// outside of any.
+type place struct {
+	entry *entry
+	name  string
+}
+
+// parse reads the text of one file. In a file that is not TOML the statements
+// before the error are still checked, so that all problems are reported at once.
+func parse(keys schema, file, text string) document {
+	r := reader{schema: keys, source: Source{File: file}, lines: map[place]int{}}
+	text = strings.TrimPrefix(text, "\ufeff") // the library does the same: some editors begin a file so
+	if problem, line := encoding(text); problem != "" {
+		r.source.Line = line
+		r.problem("", "", problem)
+		return r.document
+	}
+	statements, deep := split(text)
+	if deep > 0 {
+		r.source.Line = deep
+		r.problem("", "", "nested too deeply: no key needs more than three levels")
+		return r.document
+	}
+	broken, line := brokenAt(text)
+	for i, s := range statements {
+		r.source.Line = s.line
+		if s.line >= line {
+			break
+		}
+		if err := r.statement(s); err != nil {
+			statements = statements[:i]
+			if broken == nil { // the splitter and the library differ: nothing may get lost
+				broken, line = err, s.line
+			}
+			break
+		}
+	}
+	if broken != nil {
+		r.source.Line = line
+		i := slices.IndexFunc(statements, func(s statement) bool { return s.line == line })
+		if i < 0 || !r.repeated(statements[i]) {
+			r.problem("", "", "broken TOML: "+advice(text, line, broken))
+		}
+	}
+	r.finish(broken != nil)
+	return r.document
+}
+
+// encoding says why a file is not UTF-8 text, and in which line.
+func encoding(text string) (problem string, line int) {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return "the file is UTF-16: save it as UTF-8", 1
+	}
+	if strings.HasPrefix(text, "\ufeff") {
+		return "a second byte order mark: remove it", 1
+	}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return "a NUL byte: the file must be text in UTF-8", lineAt(text, i)
+	}
+	for i, c := range text {
+		if c == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd") {
+			return "not UTF-8: save the file as UTF-8", lineAt(text, i)
+		}
+	}
+	return "", 0
+}
+
+// lineAt is the line of an offset.
+func lineAt(text string, offset int) int {
+	return 1 + strings.Count(text[:min(max(offset, 0), len(text))], "\n")
+}
+
+// brokenAt returns the error of a file that is not TOML, and its line.
+func brokenAt(text string) (err error, line int) {
+	err = toml.Unmarshal([]byte(text), new(map[string]any))
+	if err == nil {
+		return nil, math.MaxInt
+	}
+	if broken, ok := errors.AsType[toml.ParseError](err); ok {
+		// Position.Line is one too many where a newline is the error.
+		return errors.New(strings.TrimSuffix(broken.Message, ".")), lineAt(text, broken.Position.Start)
+	}
+	return err, 1
+}
+
+// advice says what to write in a line that is not TOML, for mistakes that the
+// library can only call unexpected characters, or else what the library says.
+func advice(text string, line int, broken error) string {
+	// Each is looked for in the line without strings and comments.
+	slips := []struct{ pattern, advice string }{
+		{`(^|\s)//`, "a comment begins with #, not with //"},
+		{`[“”„‘’]`, `write straight quotes, " or ', instead of curly ones`},
+		{`^[\s{]*[\w.-]*("")?\s*:`, "write key = value instead of key: value"},
+		{`=\s*((?i:yes|no|on|off)|True|TRUE|False|FALSE)\s*$`, "a boolean must be true or false"},
+	}
+	for range line - 1 {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	text = regexp.MustCompile(`"(\\.|[^"\\])*"|'[^']*'`).ReplaceAllString(text, `""`)
+	text, _, _ = strings.Cut(text, "#")
+	for _, slip := range slips {
+		if regexp.MustCompile(slip.pattern).MatchString(text) {
+			return slip.advice
+		}
+	}
+	_, value, _ := strings.Cut(text, "=")
+	value = strings.TrimSpace(value)
+	if d, err := time.ParseDuration(value); err == nil && d >= 0 && value != "0" {
+		return "a duration is a string: write " + tomlString(value)
+	}
+	if regexp.MustCompile(`^[A-Za-z][\w./:*-]*$`).MatchString(value) && value != "true" && value != "false" {
+		return "a string needs quotes: write " + quote(value)
+	}
+	return echo(broken.Error())
+}
+
+// statement parses one statement by itself and takes what it says.
+func (r *reader) statement(s statement) error {
+	path, raw, err := s.decode()
+	if err != nil {
+		return err
+	}
+	if s.header {
+		r.header(path, strings.HasPrefix(s.text, "[["))
+	} else {
+		path = slices.Concat(r.table, path)
+		r.value(path, raw, s.value)
+	}
+	if at := (place{r.entry, toml.Key(path).String()}); !r.skip && r.lines[at] == 0 {
+		r.lines[at] = r.source.Line
+	}
+	return nil
+}
+
+// decode returns the name and the value of a statement, or the name of a header.
+func (s statement) decode() (path []string, raw any, err error) {
+	var decoded map[string]any
+	meta, err := toml.Decode(s.text, &decoded)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(meta.Keys()) == 0 {
+		return nil, nil, errors.New("not a statement")
+	}
+	path = meta.Keys()[0]
+	if s.header {
+		return path, nil, nil
+	}
+	raw = decoded
+	for _, name := range path {
+		raw = raw.(map[string]any)[name]
+	}
+	return path, raw, nil
+}
+
+// repeated reports the statement at which the library stopped if it is valid by
+// itself, because then it defines something again.
+func (r *reader) repeated(s statement) bool {
+	path, _, err := s.decode()
+	if err != nil || r.skip && !s.header {
+		return false
+	}
+	before := len(r.problems)
+	entry := r.entry
+	if s.header {
+		entry = nil
+	} else {
+		path = slices.Concat(r.table, path)
+	}
+	name := toml.Key(path).String()
+	first := r.lines[place{entry, name}]
+	_ = r.statement(s)
+	switch {
+	case s.header && len(r.problems) > before: // such as [require] after [[require]]
+		return true
+	case first == 0:
+		return false
+	case !s.header:
+		r.problem(name, s.value, fmt.Sprintf("already set in line %d: remove one of the two", first))
+	case isList(name):
+		r.problem(brackets(name), "", fmt.Sprintf("written in another way in line %d: write %[2]s for each entry", first, brackets(name)))
+	default:
+		r.problem(brackets(name), "", fmt.Sprintf("already begun in line %d: merge the two tables", first))
+	}
+	return true
 }
 
 // header begins a table.
 func (r *reader) header(path []string, list bool) {
 	name := toml.Key(path).String()
 	r.table, r.entry, r.skip = path, nil, false
-	switch kind := r.schema.place(name); {
-	case kind == placeKey:
-		r.headerProblem(name, list, "a table where a value belongs")
-	case kind == placeNone:
-		r.headerProblem(name, list, r.schema.unknownTable(name))
-	case list != (kind == placeList):
-		r.headerProblem(name, list, "write "+brackets(name))
+	problem := ""
+	switch kind := r.schema.lookup(name); {
+	case kind == isKey:
+		problem = "a table in place of a value"
+	case kind == isUnknown:
+		problem = r.schema.unknownTable(name)
+	case list != (kind == isListOfTables):
+		problem = "write " + brackets(name)
 	case list:
 		r.begin(name)
 	}
-}
-
-func (r *reader) headerProblem(name string, list bool, message string) {
-	r.skip = true
-	header := "[" + name + "]"
-	if list {
-		header = "[" + header + "]"
+	if r.skip = problem != ""; r.skip {
+		header := "[" + name + "]"
+		if list {
+			header = "[" + header + "]"
+		}
+		r.problem(header, "", problem)
 	}
-	r.problem(header, "", message)
 }
 
 // begin adds an entry to a list.
 func (r *reader) begin(name string) {
-	r.entry = &entry{list: name, source: r.source}
+	r.entry = &entry{list: name, source: r.source, fields: map[string]assignment{}}
 	r.entries = append(r.entries, r.entry)
 }
 
-// value takes a key, inline tables included: they are the same as dotted keys.
-func (r *reader) value(path []string, raw any) {
+// value takes a key. An inline table is the same as dotted keys.
+func (r *reader) value(path []string, raw any, source string) {
 	if r.skip {
 		return
 	}
 	name := toml.Key(path).String()
-	switch r.schema.place(name) {
-	case placeKey:
-		r.assign(name, raw)
-	case placeTable:
-		r.inline(path, raw)
-	case placeList:
-		r.inlineList(path, raw)
+	switch r.schema.lookup(name) {
+	case isKey:
+		r.assign(name, raw, source)
+	case isTable:
+		r.inline(path, raw, source)
+	case isListOfTables:
+		r.inlineList(path, raw, source)
 	default:
-		r.problem(name, tomlValue(raw), r.schema.unknown(name))
+		message := "unknown key"
+		if len(r.problems) <= maxProblems { // the search takes time, and more are only counted
+			message = r.schema.unknown(name)
+		}
+		r.problem(name, source, message)
 	}
 }
 
 // assign checks a value and keeps it.
-func (r *reader) assign(name string, raw any) {
+func (r *reader) assign(name string, raw any, source string) {
 	k := r.schema.key(name)
-	if k.listed() {
-		if r.entry == nil || r.entry.list != k.table() {
-			r.problem(name, tomlValue(raw), "belongs in a list of tables: write "+brackets(k.table()))
-			return
-		}
-		r.entry.seen = append(r.entry.seen, k.leaf())
+	if k.listed() && (r.entry == nil || r.entry.list != k.table()) {
+		r.problem(name, source, "belongs in a list of tables: write "+brackets(k.table()))
+		return
 	}
 	set, problems := k.read(raw)
 	for _, problem := range problems {
-		if k.legal != "" {
-			problem += ", legal: " + k.legal
-		}
-		r.problem(name, tomlValue(raw), problem)
+		r.problem(name, source, k.withRange(problem))
 	}
 	a := assignment{key: k, set: set, source: r.source}
-	switch {
-	case len(problems) > 0:
-	case k.listed():
-		r.entry.fields = append(r.entry.fields, a)
-	default:
+	if k.listed() {
+		r.entry.fields[name] = a
+	} else {
 		r.assignments = append(r.assignments, a)
 	}
 }
 
 // inline takes a table that is written as a value.
-func (r *reader) inline(path []string, raw any) {
-	table, ok := raw.(map[string]any)
-	if !ok {
+func (r *reader) inline(path []string, raw any, source string) {
+	if _, ok := raw.(map[string]any); !ok {
 		name := toml.Key(path).String()
-		r.problem(name, tomlValue(raw), wrongType(raw, "a table")[0]+": write "+brackets(name))
+		r.problem(name, source, wrongType(raw, "a table")+": write "+brackets(name))
 		return
 	}
-	for _, name := range sortedKeys(table) {
-		r.value(append(slices.Clone(path), name), table[name])
+	for _, s := range elements(source) {
+		below, raw, err := s.decode()
+		if err != nil { // the splitter and the library differ: nothing may get lost
+			r.problem("", "", "broken TOML: "+echo(err.Error()))
+			continue
+		}
+		r.value(slices.Concat(path, below), raw, s.value)
 	}
 }
 
 // inlineList takes a list of tables that is written as a value.
-func (r *reader) inlineList(path []string, raw any) {
+func (r *reader) inlineList(path []string, raw any, source string) {
 	name := toml.Key(path).String()
 	outer := r.entry
 	defer func() { r.entry = outer }()
 	items, ok := raw.([]any)
 	if !ok {
-		r.problem(name, tomlValue(raw), wrongType(raw, "a list of tables")[0]+": write "+brackets(name))
+		r.problem(name, source, wrongType(raw, "a list of tables")+": write "+brackets(name))
 		return
 	}
-	for _, item := range items {
-		table, ok := item.(map[string]any)
-		if !ok {
-			r.problem(name, tomlValue(raw), wrongType(item, "a table")[0]+": write "+brackets(name))
+	texts := elements(source)
+	for i, item := range items {
+		if _, ok := item.(map[string]any); !ok || i >= len(texts) {
+			r.problem(name, source, fmt.Sprintf("item %d %s: write %s", i+1, wrongType(item, "a table"), brackets(name)))
 			continue
 		}
 		r.begin(name)
-		r.inline(path, table)
+		r.inline(path, item, texts[i].text)
 	}
 }
 
-// finish reports what the entries of the file lack; in a broken file, the one
-// at hand may go on below the error.
+// finish reports what the entries of the file lack; in a broken file, the last
+// one may go on below the error.
 func (r *reader) finish(broken bool) {
 	needs := map[string][]string{ruleList: {"on", "action"}, requireList: {"path"}}
 	for _, e := range r.entries {
@@ -159,47 +356,17 @@ func (r *reader) finish(broken bool) {
 			continue
 		}
 		for _, leaf := range needs[e.list] {
-			if !slices.Contains(e.seen, leaf) {
+			name := e.list + "." + leaf
+			if _, ok := e.fields[name]; !ok {
 				r.source = e.source
-				message := "has no " + leaf
-				if legal := r.schema.key(e.list + "." + leaf).legal; legal != "" {
-					message += ", legal: " + legal
-				}
-				r.problem(brackets(e.list), "", message)
+				r.problem(brackets(e.list), "", r.schema.key(name).withRange(leaf+" is missing"))
 			}
 		}
 	}
 }
 
 func (r *reader) problem(name, value, message string) {
-	r.problems = append(r.problems, Problem{Source: r.source, Key: shorten(name), Value: shorten(value), Message: message})
-}
-
-// place is what a dotted name stands for in the schema.
-type place int
-
-const (
-	placeNone place = iota
-	placeKey
-	placeTable
-	placeList
-)
-
-func (s schema) place(name string) place {
-	for _, k := range s {
-		switch {
-		case k.name == name:
-			return placeKey
-		case k.table() == name && k.listed():
-			return placeList
-		case k.table() == name:
-			return placeTable
-		}
-	}
-	return placeNone
-}
-
-// key returns the row of a name that is in the schema.
-func (s schema) key(name string) key {
-	return s[slices.IndexFunc(s, func(k key) bool { return k.name == name })]
+	r.problems = append(r.problems, Problem{
+		Source: r.source, Key: words.Shorten(visible(name), maxShown), Value: echo(value), Message: message,
+	})
 }

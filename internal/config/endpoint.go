@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// legalURL is the range of endpoint.url and of its environment variable. No
-// name but localhost: there is no resolver this early in a boot, and a
+// validURL is the range of endpoint.url and of its environment variable. The
+// only name is localhost: there is no resolver this early in a boot, and a
 // resolver may itself wait for IMDS.
-const legalURL = `http://, an IP literal or localhost, perhaps a port and a base path, as in "http://127.0.0.1:1338"`
+const validURL = `http:// with an IP address or localhost, optionally a port and a base path, as in "http://127.0.0.1:1338"`
 
 // endpointURL checks a base URL and returns it in its final form: scheme and
-// localhost in lower case, no final slash. The empty string is legal: not set.
+// localhost in lower case, no final slash. The empty string means that it is not set.
 func endpointURL(raw string) (value, problem string) {
 	if raw == "" {
 		return "", ""
@@ -31,7 +31,7 @@ func endpointURL(raw string) (value, problem string) {
 	case u.Scheme == "":
 		return "", "has no scheme"
 	case u.Scheme != "http":
-		return "", "IMDS speaks http only"
+		return "", "the scheme must be http"
 	case u.User != nil:
 		return "", "has a user name"
 	case u.Host == "":
@@ -51,16 +51,16 @@ func endpointURL(raw string) (value, problem string) {
 	return base.String() + strings.TrimRight(u.EscapedPath(), "/"), ""
 }
 
-// unparsable guesses why: an IPv6 literal without brackets is the usual
-// mistake, a zone without %25 the next.
+// unparsable guesses why: an IPv6 address without brackets is the most frequent
+// mistake, and a zone without %25 the next.
 func unparsable(raw string) string {
 	switch {
 	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
-		return "not a URL: an IPv6 literal stands in brackets"
+		return "not a URL: write an IPv6 address in brackets"
 	case strings.Contains(raw, "[") && strings.Contains(raw, "%"):
-		return "not a URL: the zone of an IPv6 literal begins with %25"
+		return "not a URL: write %25 before the zone of an IPv6 address"
 	case strings.Contains(raw, "["):
-		return "not a URL: brackets hold an IPv6 literal"
+		return "not a URL: brackets must hold an IPv6 address"
 	}
 	return "not a URL"
 }
@@ -70,39 +70,39 @@ func checkHost(u *url.URL) string {
 	addr, err := netip.ParseAddr(host)
 	switch {
 	case err != nil && !strings.EqualFold(host, "localhost"):
-		return "the host is not an IP literal"
+		return "the host must be an IP address or localhost"
 	case strings.ContainsFunc(addr.Zone(), notInZone):
-		return "the zone is not the name of an interface"
+		return "the zone must be the name of an interface"
 	case port == "" && strings.HasSuffix(u.Host, ":"):
-		return "a colon without a port"
+		return "has a colon without a port"
 	case port == "":
 		return ""
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "the port is not in 1 to 65535"
+		return "the port must be 1 to 65535"
 	}
 	return ""
 }
 
-// notInZone bounds a zone to what stands in a URL as it is.
+// notInZone bounds a zone to characters that a URL has unescaped.
 func notInZone(r rune) bool {
-	const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-	return !strings.ContainsRune(legal, r)
+	const valid = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return !strings.ContainsRune(valid, r)
 }
 
-// legalInterface is the range of endpoint.interface: the kernel's, less what no
-// name in use has (IFNAMSIZ in netdevice(7)).
-const legalInterface = `the name of a network interface, 1 to 15 letters, digits, ".", "_", "-", ":" or "@", or "" for any`
+// validInterface is the range of endpoint.interface: that of the kernel without
+// unusual characters (IFNAMSIZ in netdevice(7)).
+const validInterface = `the name of a network interface, 1 to 15 letters, digits, ".", "_", "-", ":" or "@"; "" for any`
 
 // interfaceName checks the name alone: the interface may appear later.
 func interfaceName(name string) (value, problem string) {
 	switch {
 	case len(name) > 15:
-		return "", "longer than 15 bytes"
+		return "", "must be at most 15 bytes long"
 	case name == "." || name == "..":
 		return "", "not a name"
 	case strings.ContainsFunc(name, func(r rune) bool { return notInZone(r) && r != ':' && r != '@' }):
-		return "", "a character that a name does not have"
+		return "", "has a character that a name cannot have"
 	}
 	return name, ""
 }

@@ -25,16 +25,15 @@ func environment(keys schema, getenv func(string) string) document {
 		k := keys.key(v.key)
 		source := Source{File: v.name}
 		set, problems := k.read(v.value)
-		legal := k.legal
 		if v.name == envMode {
-			legal = modeIPv4 + ", " + modeIPv6 + " (in any case)"
-			if v.value == modeAuto { // not a value that the SDKs know
-				problems = []string{"no such value"}
+			k.valid = modeIPv4 + " or " + modeIPv6 + " (in any case)"
+			if v.value == modeAuto { // the SDKs do not have this value
+				problems = []string{"unknown value"}
 			}
 		}
 		for _, problem := range problems {
 			d.problems = append(d.problems, Problem{
-				Source: source, Key: v.name, Value: shorten(tomlString(getenv(v.name))), Message: problem + ", legal: " + legal,
+				Source: source, Key: v.name, Value: quote(getenv(v.name)), Message: k.withRange(problem),
 			})
 		}
 		d.assignments = append(d.assignments, assignment{key: k, set: set, source: source})
@@ -42,8 +41,8 @@ func environment(keys schema, getenv func(string) string) document {
 	return d
 }
 
-// disabled tells whether the environment forbids any request. Any value but
-// "true" is ignored, as the SDKs do.
+// disabled reports whether the environment forbids any request. Like the SDKs
+// it ignores all values except "true".
 func disabled(getenv func(string) string) bool {
 	return strings.EqualFold(getenv(envDisabled), "true")
 }

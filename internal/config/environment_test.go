@@ -66,7 +66,7 @@ func TestDisabled(t *testing.T) {
 }
 
 func TestEnvironmentProblems(t *testing.T) {
-	const legalMode = `, legal: ipv4, ipv6 (in any case)`
+	const validMode = `, valid: ipv4 or ipv6 (in any case)`
 	for _, tt := range []struct {
 		name string
 		vars []string
@@ -75,33 +75,33 @@ func TestEnvironmentProblems(t *testing.T) {
 		{
 			"mode",
 			[]string{envMode, "IPv5"},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "IPv5": no such value` + legalMode,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "IPv5": unknown value` + validMode,
 		},
 		{
 			"auto is ours alone",
 			[]string{envMode, "auto"},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "auto": no such value` + legalMode,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "auto": unknown value` + validMode,
 		},
 		{
 			"a space",
 			[]string{envMode, "ipv4 "},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "ipv4 ": no such value` + legalMode,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "ipv4 ": unknown value` + validMode,
 		},
 		{
 			"url",
 			[]string{envEndpoint, "169.254.169.254"},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "169.254.169.254": has no scheme, legal: ` + legalURL,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "169.254.169.254": has no scheme, valid: ` + validURL,
 		},
 		{
 			"control characters are escaped",
 			[]string{envEndpoint, "\x1bx\xff"},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "\u001Bx` + "\ufffd" + `": not a URL, legal: ` + legalURL,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "\u001Bx` + "\ufffd" + `": not a URL, valid: ` + validURL,
 		},
 		{
 			"both, though the url would beat the mode",
 			[]string{envEndpoint, "https://127.0.0.1", envMode, "x"},
-			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "https://127.0.0.1": IMDS speaks http only, legal: ` + legalURL + "\n" +
-				`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "x": no such value` + legalMode,
+			`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT = "https://127.0.0.1": the scheme must be http, valid: ` + validURL + "\n" +
+				`environment: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE = "x": unknown value` + validMode,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

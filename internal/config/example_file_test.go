@@ -118,8 +118,8 @@ func TestExampleRanges(t *testing.T) {
 		}
 	}
 	for _, k := range newSchema() {
-		if k.table() != ruleList && !strings.Contains(seen[k.name], k.legal) {
-			t.Errorf("the comment above %s does not have its range, %s:\n%s", k.name, k.legal, seen[k.name])
+		if k.table() != ruleList && !strings.Contains(seen[k.name], k.valid) {
+			t.Errorf("the comment above %s does not have its range, %s:\n%s", k.name, k.valid, seen[k.name])
 		}
 	}
 	rules := readExample(t)
@@ -128,7 +128,7 @@ func TestExampleRanges(t *testing.T) {
 			t.Errorf("the class %s is not in the text", class)
 		}
 	}
-	if want := newSchema().key("retry.rule.action").legal; !strings.Contains(rules, want) {
+	if want := newSchema().key("retry.rule.action").valid; !strings.Contains(rules, want) {
 		t.Errorf("the actions %s are not in the text", want)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	mainFile  = "/etc/imds-ready/imds-ready.toml"
 	adminDir  = "/etc/imds-ready/imds-ready.toml.d"
 	vendorDir = "/usr/lib/imds-ready/imds-ready.toml.d"
-	maxFile   = 1 << 20 // bytes; a real one has 3 KiB
+	maxFile   = 1 << 20 // bytes; a typical one has 3 KiB
 )
 
 // source is one file to read.
@@ -28,15 +28,15 @@ type source struct {
 	named bool // by --config: it may be a pipe, as in --config <(...)
 }
 
-// find returns the files there are, in the order in which they apply, and the
-// drop-ins that others of their names hide.
+// find returns the existing files in the order in which they apply, and the
+// drop-ins that others of the same name hide.
 func (o Options) find() (files []source, hidden []string, problems Problems) {
 	if o.File != "" {
 		found, hidden, problems := dropIns(o.File + ".d")
 		return append([]source{{path: o.File, named: true}}, found...), hidden, problems
 	}
 	path := filepath.Join(o.Root, mainFile)
-	// Lstat: a link that leads nowhere is a mistake, not an absent file.
+	// Lstat, because a dangling link is a mistake, not an absent file.
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		files = append(files, source{path: path})
 	}
@@ -44,8 +44,8 @@ func (o Options) find() (files []source, hidden []string, problems Problems) {
 	return append(files, found...), hidden, problems
 }
 
-// dropIns returns the files of the directories in the order of their names; a
-// later directory's replaces an earlier one's of the same name.
+// dropIns returns the files of the directories in the order of their names; one
+// of a later directory replaces one of the same name of an earlier directory.
 func dropIns(dirs ...string) (files []source, hidden []string, problems Problems) {
 	byName := map[string]string{}
 	for _, dir := range dirs {
@@ -70,7 +70,7 @@ func dropIns(dirs ...string) (files []source, hidden []string, problems Problems
 	return files, hidden, problems
 }
 
-// masked tells whether a drop-in is a link to /dev/null, which removes the one
+// masked reports whether a drop-in is a link to /dev/null, which removes the one
 // of the same name.
 func masked(path string) bool {
 	target, err := filepath.EvalSymlinks(path)
@@ -82,7 +82,7 @@ func (s source) read() (string, *Problem) {
 	fail := func(err error) (string, *Problem) {
 		p := unreadable(s.path, err)
 		if s.named && errors.Is(err, fs.ErrNotExist) {
-			p.Message = "no such file, but --config names it"
+			p.Message = "--config names a file that does not exist"
 		}
 		return "", &p
 	}
@@ -117,8 +117,8 @@ func (s source) read() (string, *Problem) {
 }
 
 var (
-	errNotRegular = errors.New("not a regular file")
-	errTooLarge   = errors.New("larger than 1 MiB")
+	errNotRegular = errors.New("must be a regular file")
+	errTooLarge   = errors.New("must be at most 1 MiB")
 )
 
 // unreadable is the problem of a file or directory that cannot be read, with
@@ -127,10 +127,10 @@ func unreadable(path string, err error) Problem {
 	p := Problem{Source: Source{File: path}}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		p.Message = "permission denied: the daemon's user must read it and enter its directories: " +
-			"chmod 0644 a file, 0755 a directory; or chgrp imds-ready, with 0640 and 0750"
+		p.Message = "permission denied: the daemon's user must be able to read it and to enter its directories: " +
+			"use mode 0644 for a file and 0755 for a directory, or group imds-ready with 0640 and 0750"
 	case errors.Is(err, fs.ErrNotExist):
-		p.Message = "a link that leads nowhere"
+		p.Message = "the link points to nothing"
 	default:
 		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathErr.Err

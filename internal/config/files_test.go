@@ -50,21 +50,21 @@ func TestFileProblems(t *testing.T) {
 	}{
 		{
 			"drop-in is a directory", base, mkdir(adminName + "20.toml"),
-			adminName + "20.toml: cannot be read: not a regular file",
+			adminName + "20.toml: cannot be read: must be a regular file",
 		},
-		{"file is a directory", tree{}, mkdir(mainName), mainName + ": cannot be read: not a regular file"},
+		{"file is a directory", tree{}, mkdir(mainName), mainName + ": cannot be read: must be a regular file"},
 		{
 			"directory of drop-ins is a file",
 			tree{"etc/imds-ready/imds-ready.toml.d": ""},
 			mkdir("etc"),
 			"etc/imds-ready/imds-ready.toml.d: cannot be read: not a directory",
 		},
-		{"drop-in leads nowhere", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: a link that leads nowhere"},
+		{"drop-in leads nowhere", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: the link points to nothing"},
 		{
 			"file leads nowhere",
 			tree{"etc/imds-ready/x": ""},
 			link("nowhere", mainName),
-			mainName + ": a link that leads nowhere",
+			mainName + ": the link points to nothing",
 		},
 		{
 			"link to itself", base, link("20.toml", adminName+"20.toml"),
@@ -73,23 +73,23 @@ func TestFileProblems(t *testing.T) {
 		{
 			"FIFO without a writer", base,
 			func(root string) error { return syscall.Mkfifo(filepath.Join(root, adminName+"20.toml"), 0o644) },
-			adminName + "20.toml: cannot be read: not a regular file",
+			adminName + "20.toml: cannot be read: must be a regular file",
 		},
 		{
 			"too large",
 			tree{mainName: strings.Repeat("#", 1<<20+1)},
 			mkdir("etc"),
-			mainName + ": cannot be read: larger than 1 MiB",
+			mainName + ": cannot be read: must be at most 1 MiB",
 		},
 		{"just small enough", tree{mainName: strings.Repeat("#", 1<<20)}, mkdir("etc"), ""},
 		{
 			"all at once, in the order of files and lines",
 			tree{mainName: "x = 1\n\ny = 2", adminName + "b.toml": "[", adminName + "a.toml": "z = 1"},
 			mkdir(adminName + "aa.toml"),
-			mainName + ":1: x = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
-				mainName + ":3: y = 2: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
-				adminName + "a.toml:1: z = 1: unknown key, legal tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output]\n" +
-				adminName + "aa.toml: cannot be read: not a regular file\n" +
+			mainName + ":1: x = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
+				mainName + ":3: y = 2: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
+				adminName + "a.toml:1: z = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
+				adminName + "aa.toml: cannot be read: must be a regular file\n" +
 				adminName + "b.toml:1: broken TOML: unexpected end of table name (table names cannot be empty)",
 		},
 	} {
@@ -140,16 +140,16 @@ func TestNamedFileProblems(t *testing.T) {
 		}
 		return strings.ReplaceAll(err.Error(), dir+"/", "")
 	}
-	if got, want := load(dir+"/missing.toml"), "missing.toml: no such file, but --config names it"; got != want {
+	if got, want := load(dir+"/missing.toml"), "missing.toml: --config names a file that does not exist"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := load(dir+"/"), ": cannot be read: not a regular file"; got != want {
+	if got, want := load(dir+"/"), ": cannot be read: must be a regular file"; got != want {
 		t.Errorf("a directory: got %q, want %q", got, want)
 	}
 	if got := load("/dev/null"); got != "" {
 		t.Errorf("/dev/null: %q", got)
 	}
-	if got, want := load("/dev/zero"), "/dev/zero: cannot be read: larger than 1 MiB"; got != want {
+	if got, want := load("/dev/zero"), "/dev/zero: cannot be read: must be at most 1 MiB"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -174,8 +174,8 @@ func TestPipe(t *testing.T) {
 // TestUnreadable reads as a user who may not: as root, the thread takes
 // another user's file access (setfsuid(2)) and dies with the test.
 func TestUnreadable(t *testing.T) {
-	const advice = ": permission denied: the daemon's user must read it and enter its directories: " +
-		"chmod 0644 a file, 0755 a directory; or chgrp imds-ready, with 0640 and 0750"
+	const advice = ": permission denied: the daemon's user must be able to read it and to enter its directories: " +
+		"use mode 0644 for a file and 0755 for a directory, or group imds-ready with 0640 and 0750"
 	if os.Geteuid() == 0 {
 		runtime.LockOSThread()
 	}

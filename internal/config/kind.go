@@ -3,150 +3,132 @@
 package config
 
 import (
-	"math"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// kind is what a key's value may be: how it is read from a file, how it is
-// shown, and what is legal.
+// kind is the type and the range of a key's value.
 type kind[T any] struct {
-	// legal is the range, in the words of a problem; "": the noun says it all,
-	// or the problem does.
-	legal string
-	// read returns what is wrong, one text a problem, or none and the value.
+	// valid is the range, in the words of a problem. It is empty if the
+	// problem itself says everything.
+	valid string
+	// read returns the value, or what is wrong with it, one text a problem.
 	read func(raw any) (T, []string)
 	// show prints the value as TOML.
 	show func(T) string
 }
 
 // wrongType is the problem of a value of another type.
-func wrongType(raw any, wanted string) []string {
-	return []string{noun(raw) + " where " + wanted + " belongs"}
+func wrongType(raw any, wanted string) string { return "must be " + wanted + ", not " + noun(raw) }
+
+// scalar is a kind of one type of TOML. Its check returns the value in its
+// final form, or what is wrong with it.
+func scalar[Raw, T any](wanted, valid string, show func(T) string, check func(Raw) (value T, problem string)) kind[T] {
+	return kind[T]{valid: valid, show: show, read: func(raw any) (value T, problems []string) {
+		typed, ok := raw.(Raw)
+		if !ok {
+			return value, []string{wrongType(raw, wanted)}
+		}
+		value, problem := check(typed)
+		if problem != "" {
+			problems = []string{problem}
+		}
+		return value, problems
+	}}
 }
 
-// duration is a string with a unit, low to high; with zero, "0s" is legal too
+const outOfRange = "out of range"
+
+// units are those of a duration that somebody would write.
+const units = "(ms, s, m, h)"
+
+// duration is a string with a unit, low to high; with zero, "0s" is valid too
 // and means no limit.
 func duration(low, high time.Duration, zero bool) kind[time.Duration] {
-	legal := tomlDuration(low) + " to " + tomlDuration(high)
+	valid := tomlDuration(low) + " to " + tomlDuration(high)
 	if zero {
-		legal = `"0s" (no limit), ` + legal
+		valid = `"0s" (no limit), ` + valid
 	}
-	return kind[time.Duration]{
-		legal: legal,
-		read: func(raw any) (time.Duration, []string) {
-			d, problems := readDuration(raw)
-			if len(problems) == 0 && (d < low || d > high) && (!zero || d != 0) {
-				problems = []string{"out of range"}
-			}
-			return d, problems
-		},
-		show: tomlDuration,
-	}
+	return scalar("", valid, tomlDuration, func(raw any) (time.Duration, string) {
+		d, problem := readDuration(raw)
+		if problem == "" && (d < low || d > high) && (!zero || d != 0) {
+			problem = outOfRange
+		}
+		return d, problem
+	})
 }
 
 // wholeSeconds narrows a duration to what the token's TTL header can say.
 func wholeSeconds(k kind[time.Duration]) kind[time.Duration] {
-	read := k.read
-	k.legal += " in whole seconds"
-	k.read = func(raw any) (time.Duration, []string) {
-		d, problems := read(raw)
+	return scalar("", k.valid+" in whole seconds", k.show, func(raw any) (time.Duration, string) {
+		d, problems := k.read(raw)
 		if len(problems) == 0 && d%time.Second != 0 {
-			problems = []string{"not a whole number of seconds"}
+			problems = []string{"must be a whole number of seconds"}
 		}
-		return d, problems
-	}
-	return k
+		return d, strings.Join(problems, "")
+	})
 }
 
-func readDuration(raw any) (time.Duration, []string) {
-	var written string
-	switch raw := raw.(type) {
-	case string:
-		written = raw
-	case int64, float64:
-		written = tomlValue(raw)
+func readDuration(raw any) (d time.Duration, problem string) {
+	switch raw.(type) {
+	case string, int64, float64:
 	default:
-		return 0, wrongType(raw, "a duration")
+		return 0, wrongType(raw, "a duration with a unit "+units)
 	}
+	written := fmt.Sprint(raw)
 	if n, err := strconv.ParseFloat(written, 64); err == nil {
-		return 0, []string{needsUnit(written, n)}
+		example := "5s"
+		if n >= 0 && strings.Trim(written, "0123456789.") == "" {
+			example = written + "s"
+		}
+		return 0, "a duration needs a unit " + units + `: write "` + example + `"`
 	}
 	d, err := time.ParseDuration(written)
 	if err != nil {
-		return 0, []string{`not a duration: write a number and a unit (ms, s, m, h), as in "5s" or "1m30s"`}
+		return 0, "must be a number and a unit " + units + `, as in "5s" or "1m30s"`
 	}
-	return d, nil
+	return d, ""
 }
 
-// needsUnit tells somebody who wrote 5 to write "5s".
-func needsUnit(written string, n float64) string {
-	example := "5s"
-	if n >= 0 && strings.Trim(written, "0123456789.") == "" {
-		example = written + "s"
-	}
-	return `a duration needs a unit: write "` + example + `"`
-}
-
-// integer is a whole number, low to high; zero says what 0 means, "" if
-// nothing special.
+// integer is a whole number, low to high. zero says what 0 means, if that is
+// something special.
 func integer(low, high int, zero string) kind[int] {
-	legal := strconv.Itoa(low) + " to " + strconv.Itoa(high)
+	valid := strconv.Itoa(low) + " to " + strconv.Itoa(high)
 	if zero != "" {
-		legal += " (0: " + zero + ")"
+		valid += " (0: " + zero + ")"
 	}
-	return kind[int]{
-		legal: legal,
-		read: func(raw any) (int, []string) {
-			n, ok := raw.(int64)
-			switch {
-			case !ok:
-				return 0, wrongType(raw, "a whole number")
-			case n < int64(low) || n > int64(high):
-				return 0, []string{"out of range"}
-			}
-			return int(n), nil
-		},
-		show: strconv.Itoa,
-	}
+	return scalar("a whole number", valid, strconv.Itoa, func(n int64) (int, string) {
+		if n < int64(low) || n > int64(high) {
+			return 0, outOfRange
+		}
+		return int(n), ""
+	})
 }
 
 // number is a float or a whole number, low to high.
 func number(low, high float64) kind[float64] {
-	return kind[float64]{
-		legal: tomlFloat(low) + " to " + tomlFloat(high),
-		read: func(raw any) (float64, []string) {
-			f, ok := raw.(float64)
-			if n, whole := raw.(int64); whole {
-				f, ok = float64(n), true
-			}
-			switch {
-			case !ok:
-				return 0, wrongType(raw, "a number")
-			case math.IsNaN(f) || f < low || f > high:
-				return 0, []string{"out of range"}
-			}
-			return f, nil
-		},
-		show: tomlFloat,
-	}
+	valid := tomlFloat(low) + " to " + tomlFloat(high)
+	return scalar("", valid, tomlFloat, func(raw any) (float64, string) {
+		f, ok := raw.(float64)
+		if n, whole := raw.(int64); whole {
+			f, ok = float64(n), true
+		}
+		switch {
+		case !ok:
+			return 0, wrongType(raw, "a number")
+		case f >= low && f <= high: // false for nan
+			return f, ""
+		}
+		return 0, outOfRange
+	})
 }
 
 // boolean is true or false.
 func boolean() kind[bool] {
-	return kind[bool]{
-		legal: "true, false",
-		read: func(raw any) (bool, []string) {
-			b, ok := raw.(bool)
-			if !ok {
-				return false, wrongType(raw, "a boolean")
-			}
-			return b, nil
-		},
-		show: strconv.FormatBool,
-	}
+	return scalar("a boolean", "true or false", strconv.FormatBool, func(b bool) (bool, string) { return b, "" })
 }
 
 // enumeration is one of some lower-case names.
@@ -155,69 +137,64 @@ func enumeration[T ~string](values ...T) kind[T] {
 	for i, v := range values {
 		quoted[i] = tomlString(string(v))
 	}
-	return kind[T]{
-		legal: strings.Join(quoted, ", "),
-		read: func(raw any) (T, []string) {
-			s, ok := raw.(string)
-			switch {
-			case !ok:
-				return "", wrongType(raw, "a string")
-			case slices.Contains(values, T(s)):
-				return T(s), nil
-			case slices.Contains(values, T(strings.ToLower(s))):
-				return "", []string{"enumerations are lower case"}
-			}
-			return "", []string{"no such value"}
-		},
-		show: func(v T) string { return tomlString(string(v)) },
-	}
+	show := func(v T) string { return tomlString(string(v)) }
+	return scalar("a string", either(quoted), show, func(s string) (T, string) {
+		switch {
+		case slices.Contains(values, T(s)):
+			return T(s), ""
+		case slices.Contains(values, T(strings.ToLower(s))):
+			return "", "must be in lower case"
+		}
+		return "", "unknown value"
+	})
 }
 
-// text is a string; check returns it in its final form, or what is wrong.
-func text(legal string, check func(string) (value, problem string)) kind[string] {
-	return kind[string]{
-		legal: legal,
-		read: func(raw any) (string, []string) {
-			s, ok := raw.(string)
-			if !ok {
-				return "", wrongType(raw, "a string")
-			}
-			value, problem := check(s)
-			if problem != "" {
-				return "", []string{problem}
-			}
-			return value, nil
-		},
-		show: tomlString,
-	}
+// text is a string.
+func text(valid string, check func(string) (value, problem string)) kind[string] {
+	return scalar("a string", valid, tomlString, check)
 }
 
 // list is a list of strings, each of which check looks at. An empty one is
-// legal unless empty says what is wrong with it.
+// valid unless empty says what is wrong with it.
 func list(empty string, check func(string) (problem string)) kind[[]string] {
-	return kind[[]string]{
-		read: func(raw any) ([]string, []string) {
-			items, ok := raw.([]any)
-			if !ok {
-				return nil, wrongType(raw, "a list of strings")
+	return kind[[]string]{show: tomlStrings, read: func(raw any) (values, problems []string) {
+		items, ok := raw.([]any)
+		switch {
+		case !ok:
+			problem := wrongType(raw, "a list of strings")
+			if s := asString(raw); s != "" {
+				problem += ": write [" + s + "]"
 			}
-			if len(items) == 0 && empty != "" {
-				return nil, []string{empty}
-			}
-			var values, problems []string
-			for _, item := range items {
-				s, ok := item.(string)
-				if !ok {
-					problems = append(problems, shorten(tomlValue(item))+": "+wrongType(item, "a string")[0])
-					continue
+			return nil, []string{problem}
+		case len(items) == 0 && empty != "":
+			return nil, []string{empty}
+		}
+		for i, item := range items {
+			s, ok := item.(string)
+			problem := ""
+			if ok {
+				problem = check(s)
+			} else {
+				problem = fmt.Sprintf("item %d %s", i+1, wrongType(item, "a string"))
+				if s := asString(item); s != "" {
+					problem += ": write " + s
 				}
-				if problem := check(s); problem != "" {
-					problems = append(problems, problem)
-				}
-				values = append(values, s)
 			}
-			return values, problems
-		},
-		show: tomlStrings,
+			if problem != "" {
+				problems = append(problems, problem)
+			}
+			values = append(values, s)
+		}
+		return values, problems
+	}}
+}
+
+// asString writes a string or a whole number, such as the status 404, as a
+// string of TOML.
+func asString(raw any) string {
+	switch raw.(type) {
+	case string, int64:
+		return quote(fmt.Sprint(raw))
 	}
+	return ""
 }

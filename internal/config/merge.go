@@ -4,22 +4,24 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// merged is what all documents say together. Entries are fields, the later
-// over the earlier.
+// merged is what all documents say together. Assignments are by the name of
+// their key, a later one over an earlier one.
 type merged struct {
 	keys     map[string]assignment
 	rules    []map[string]assignment
 	requires []requirement
 }
 
-// requirement is one required path and what is said of it.
+// requirement is one required path and the fields of its entries.
 type requirement struct {
 	path   string
 	fields map[string]assignment
@@ -27,19 +29,17 @@ type requirement struct {
 
 // merge puts the documents together, in the order in which they apply.
 func merge(documents []document) merged {
-	m := merged{keys: map[string]assignment{}, requires: []requirement{{
-		path: readiness.IdentityPath, fields: map[string]assignment{},
-	}}}
+	m := merged{keys: map[string]assignment{}, requires: []requirement{{paths.Identity, map[string]assignment{}}}}
 	for _, d := range documents {
 		for _, a := range d.assignments {
 			m.keys[a.key.name] = a
 		}
 		var rules []map[string]assignment
 		for _, e := range d.entries {
-			if fields := byName(e.fields); e.list == ruleList {
-				rules = append(rules, fields)
+			if e.list == ruleList {
+				rules = append(rules, e.fields)
 			} else {
-				m.require(fields)
+				m.require(e.fields)
 			}
 		}
 		m.rules = slices.Concat(rules, m.rules)
@@ -47,29 +47,23 @@ func merge(documents []document) merged {
 	return m
 }
 
-func byName(fields []assignment) map[string]assignment {
-	found := make(map[string]assignment, len(fields))
-	for _, a := range fields {
-		found[a.key.name] = a
-	}
-	return found
-}
+const requirePathKey = "require.path"
 
 // require adds what one entry says of its path.
 func (m *merged) require(fields map[string]assignment) {
 	var v values
-	fields["require.path"].set(&v)
+	fields[requirePathKey].set(&v)
 	path := v.require.Path
 	i := slices.IndexFunc(m.requires, func(r requirement) bool { return r.path == path })
 	if i < 0 {
-		m.requires = append(m.requires, requirement{path, fields})
+		m.requires = append(m.requires, requirement{path, maps.Clone(fields)})
 		return
 	}
-	for name, a := range fields {
-		// The path stays where it was first written.
-		if _, ok := m.requires[i].fields[name]; !ok || name != "require.path" {
-			m.requires[i].fields[name] = a
-		}
+	// The path stays where it was first written.
+	first, written := m.requires[i].fields[requirePathKey]
+	maps.Copy(m.requires[i].fields, fields)
+	if written {
+		m.requires[i].fields[requirePathKey] = first
 	}
 }
 
@@ -95,11 +89,10 @@ func defaults(preset policy.Policy) values {
 	}
 }
 
-// resolve makes values and settings of what is merged. It is called only when
-// there is no problem.
+// resolve makes values and settings of the merged documents. It must be called
+// only if there is no problem.
 func (m merged) resolve(keys schema) (values, []Setting) {
-	var v values
-	v.preset = policy.PresetBoot
+	v := values{preset: policy.PresetBoot}
 	origin := "default"
 	if a, ok := m.keys[presetKey]; ok {
 		a.set(&v)
@@ -111,9 +104,22 @@ func (m merged) resolve(keys schema) (values, []Setting) {
 	for _, k := range keys {
 		switch a, ok := m.keys[k.name]; {
 		case k.name == "retry.rule.on":
-			settings = append(settings, m.resolveRules(keys, &v)...)
-		case k.name == "require.path":
-			settings = append(settings, m.resolveRequires(keys, &v)...)
+			for i, fields := range m.rules {
+				v.rule = policy.Rule{}
+				settings = append(settings, resolveEntry(keys, ruleList, i, fields, &v)...)
+				v.ready.Policy.Rules = append(v.ready.Policy.Rules, v.rule)
+			}
+		case k.name == requirePathKey: // after [retry], which has the defaults
+			for i, r := range m.requires {
+				v.require = readiness.Require{
+					Path: r.path, MaxAttempts: v.ready.Policy.MaxAttempts, Deadline: v.ready.Policy.Deadline,
+				}
+				if _, ok := r.fields[requirePathKey]; !ok { // the identity document
+					settings = append(settings, Setting{Key: requireList + "[1].path", Value: tomlString(r.path), Origin: "default"})
+				}
+				settings = append(settings, resolveEntry(keys, requireList, i, r.fields, &v)...)
+				v.ready.Require = append(v.ready.Require, v.require)
+			}
 		case k.listed():
 		case ok:
 			a.set(&v)
@@ -129,39 +135,12 @@ func (m merged) resolve(keys schema) (values, []Setting) {
 	return v, settings
 }
 
-// resolveRules puts the rules into the policy.
-func (m merged) resolveRules(keys schema, v *values) (settings []Setting) {
-	for i, fields := range m.rules {
-		v.rule = policy.Rule{}
-		settings = append(settings, resolveFields(keys, fmt.Sprintf("%s[%d]", ruleList, i+1), ruleList, fields, v)...)
-		v.ready.Policy.Rules = append(v.ready.Policy.Rules, v.rule)
-	}
-	return settings
-}
-
-// resolveRequires lists the required paths, the identity document first. It
-// comes after [retry], whose patience is theirs where they have no own.
-func (m merged) resolveRequires(keys schema, v *values) (settings []Setting) {
-	for i, r := range m.requires {
-		v.require = readiness.Require{
-			Path: r.path, MaxAttempts: v.ready.Policy.MaxAttempts, Deadline: v.ready.Policy.Deadline,
-		}
-		name := fmt.Sprintf("%s[%d]", requireList, i+1)
-		if _, ok := r.fields["require.path"]; !ok {
-			settings = append(settings, Setting{Key: name + ".path", Value: tomlString(r.path), Origin: "default"})
-		}
-		settings = append(settings, resolveFields(keys, name, requireList, r.fields, v)...)
-		v.ready.Require = append(v.ready.Require, v.require)
-	}
-	return settings
-}
-
-// resolveFields sets the fields of one entry.
-func resolveFields(keys schema, name, list string, fields map[string]assignment, v *values) (settings []Setting) {
+// resolveEntry sets the fields of one entry.
+func resolveEntry(keys schema, list string, i int, fields map[string]assignment, v *values) (settings []Setting) {
 	for _, k := range keys {
 		if a, ok := fields[k.name]; ok && k.table() == list {
 			a.set(v)
-			settings = append(settings, a.setting(name+"."+k.leaf(), v))
+			settings = append(settings, a.setting(fmt.Sprintf("%s[%d].%s", list, i+1, k.leaf()), v))
 		}
 	}
 	return settings

@@ -3,55 +3,88 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/words"
+	"github.com/imds-ready/imds-ready/policy"
 )
 
-// credentialsListing is the one way to look at the role's credentials: it is
-// satisfied by a role whose document says Code Success, which is dropped.
-const credentialsListing = "meta-data/iam/security-credentials/"
+const validPath = "an exact path below meta-data/ or dynamic/, or user-data; with a final slash, a listing"
+
+var version = regexp.MustCompile(`^(latest|\d{4}-\d\d-\d\d)$`)
 
 // requirePath checks the path of a [[require]]: exact, below the version.
 func requirePath(path string) (value, problem string) {
 	segments := strings.Split(path, "/")
 	switch {
 	case path == "":
-		return "", "empty"
+		return "", "is empty"
 	case path[0] == '/':
 		return "", "begins with a slash: drop it"
 	case strings.ContainsFunc(path, unicode.IsControl):
 		return "", "has a control character"
 	case strings.ContainsAny(path, "*?[{"):
-		return "", "is exact: no glob, so none of *, ?, [ and {"
+		return "", "must be exact, without *, ?, [ and { of a glob"
 	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
 		return "", `has a segment "." or ".."`
 	case slices.Contains(segments[:len(segments)-1], ""):
 		return "", "has an empty segment"
-	case segments[0] == "latest":
-		return "", "begins with the version: drop latest/"
-	case path != "user-data" && (len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic"):
-		return "", "is no place of IMDS"
+	case version.MatchString(segments[0]):
+		return "", "begins with the version: drop " + segments[0] + "/"
+	case path == paths.UserData:
+		return path, ""
+	case len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic":
+		if meant := meantPath(segments); meant != "" {
+			return "", "is not a path of IMDS, did you mean " + quote(meant) + "?"
+		}
+		return "", "is not a path of IMDS"
 	}
-	return path, neverFetched(path, segments)
+	return path, credentials(path)
 }
 
-// neverFetched says what is wrong with a path that lies in a role's
-// credentials: they are not fetched, not even their listings.
-func neverFetched(path string, segments []string) string {
-	const reason = "is never fetched: it would hold credentials"
+// meantPath returns the path that was probably meant by one outside of the
+// tree, such as iam/info.
+func meantPath(segments []string) string {
+	first, rest := strings.ToLower(segments[0]), strings.Join(segments[1:], "/")
+	meant := paths.MetaData + strings.Join(segments, "/")
 	switch {
-	case path+"/" == credentialsListing:
-		return reason + `; "` + credentialsListing + `" with its final slash waits for a role`
-	case strings.HasPrefix(path, credentialsListing) && path != credentialsListing:
-		return reason + `; "` + credentialsListing + `" waits for a role`
-	case path != credentialsListing && segments[0] == "meta-data" && !(len(segments) == 4 && segments[1] == "tags") &&
-		slices.ContainsFunc(segments, func(s string) bool { return strings.EqualFold(s, "security-credentials") }):
-		return reason // in any case of letters, and wherever; an instance may have a tag of that name
+	case first == "api" || len(first) > 64:
+		return ""
+	case first == "instance-identity":
+		meant = "dynamic/" + strings.Join(segments, "/")
+	case words.Distance(first, "meta-data") <= 2:
+		meant = paths.MetaData + rest
+	case words.Distance(first, "dynamic") <= 2:
+		meant = "dynamic/" + rest
+	case words.Distance(first, paths.UserData) <= 2 && rest == "":
+		meant = paths.UserData
 	}
-	return ""
+	if credentials(meant) != "" {
+		return ""
+	}
+	return meant
+}
+
+// credentials says what is wrong with a path that names credentials: they are
+// not fetched, not even their listings, except that of the role. It shows
+// whether the role works, and is dropped.
+func credentials(path string) (problem string) {
+	const reason = "is never fetched, because it holds credentials"
+	switch {
+	case path == paths.Roles || !paths.IsCredentials(path):
+		return ""
+	case path+"/" == paths.Roles:
+		return reason + `; "` + paths.Roles + `" with its final slash waits for a role`
+	case strings.HasPrefix(path, paths.Roles):
+		return reason + `; "` + paths.Roles + `" waits for a role`
+	}
+	return reason
 }
 
 // glob checks a doublestar pattern over paths below the version.
@@ -62,7 +95,7 @@ func glob(pattern string) (problem string) {
 	case pattern[0] == '/':
 		return quote(pattern) + " begins with a slash: drop it"
 	case !doublestar.ValidatePattern(pattern):
-		return quote(pattern) + " is not a valid glob: a bracket or brace is not closed, or a final backslash"
+		return quote(pattern) + " is not a valid glob: a bracket or brace is not closed, or it ends with a backslash"
 	}
 	return ""
 }
@@ -74,7 +107,7 @@ func includeGlob(pattern string) (problem string) {
 		return problem
 	}
 	first, rest, _ := strings.Cut(pattern, "/")
-	// A slash within braces or a class: only the whole pattern could tell.
+	// With a slash within braces or a class, only the whole pattern could tell.
 	if strings.Count(first, "{") != strings.Count(first, "}") || strings.Contains(first, "[") && !strings.Contains(first, "]") {
 		return ""
 	}
@@ -90,4 +123,12 @@ func ruleGlob(pattern string) (value, problem string) {
 		return "", ""
 	}
 	return pattern, glob(pattern)
+}
+
+// ruleClass checks an entry of a rule's on.
+func ruleClass(on string) (problem string) {
+	if err := policy.CheckOn(words.Shorten(on, maxShown)); err != nil {
+		return err.Error()
+	}
+	return ""
 }

@@ -5,7 +5,7 @@ package config
 import "testing"
 
 func TestRequirePath(t *testing.T) {
-	const noPlace = "is no place of IMDS"
+	const noPlace = "is not a path of IMDS"
 	for _, tt := range []struct{ path, problem string }{
 		{"dynamic/instance-identity/document", ""},
 		{"meta-data/", ""},
@@ -21,7 +21,7 @@ func TestRequirePath(t *testing.T) {
 		{"meta-data/public-keys/0/openssh-key", ""},
 		{"user-data", ""},
 
-		{"", "empty"},
+		{"", "is empty"},
 		{"/meta-data/ami-id", "begins with a slash: drop it"},
 		{"/", "begins with a slash: drop it"},
 		{"meta-data//ami-id", "has an empty segment"},
@@ -31,29 +31,39 @@ func TestRequirePath(t *testing.T) {
 		{"meta-data/..", `has a segment "." or ".."`},
 		{"meta-data/ami\nid", "has a control character"},
 		{"meta-data/ami\u0085id", "has a control character"},
-		{"meta-data/*", "is exact: no glob, so none of *, ?, [ and {"},
-		{"meta-data/ami-i?", "is exact: no glob, so none of *, ?, [ and {"},
-		{"meta-data/[a]mi-id", "is exact: no glob, so none of *, ?, [ and {"},
-		{"meta-data/{ami-id}", "is exact: no glob, so none of *, ?, [ and {"},
+		{"meta-data/*", "must be exact, without *, ?, [ and { of a glob"},
+		{"meta-data/ami-i?", "must be exact, without *, ?, [ and { of a glob"},
+		{"meta-data/[a]mi-id", "must be exact, without *, ?, [ and { of a glob"},
+		{"meta-data/{ami-id}", "must be exact, without *, ?, [ and { of a glob"},
 		{"latest/meta-data/ami-id", "begins with the version: drop latest/"},
-		{"meta-data", noPlace},
-		{"dynamic", noPlace},
-		{"user-data/", noPlace},
-		{"ami-id", noPlace},
-		{"Meta-Data/ami-id", noPlace},
+		{"meta-data", noPlace + `, did you mean "meta-data/"?`},
+		{"dynamic", noPlace + `, did you mean "dynamic/"?`},
+		{"user-data/", noPlace + `, did you mean "user-data"?`},
+		{"ami-id", noPlace + `, did you mean "meta-data/ami-id"?`},
+		{"Meta-Data/ami-id", noPlace + `, did you mean "meta-data/ami-id"?`},
 		{"api/token", noPlace},
-		{"2021-07-15/meta-data/ami-id", noPlace},
+		{"2021-07-15/meta-data/ami-id", "begins with the version: drop 2021-07-15/"},
+		{"iam/info", noPlace + `, did you mean "meta-data/iam/info"?`},
+		{"metadata/iam/info", noPlace + `, did you mean "meta-data/iam/info"?`},
+		{"instance-identity/document", noPlace + `, did you mean "dynamic/instance-identity/document"?`},
+		{"dynamics/x", noPlace + `, did you mean "dynamic/x"?`},
+		{"user_data", noPlace + `, did you mean "user-data"?`},
+		{"iam/security-credentials/", noPlace + `, did you mean "meta-data/iam/security-credentials/"?`},
+		{"iam/security-credentials/my-role", noPlace},
 		{
 			"meta-data/iam/security-credentials",
-			`is never fetched: it would hold credentials; "meta-data/iam/security-credentials/" with its final slash waits for a role`,
+			`is never fetched, because it holds credentials; "meta-data/iam/security-credentials/" with its final slash waits for a role`,
 		},
 		{
 			"meta-data/iam/security-credentials/my-role",
-			`is never fetched: it would hold credentials; "meta-data/iam/security-credentials/" waits for a role`,
+			`is never fetched, because it holds credentials; "meta-data/iam/security-credentials/" waits for a role`,
 		},
-		{"meta-data/identity-credentials/ec2/security-credentials", "is never fetched: it would hold credentials"},
-		{"meta-data/identity-credentials/ec2/security-credentials/", "is never fetched: it would hold credentials"},
-		{"meta-data/identity-credentials/ec2/security-credentials/ec2-instance", "is never fetched: it would hold credentials"},
+		{"meta-data/tags/instance/security-credentials", ""},
+		{"meta-data/tags/security-credentials/x", "is never fetched, because it holds credentials"},
+		{"dynamic/Security-Credentials", "is never fetched, because it holds credentials"},
+		{"meta-data/identity-credentials/ec2/security-credentials", "is never fetched, because it holds credentials"},
+		{"meta-data/identity-credentials/ec2/security-credentials/", "is never fetched, because it holds credentials"},
+		{"meta-data/identity-credentials/ec2/security-credentials/ec2-instance", "is never fetched, because it holds credentials"},
 	} {
 		want := tt.path
 		if tt.problem != "" {
@@ -68,7 +78,7 @@ func TestRequirePath(t *testing.T) {
 
 func TestGlobs(t *testing.T) {
 	const (
-		notValid = " is not a valid glob: a bracket or brace is not closed, or a final backslash"
+		notValid = " is not a valid glob: a bracket or brace is not closed, or it ends with a backslash"
 		never    = ` can never match below meta-data/: begin it with meta-data/, as in "meta-data/**"`
 		slash    = " begins with a slash: drop it"
 		empty    = "an empty pattern matches nothing"

@@ -7,18 +7,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/imds-ready/imds-ready/internal/words"
 )
 
 // Source is where a value was set.
 type Source struct {
 	// File is the path as it was opened, or the name of an environment
-	// variable (Line is 0 then); "": a built-in default or a preset.
+	// variable (Line is 0 then). It is empty for a default and for a preset.
 	File string
-	// Line is that of the statement that sets the value, from 1; 0: none.
+	// Line is that of the statement that sets the value, from 1, or 0 if there
+	// is no line.
 	Line int
 }
 
-// String returns "FILE:LINE", or what there is of it.
+// String returns "FILE:LINE", or "FILE" if there is no line.
 func (s Source) String() string {
 	if s.Line == 0 {
 		return s.File
@@ -31,35 +34,42 @@ type Problem struct {
 	// Source is the place; its Line is 0 for a whole file or a variable.
 	Source Source
 	// Key is dotted, such as "retry.deadline"; a header in its brackets; the
-	// name of a variable; or "" for a whole file and for broken TOML.
+	// name of a variable; or empty for a whole file and for broken TOML.
 	Key string
-	// Value is the value as TOML, shortened; "" where there is none.
+	// Value is the value as the file has it, on one line and shortened. It is
+	// empty if the problem is not about a value.
 	Value string
-	// Message says what is wrong and what is legal.
+	// Message says what is wrong and what is valid.
 	Message string
 }
 
-// Error returns one line: FILE:LINE: key = value: what is wrong, the legal
+// Error returns one line: FILE:LINE: key = value: what is wrong, the valid
 // range.
 func (p Problem) Error() string {
-	var b strings.Builder
-	if p.Source.Line == 0 && p.Source.File == p.Key {
-		b.WriteString("environment")
-	} else {
-		b.WriteString(p.Source.String())
+	var parts []string
+	switch {
+	case p.Source == Source{}: // the number of further problems
+	case p.Source == Source{File: p.Key}:
+		parts = append(parts, "environment")
+	default:
+		parts = append(parts, p.Source.String())
 	}
-	if p.Key != "" {
-		b.WriteString(": " + p.Key)
+	switch {
+	case p.Value != "":
+		parts = append(parts, p.Key+" = "+p.Value)
+	case p.Key != "":
+		parts = append(parts, p.Key)
 	}
-	if p.Value != "" {
-		b.WriteString(" = " + p.Value)
-	}
-	return b.String() + ": " + p.Message
+	return strings.Join(append(parts, p.Message), ": ")
 }
 
 // Problems is everything that is wrong, sorted by file and line. It is the
-// error of [Load] and has at least one entry.
+// error of [Load] and has at least one entry. If there are more than 100, the
+// entry after the hundredth has only a Message: "and 7 more problems".
 type Problems []Problem
+
+// maxProblems bounds what a log and status.json get.
+const maxProblems = 100
 
 // Error returns one problem a line, without a final newline.
 func (ps Problems) Error() string {
@@ -79,9 +89,14 @@ func (ps Problems) Unwrap() []error {
 	return errs
 }
 
-// sort keeps the order in which the problems of one line were found.
-func (ps Problems) sort() {
+// bounded sorts the problems, keeping the order in which those of one line were
+// found, and replaces those after the first 100 by their number.
+func (ps Problems) bounded() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Source.File, b.Source.File), cmp.Compare(a.Source.Line, b.Source.Line))
 	})
+	if more := len(ps) - maxProblems; more > 0 {
+		ps = append(ps[:maxProblems:maxProblems], Problem{Message: "and " + words.Plural(more, "more problem")})
+	}
+	return ps
 }

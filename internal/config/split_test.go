@@ -19,8 +19,8 @@ func TestSplit(t *testing.T) {
 	}{
 		{"nothing", "", nil},
 		{"comments", "# a = 1\n\n  # b\n", nil},
-		{"keys", "a = 1\n\n b.c= 2 # d = 3\r\n", []string{"1:a = 1", "3:b.c= 2 # d = 3"}},
-		{"headers", "[a] # [b]\n[[c]]", []string{"1:[a] # [b]", "2:[[c]]"}},
+		{"keys", "a = 1\n\n b.c= 2 # d = 3\r\n", []string{"1:a = 1", "3:b.c= 2"}},
+		{"headers", "[a] # [b]\n[[c]]", []string{"1:[a]", "2:[[c]]"}},
 		{"list", "a = [\n 1, # ]\n '[', \"]\", \"\\\"]\",\n]\nb = 2", []string{"1:a = [\n 1, # ]\n '[', \"]\", \"\\\"]\",\n]", "5:b = 2"}},
 		{"inline table", "a = {\n b = 1,\n}\nc = 2", []string{"1:a = {\n b = 1,\n}", "4:c = 2"}},
 		{"multi-line", "a = \"\"\"\nb = \"1\"\n\\\"\"\"\\\n\"\"\"\nc = 2", []string{"1:a = \"\"\"\nb = \"1\"\n\\\"\"\"\\\n\"\"\"", "5:c = 2"}},
@@ -57,7 +57,10 @@ func TestHostileFiles(t *testing.T) {
 		"dots in header": "[" + strings.Repeat("a.", n) + "a]",
 		"one long list":  "metadata.exclude = [\n" + strings.Repeat("'a',\n", n) + "'/']",
 		"open quotes":    strings.Repeat("\"\"\"\n", n),
-		"many keys":      strings.Repeat("[x]\n", n),
+		"many headers":   strings.Repeat("[x]\n", n),
+		"many entries":   strings.Repeat("[[require]]\n", n/2),
+		"bad items":      "metadata.exclude = [" + strings.Repeat("'/',", n*2-10) + "]",
+		"bad values":     "retry.rule = [" + strings.Repeat("{on=1},", n/2) + "]",
 		"long name":      "[retry]\n" + strings.Repeat("a", maxFile-20) + " = 1",
 	} {
 		start := time.Now()

@@ -10,7 +10,7 @@ import (
 
 func TestTextfile(t *testing.T) {
 	const (
-		relative = "is relative: begin it with a slash"
+		relative = "must be absolute: begin it with a slash"
 		dots     = `has a segment "." or ".."`
 		control  = "has a control character"
 	)
