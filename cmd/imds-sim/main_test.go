@@ -133,7 +133,7 @@ func TestErrors(t *testing.T) {
 		{"base path", []string{"--base-path", "base"}, 64, "begin with a slash"},
 		{"base path's end", []string{"--base-path", "/base/"}, 64, "end with none"},
 		{"tree that is none", []string{"--tree", bad}, 65, "bad.json: parsing tree: "},
-		{"printed tree that is none", []string{"--tree", bad, "--print-tree"}, 65, "/a: 1 instead of a string"},
+		{"printed tree that is none", []string{"--tree", bad, "--print-tree"}, 65, "byte 7: /a: must be a string"},
 		{"tree that is not there", []string{"--tree", dir + "/none"}, 66, "reading --tree: open "},
 		{"address", []string{"--listen", "nowhere"}, 69, "listening on nowhere: not HOST:PORT"},
 		{"second address", []string{"--listen", here, "--listen", "example.test:1"}, 69, "listening on example.test:1"},
