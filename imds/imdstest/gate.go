@@ -107,7 +107,11 @@ func (g *gate) listen(dropping bool) error {
 		g.listener, g.accepting = l, make(chan struct{})
 		go g.accept(l, g.accepting)
 	case g.dropping != dropping:
-		if err := setDropping(g.listener, dropping); err != nil {
+		c, err := g.listener.SyscallConn()
+		if err == nil {
+			err = setDropping(c, familyOf(g.at), dropping)
+		}
+		if err != nil {
 			return err
 		}
 	}
