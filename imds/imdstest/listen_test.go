@@ -173,13 +173,13 @@ func TestListenErrors(t *testing.T) {
 		latency              time.Duration
 		want                 string
 	}{
-		{"no port", "", "127.0.0.1", 0, "not HOST:PORT"},
-		{"a name", "", "example.test:80", 0, "the host has to be an IP address or localhost"},
-		{"every address", "", ":80", 0, "the host has to be an IP address or localhost"},
-		{"port", "", "127.0.0.1:65536", 0, "the port 0 to 65535"},
-		{"zone", "", "[fe80::1%lo]:80", 0, "an address with a zone"},
+		{"no port", "", "127.0.0.1", 0, "must be IP:PORT or localhost:PORT"},
+		{"a name", "", "example.test:80", 0, "must be IP:PORT or localhost:PORT"},
+		{"every address", "", ":80", 0, "must be IP:PORT or localhost:PORT"},
+		{"port", "", "127.0.0.1:65536", 0, "with a port of 0 to 65535"},
+		{"zone", "", "[fe80::1%lo]:80", 0, "no zone"},
 		{"taken", "", at, 0, "address already in use"},
-		{"count of refusals", "refusex2,ok", "127.0.0.1:0", 0, `phase "refusex2": a socket does not see`},
+		{"count of refusals", "refusex2,ok", "127.0.0.1:0", 0, `phase "refusex2": a count of connections is possible in process only`},
 		{"count of black holes", "blackholex1,ok", "127.0.0.1:0", 0, `phase "blackholex1"`},
 		{"unreachable", "ok:1s,unreachable@ipv4:1s", "127.0.0.1:0", 0, `phase "unreachable@ipv4:1s": possible in process only`},
 		{"blocked", "blocked", "127.0.0.1:0", 0, "possible in process only"},

@@ -31,7 +31,7 @@ func TestBeyondLoopback(t *testing.T) {
 		{"IPv6 route", v4Header, v6Subnet + v6Default + v6Null, "unshare --net"},
 		{"no IPv4 table", "none", "", "looking for a default route: open "},
 		{"short line", v4Header + "eth0\t00000000\n", "", "a route of 2 columns"},
-		{"flags", v4Header + "eth0\t00000000\t0\tzz\t0\t0\t0\t00000000\n", "", "reading flags of route"},
+		{"flags", v4Header + "eth0\t00000000\t0\tzz\t0\t0\t0\t00000000\n", "", "flags of route"},
 		{"short line of IPv6", v4Header, "x y\n", "a route of 2 columns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

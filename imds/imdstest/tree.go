@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -62,6 +63,56 @@ func (t Tree) Without(paths ...string) Tree {
 		})
 	}
 	return c
+}
+
+// leaf returns the body of a path that is not a directory.
+func (t Tree) leaf(path string) (body string, ok bool) {
+	if path == "" || strings.HasSuffix(path, "/") {
+		return "", false
+	}
+	body, ok = t[path]
+	return body, ok
+}
+
+// list returns the sorted entries of a directory, or nil if there is none at the
+// path. A key of the tree that ends in "/" is the listing itself.
+func (t Tree) list(path string) []string {
+	dir := strings.TrimSuffix(path, "/") + "/"
+	if listing, ok := t[dir]; ok {
+		return strings.Split(listing, "\n")
+	}
+	if dir == "/" {
+		dir = ""
+	}
+	var entries []string
+	for key := range t {
+		below, ok := strings.CutPrefix(key, dir)
+		if !ok || below == "" {
+			continue
+		}
+		if name, _, isDir := strings.Cut(below, "/"); isDir {
+			below = name + "/"
+		}
+		entries = append(entries, below)
+	}
+	slices.Sort(entries)
+	return slices.Compact(entries)
+}
+
+// loop is the entry by which a directory contains itself.
+const loop = "loop"
+
+// withoutLoops removes the entries of a self-listing from a path.
+func withoutLoops(path string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == loop }), "/")
+}
+
+// isDirectory reports whether the faults of listings apply to a path: whether it
+// is a directory once its loops are removed, or has loops.
+func (t Tree) isDirectory(path string) bool {
+	plain := withoutLoops(path)
+	_, isLeaf := t.leaf(plain)
+	return path != plain || !isLeaf && t.list(plain) != nil
 }
 
 // ParseTree reads a tree from nested JSON, at most 64 MiB: an object is a

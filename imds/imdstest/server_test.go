@@ -4,6 +4,7 @@ package imdstest
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,8 +108,9 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// A late path is absent, with its entry and all below it, until its time.
-func TestLate(t *testing.T) {
+// Paths appear and disappear, with their entries and all below them, and leaves
+// change, each at its time.
+func TestTreeChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(DefaultTree())
 		defer s.Close()
@@ -117,39 +119,71 @@ func TestLate(t *testing.T) {
 			"meta-data/iam/info":       time.Second,
 			"meta-data/public-keys":    time.Second,
 			"user-data":                time.Second,
-			"meta-data/services/domai": time.Hour, // no prefix of a name
+			"meta-data/mac":            3 * time.Second,
+			"meta-data/services/domai": time.Hour, // not a path, only the beginning of one
+		}
+		s.Gone = map[string]time.Duration{
+			"meta-data/tags":           3 * time.Second, // appears, then disappears
+			"meta-data/mac/":           time.Second,     // disappears, then comes back
+			"meta-data/public-keys/0/": 2 * time.Second,
+			"meta-data/spot":           3 * time.Second,
+		}
+		s.Changes = []Change{
+			{"meta-data/hostname", 2 * time.Second, "second"},
+			{"meta-data/hostname", time.Second, "first"},
+			{"/meta-data/spot/instance-action", time.Second, `{"action":"stop"}`},
+			{"meta-data/public-keys/", 2 * time.Second, "1=other"},
 		}
 		w := pipeWire(s)
-		type answers map[string]string // path: body, or status
-		check := func(at time.Duration, want answers) {
-			t.Helper()
-			if now := time.Since(s.start); now != at {
-				t.Fatalf("it is %v, want %v", now, at)
-			}
-			for path, want := range want {
-				status, body := w.get(t, path)
-				if got := map[bool]string{true: body, false: status}[status == "200 OK"]; got != want {
-					t.Errorf("at %v %s: %q, want %q", at, path, got, want)
-				}
-			}
-		}
-		const absent = "404 Not Found"
 		w.token(t)
-		check(0, answers{
+		const absent = "404 Not Found"
+		for _, want := range []map[string]string{{
 			"": "dynamic/\nmeta-data/", "user-data": absent, "meta-data/iam/": "security-credentials/", "meta-data/iam/info": absent,
 			"meta-data/tags/": absent, "meta-data/tags": absent, "meta-data/tags/instance/Name": absent,
 			"meta-data/public-keys/": absent, "meta-data/public-keys/0/openssh-key": absent, "meta-data/services/": "domain\npartition",
-		})
-		after(time.Second)
-		check(time.Second, answers{
+			"meta-data/mac": "0e:49:61:0f:c3:11", "meta-data/spot/": absent, "meta-data/hostname": s.tree["meta-data/hostname"],
+		}, {
 			"": "dynamic/\nmeta-data/\nuser-data", "meta-data/iam": "info\nsecurity-credentials/",
-			"meta-data/public-keys/": "0=web-key", "meta-data/tags/instance/": absent,
-		})
-		_, listing := w.get(t, "meta-data/")
-		if strings.Contains(listing, "tags/") || !strings.Contains(listing, "public-keys/") {
-			t.Errorf("after 1s the listing is %q", listing)
+			"meta-data/public-keys/": "0=web-key", "meta-data/public-keys/0/": "openssh-key", "meta-data/tags/instance/": absent,
+			"meta-data/mac": absent, "meta-data/spot/": "instance-action", "meta-data/spot/instance-action": `{"action":"stop"}`,
+			"meta-data/hostname": "first",
+		}, {
+			"meta-data/tags": "instance/", "meta-data/tags/instance/Name": "web-1", "meta-data/mac": absent,
+			"meta-data/public-keys/": "1=other", "meta-data/public-keys/0/": absent, "meta-data/hostname": "second",
+		}, {
+			"meta-data/tags": absent, "meta-data/tags/instance/Name": absent, "meta-data/mac": "0e:49:61:0f:c3:11",
+			"meta-data/spot/": absent, "meta-data/spot/instance-action": absent, "meta-data/hostname": "second",
+		}} {
+			now := time.Since(s.start)
+			for path, want := range want {
+				status, body := w.get(t, path)
+				if got := map[bool]string{true: body, false: status}[status == "200 OK"]; got != want {
+					t.Errorf("at %v %s: %q, want %q", now, path, got, want)
+				}
+			}
+			_, listing := w.get(t, "meta-data/")
+			for entry, from := range map[string]time.Duration{"tags/": 2 * time.Second, "public-keys/": time.Second, "spot/": time.Second} {
+				until := map[string]time.Duration{"tags/": 3 * time.Second, "spot/": 3 * time.Second}[entry]
+				if got, want := strings.Contains(listing, entry), now >= from && (until == 0 || now < until); got != want {
+					t.Errorf("at %v the listing %q has %s: %v, want %v", now, listing, entry, got, want)
+				}
+			}
+			after(time.Second)
 		}
-		after(time.Second)
-		check(2*time.Second, answers{"meta-data/tags": "instance/", "meta-data/tags/instance/Name": "web-1"})
+		if !maps.Equal(s.tree, DefaultTree()) {
+			t.Error("the server changed its tree")
+		}
+	})
+}
+
+// A change is possible in a server without a tree.
+func TestChangeOfEmptyTree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(nil)
+		defer s.Close()
+		s.Changes = []Change{{"user-data", 0, "text"}}
+		if status, body := pipeWire(s).get(t, "user-data"); status != "200 OK" || body != "text" {
+			t.Errorf("%s, %q", status, body)
+		}
 	})
 }
