@@ -100,7 +100,7 @@ func newCommand() *cobra.Command {
 	f.StringArrayVar(&o.late, "late", nil, "the path and everything below it appears D after the start, as `PATH=D` (repeatable)")
 	f.StringArrayVar(&o.gone, "gone", nil, "the path and everything below it disappears D after the start, as `PATH=D` (repeatable)")
 	f.StringArrayVar(&o.changes, "change", nil, "the body of the leaf is VALUE from D after the start, as `PATH=D=VALUE` (repeatable)")
-	f.DurationVar(&o.tokenLifetime, "token-lifetime", 0, "forget tokens after `D`, whatever the client was told; 0s keeps them as long as it was told")
+	f.DurationVar(&o.tokenLifetime, "token-lifetime", 0, "forget tokens after `D`, whatever lifetime the client asked for; 0s is that lifetime")
 	f.StringVar(&o.basePath, "base-path", "", "`PATH` before /latest, such as /base")
 	f.StringVar(&o.log, "log", "", "`FILE` for the log of requests, which is truncated, - for standard output; if empty, no log")
 	f.StringVar(&o.urlFile, "url-file", "", "`FILE` to write the URLs to when it listens")

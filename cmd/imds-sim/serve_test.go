@@ -17,8 +17,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// serving runs the program until the test calls the function returned, which
-// gives its exit code and its output.
+// serving runs the program until the test calls the returned function, which
+// returns the exit code and the output.
 func serving(t *testing.T, stdin string, args ...string) (url string, end func() (code int, stdout, stderr string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

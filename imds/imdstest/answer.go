@@ -20,9 +20,9 @@ const (
 	maxTTL      = 21600 // seconds
 )
 
-// token is the server's record of a token: when it expires according to what the
-// client was told, and when the server stops accepting it, both since the start.
-type token struct{ told, expires time.Duration }
+// token is the server's record of a token: the end of the lifetime that the client
+// asked for, and when the server stops accepting it, both since the start.
+type token struct{ announced, expires time.Duration }
 
 // target is what a URL path asks for.
 type target struct {
@@ -78,7 +78,7 @@ func (s *Server) answer(now time.Duration, addr string, req *http.Request) (Requ
 		a = errorReply(http.StatusUnauthorized)
 	default:
 		a = tree.reply(t, p)
-		a.set(headerTTL, strconv.Itoa(int((issued.told-now)/time.Second)))
+		a.set(headerTTL, strconv.Itoa(int((issued.announced-now)/time.Second)))
 	}
 	a = a.inject(p)
 	s.issue(a, now)
@@ -108,7 +108,7 @@ func (s *Server) issue(a reply, now time.Duration) {
 	if a.token == "" || !strings.HasPrefix(a.body, a.token) || a.sentStatus() == 0 {
 		return
 	}
-	issued := token{told: now + a.lifetime, expires: now + a.lifetime}
+	issued := token{announced: now + a.lifetime, expires: now + a.lifetime}
 	if s.TokenLifetime > 0 {
 		issued.expires = now + min(a.lifetime, s.TokenLifetime)
 	}

@@ -15,7 +15,7 @@ func TestParseSchedule(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
 		want     []Phase
-		text     string // how String writes it; "": as in
+		text     string // how String writes it, if not like in
 	}{
 		{name: "empty", in: " "},
 		{name: "a boot", in: "refuse:2s,503:1s,ok", want: []Phase{
@@ -70,7 +70,7 @@ func TestParseSchedule(t *testing.T) {
 	}
 }
 
-// text prints a schedule.
+// text returns the text of a schedule.
 func text(phases []Phase) string {
 	var texts []string
 	for _, p := range phases {
@@ -159,7 +159,7 @@ func TestNewPanicsForInvalidPhase(t *testing.T) {
 	}
 }
 
-// genPhase draws a phase that is valid wherever it stands.
+// genPhase draws a phase that is valid anywhere in a schedule.
 func genPhase(t *rapid.T) Phase {
 	p := Phase{Fault: rapid.SampledFrom([]string{
 		"ok", "refuse", "blackhole", "errno", "503", "100", "hang", "big", "interim", "ttl", "body", "slow", "drip", "dotdot",
@@ -222,6 +222,6 @@ func FuzzParseSchedule(f *testing.F) {
 		if err != nil || text(again) != printed || !reflect.DeepEqual(again, phases) {
 			t.Fatalf("%q printed as %q, read as %#v, %v", s, printed, again, err)
 		}
-		New(nil, phases...) // what is parsed is valid
+		New(nil, phases...) // panics if a parsed phase is invalid
 	})
 }

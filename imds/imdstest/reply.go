@@ -19,7 +19,7 @@ type reply struct {
 	interim  int           // the number of 1xx answers before it
 	silent   bool          // the answer to HEAD: the body is not sent
 	token    string        // the token that the right answer contains
-	lifetime time.Duration // of the token, as the client is told
+	lifetime time.Duration // of the token, as the client asked for it
 	phase    Phase
 }
 

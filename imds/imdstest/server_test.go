@@ -13,17 +13,18 @@ import (
 	"time"
 )
 
-// The server forgets a token when it is told to, and goes on saying otherwise.
+// The server forgets a token after TokenLifetime, but reports the lifetime that
+// the client asked for.
 func TestTokenLifetime(t *testing.T) {
 	for _, tt := range []struct {
-		name        string
-		lifetime    time.Duration
-		lives, dies time.Duration // since the token was made
-		told        string        // seconds left, while it lives
+		name           string
+		lifetime       time.Duration
+		valid, expired time.Duration // since the token was made
+		announced      string        // seconds left, while it is valid
 	}{
-		{"as told", 0, 59999 * time.Millisecond, 60 * time.Second, "0"},
+		{"as announced", 0, 59999 * time.Millisecond, 60 * time.Second, "0"},
 		{"early", 10 * time.Second, 9 * time.Second, 10 * time.Second, "51"},
-		{"never later than told", time.Hour, 59 * time.Second, 60 * time.Second, "1"},
+		{"never later than announced", time.Hour, 59 * time.Second, 60 * time.Second, "1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -32,26 +33,26 @@ func TestTokenLifetime(t *testing.T) {
 				s.TokenLifetime = tt.lifetime
 				w := pipeWire(s)
 				token := w.token(t)
-				after(tt.lives)
+				after(tt.valid)
 				answer, _ := w.send(t, getRequest("/latest/user-data", token))
-				if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, "\r\n"+headerTTL+": "+tt.told+"\r\n") {
-					t.Errorf("while it lives: %q, want 200 and %s s left", answer, tt.told)
+				if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, "\r\n"+headerTTL+": "+tt.announced+"\r\n") {
+					t.Errorf("while it is valid: %q, want 200 and %s s left", answer, tt.announced)
 				}
-				after(tt.dies - tt.lives)
+				after(tt.expired - tt.valid)
 				answer, _ = w.send(t, getRequest("/latest/user-data", token))
 				if status, _ := statusAndBody(answer); status != "401 Unauthorized" || strings.Contains(answer, headerTTL) {
 					t.Errorf("afterwards: %q, want 401", answer)
 				}
 				if r := s.Requests(); !r[1].Token || r[2].Token || r[0].Token {
-					t.Errorf("trace says a token was good: %v, want the second only", r)
+					t.Errorf("the trace has valid tokens in %v, want the second only", r)
 				}
 			})
 		})
 	}
 }
 
-// Tokens look like real ones, are all different, and are in nothing that is told
-// about a request.
+// Tokens look like real ones, differ from each other, and are in no record of a
+// request.
 func TestTokensStaySecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(DefaultTree(), MustSchedule("truncate@put:1s")...)
@@ -71,8 +72,8 @@ func TestTokensStaySecret(t *testing.T) {
 			if !regexp.MustCompile(`^AQAEA[A-Z2-7]{49}==$`).MatchString(token) {
 				t.Errorf("token %q does not look like one", token)
 			}
-			if told := fmt.Sprintf("%+v %+v", s.Trace(), seen); strings.Contains(told, token) {
-				t.Errorf("the token is told: %s", told)
+			if records := fmt.Sprintf("%+v %+v", s.Trace(), seen); strings.Contains(records, token) {
+				t.Errorf("a record contains the token: %s", records)
 			}
 		}
 		last := s.Trace()[5]
@@ -85,7 +86,7 @@ func TestTokensStaySecret(t *testing.T) {
 	})
 }
 
-// A server that forgets still knows the tokens that live, and no others.
+// A server with Forget knows the tokens that are valid, and no others.
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(DefaultTree())
@@ -108,8 +109,8 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// Paths appear and disappear, with their entries and all below them, and leaves
-// change, each at its time.
+// Paths appear and disappear together with their entries and everything below
+// them, and leaves change, at the given times.
 func TestTreeChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(DefaultTree())
@@ -176,7 +177,7 @@ func TestTreeChanges(t *testing.T) {
 	})
 }
 
-// A change is possible in a server without a tree.
+// A server without a tree can get a leaf.
 func TestChangeOfEmptyTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(nil)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket without TCP MD5 keys gets a filter instead. A UDP socket is one, and
-// needs no privilege for it.
+// A socket without TCP MD5 keys gets a filter instead. A UDP socket is such a
+// socket, and needs no privilege for the filter.
 func TestDroppingFallsBackToFilter(t *testing.T) {
 	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

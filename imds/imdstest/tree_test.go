@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crawl fetches what a client of listings would, credentials left out.
+// crawl fetches everything that listings lead to, except for credentials.
 func crawl(t *testing.T, w wire, token, path string, got map[string]string) {
 	t.Helper()
 	answer, _ := w.send(t, getRequest("/latest/"+path, token))
@@ -39,7 +39,7 @@ func crawl(t *testing.T, w wire, token, path string, got map[string]string) {
 	}
 }
 
-// The default tree is what a crawler would find on a real instance.
+// A crawl of the default tree finds what it would find on a real instance.
 func TestDefaultTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(DefaultTree())
@@ -64,7 +64,7 @@ func TestDefaultTree(t *testing.T) {
 			}
 		}
 		if !strings.Contains(got["dynamic/instance-identity/document"], `"instanceId" : "`+got["meta-data/instance-id"]+`"`) {
-			t.Error("the document is another instance's")
+			t.Error("the document is of another instance")
 		}
 		for path, body := range got {
 			if strings.HasSuffix(path, "/") && strings.HasSuffix(body, "\n") {
@@ -100,7 +100,7 @@ func TestTreeCopies(t *testing.T) {
 	}
 }
 
-// Listings of one's own, empty directories, and a leaf that is a directory too.
+// Trees with explicit listings, empty directories, and a leaf that is a directory.
 func TestOddTrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Tree{
@@ -137,7 +137,7 @@ func TestOddTrees(t *testing.T) {
 	})
 }
 
-// keys of a tree in order, for messages.
+// keys returns the sorted paths of a tree.
 func keys(t Tree) []string { return slices.Sorted(maps.Keys(t)) }
 
 func TestParseTree(t *testing.T) {
@@ -250,14 +250,14 @@ func TestMarshalTree(t *testing.T) {
 	}
 }
 
-// What is printed is read back, for trees that JSON can say.
+// A tree that JSON can express is read back as it was printed.
 func TestTreeRoundTrip(t *testing.T) {
 	names := rapid.StringMatching(`[a-c]{1,2}`)
 	rapid.Check(t, func(t *rapid.T) {
 		tree := Tree{}
 		for range rapid.IntRange(0, 8).Draw(t, "paths") {
 			dirs := rapid.SliceOfN(names, 0, 3).Draw(t, "directories")
-			// Upper case for leaves, so that none is a directory as well.
+			// Leaves are upper case, so that none is a directory as well.
 			leaf := strings.ToUpper(names.Draw(t, "leaf"))
 			tree[strings.Join(append(dirs, leaf), "/")] = rapid.String().Draw(t, "body")
 			if len(dirs) > 0 && rapid.Bool().Draw(t, "listing") {
