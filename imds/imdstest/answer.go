@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,4 +141,20 @@ func (t Tree) reply(of target, p Phase) reply {
 		entries = append(entries, "..", "../", ".", "a/b", "/", "tab\there", "../../api/token")
 	}
 	return textReply(strings.Join(entries, "\n"))
+}
+
+// loop is the entry by which a directory contains itself.
+const loop = "loop"
+
+// withoutLoops removes the entries of a self-listing from a path.
+func withoutLoops(path string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == loop }), "/")
+}
+
+// isDirectory reports whether the faults of listings apply to a path: whether it
+// is a directory once its loops are removed, or has loops.
+func (t Tree) isDirectory(path string) bool {
+	plain := withoutLoops(path)
+	_, isLeaf := t.leaf(plain)
+	return path != plain || !isLeaf && t.list(plain) != nil
 }

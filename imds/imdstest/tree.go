@@ -99,22 +99,6 @@ func (t Tree) list(path string) []string {
 	return slices.Compact(entries)
 }
 
-// loop is the entry by which a directory contains itself.
-const loop = "loop"
-
-// withoutLoops removes the entries of a self-listing from a path.
-func withoutLoops(path string) string {
-	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == loop }), "/")
-}
-
-// isDirectory reports whether the faults of listings apply to a path: whether it
-// is a directory once its loops are removed, or has loops.
-func (t Tree) isDirectory(path string) bool {
-	plain := withoutLoops(path)
-	_, isLeaf := t.leaf(plain)
-	return path != plain || !isLeaf && t.list(plain) != nil
-}
-
 // ParseTree reads a tree from nested JSON, at most 64 MiB: an object is a
 // directory, a string the body of a leaf (a JSON document is one string too),
 // an array of strings a leaf of lines separated by LF. The member "" of an
