@@ -44,14 +44,16 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await": await,
-			"ask":   ask,
-			"term":  term,
+			"await":  await,
+			"ask":    ask,
+			"become": become,
+			"absent": absent,
+			"term":   term,
 		},
 	})
 }
 
-// await FILE waits until the file is there, for 10 s at most.
+// await FILE waits until the file exists, for 10 s at most.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	name := ts.MkAbs(args[0])
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -61,27 +63,48 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s is not there after 10s", args[0])
+	ts.Fatalf("%s does not exist after 10s", args[0])
 }
 
-// term sends SIGTERM to what runs in the background.
+// term sends SIGTERM to the programs that run in the background.
 func term(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	}
 }
 
-// ask URLFILE PATH STATUS BODY gets a path, with a token of its own.
+// ask URLFILE PATH STATUS BODY gets a path with a new token and checks the answer.
 func ask(ts *testscript.TestScript, _ bool, args []string) {
-	urls := strings.Fields(ts.ReadFile(args[0]))
-	status, body, err := get(urls[0], args[1])
-	ts.Check(err)
-	if fmt.Sprint(status) != args[2] || body != args[3] {
-		ts.Fatalf("%s: %d %q, want %s %q", args[1], status, body, args[2], args[3])
+	if got, want := answer(ts, args), args[2]+" "+args[3]; got != want {
+		ts.Fatalf("%s: %q, want %q", args[1], got, want)
 	}
 }
 
-// get asks a simulator on loopback.
+// absent URLFILE PATH wants a 404.
+func absent(ts *testscript.TestScript, _ bool, args []string) {
+	if got := answer(ts, args); !strings.HasPrefix(got, "404 ") {
+		ts.Fatalf("%s: %q, want 404", args[1], got)
+	}
+}
+
+// become URLFILE PATH STATUS BODY repeats ask until the answer is right, for 10 s
+// at most.
+func become(ts *testscript.TestScript, _ bool, args []string) {
+	for bound := time.Now().Add(10 * time.Second); answer(ts, args) != args[2]+" "+args[3]; {
+		if time.Now().After(bound) {
+			ts.Fatalf("%s is not %s after 10s", args[1], args[2:])
+		}
+	}
+}
+
+// answer returns the status and body of a path.
+func answer(ts *testscript.TestScript, args []string) string {
+	status, body, err := get(strings.Fields(ts.ReadFile(args[0]))[0], args[1])
+	ts.Check(err)
+	return fmt.Sprint(status, " ", body)
+}
+
+// get gets a path from a simulator on loopback.
 func get(url, path string) (status int, body string, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	do := func(method, path, header, value string) (int, string, error) {
@@ -105,8 +128,8 @@ func get(url, path string) (status int, body string, err error) {
 	return do(http.MethodGet, path, "X-aws-ec2-metadata-token", token)
 }
 
-// What is wrong with the command line, and with which exit code it ends. None
-// of these gets as far as to wait.
+// Errors of the command line, and their exit codes. None of these commands gets
+// as far as to wait.
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.json")
@@ -125,19 +148,23 @@ func TestErrors(t *testing.T) {
 		{"schedule", []string{"--schedule", "refse"}, 64, `--schedule: parsing schedule: phase 1, "refse": unknown fault`},
 		{"also", []string{"--also", "ok", "--also", "refuse:2"}, 64, "--also: parsing schedule: "},
 		{"latency", []string{"--latency", "5"}, 64, "invalid argument \"5\" for \"--latency\""},
-		{"negative latency", []string{"--latency", "-5s"}, 64, "0s or more are legal"},
-		{"negative lifetime", []string{"--token-lifetime", "-5s"}, 64, "0s or more are legal"},
-		{"late", []string{"--late", "meta-data/tags"}, 64, `--late "meta-data/tags": write PATH=DURATION`},
-		{"late without path", []string{"--late", "=5s"}, 64, "write PATH=DURATION"},
-		{"late without unit", []string{"--late", "x=5"}, 64, "write PATH=DURATION"},
-		{"base path", []string{"--base-path", "base"}, 64, "begin with a slash"},
-		{"base path's end", []string{"--base-path", "/base/"}, 64, "end with none"},
-		{"tree that is none", []string{"--tree", bad}, 65, "bad.json: parsing tree: "},
-		{"printed tree that is none", []string{"--tree", bad, "--print-tree"}, 65, "/a: 1 instead of a string"},
-		{"tree that is not there", []string{"--tree", dir + "/none"}, 66, "reading --tree: open "},
-		{"address", []string{"--listen", "nowhere"}, 69, "listening on nowhere: not HOST:PORT"},
+		{"negative latency", []string{"--latency", "-5s"}, 64, "must be 0s or more"},
+		{"negative lifetime", []string{"--token-lifetime", "-5s"}, 64, "must be 0s or more"},
+		{"late", []string{"--late", "meta-data/tags"}, 64, `--late "meta-data/tags": must be PATH=DURATION`},
+		{"late without path", []string{"--late", "=5s"}, 64, "must be PATH=DURATION"},
+		{"late without unit", []string{"--late", "x=5"}, 64, "must be PATH=DURATION"},
+		{"gone", []string{"--gone", "meta-data/tags=-1s"}, 64, `--gone "meta-data/tags=-1s": must be PATH=DURATION`},
+		{"change without value", []string{"--change", "x=5s"}, 64, `--change "x=5s": must be PATH=DURATION=VALUE`},
+		{"change without time", []string{"--change", "x=v=w"}, 64, "must be PATH=DURATION=VALUE"},
+		{"change without path", []string{"--change", "=5s=v"}, 64, "must be PATH=DURATION=VALUE"},
+		{"base path", []string{"--base-path", "base"}, 64, "must begin with a slash"},
+		{"base path's end", []string{"--base-path", "/base/"}, 64, "not end with one"},
+		{"tree of numbers", []string{"--tree", bad}, 65, "bad.json: parsing tree: "},
+		{"printed tree of numbers", []string{"--tree", bad, "--print-tree"}, 65, "byte 7: /a: must be a string"},
+		{"missing tree", []string{"--tree", dir + "/none"}, 66, "reading --tree: open "},
+		{"address", []string{"--listen", "nowhere"}, 69, "listening on nowhere: must be IP:PORT"},
 		{"second address", []string{"--listen", here, "--listen", "example.test:1"}, 69, "listening on example.test:1"},
-		{"phase that a socket cannot do", []string{"--listen", here, "--schedule", "refusex2"}, 69, "a count is possible in process only"},
+		{"phase that is impossible on a socket", []string{"--listen", here, "--schedule", "refusex2"}, 69, "a count of connections is possible in process only"},
 		{"log", []string{"--listen", here, "--log", dir + "/none/log"}, 73, "creating --log: open "},
 		{"URL file", []string{"--listen", here, "--url-file", dir + "/none/url"}, 73, "creating --url-file: open "},
 	} {
@@ -149,7 +176,7 @@ func TestErrors(t *testing.T) {
 			if code != tt.code || !strings.Contains(stderr.String(), tt.want) || !strings.HasPrefix(stderr.String(), "imds-sim: ") {
 				t.Errorf("exit %d, stderr %q; want %d and %q", code, stderr.String(), tt.code, tt.want)
 			}
-			if hint := strings.Contains(stderr.String(), "--help tells"); hint != (tt.code == 64) {
+			if hint := strings.Contains(stderr.String(), "hint: imds-sim --help"); hint != (tt.code == 64) {
 				t.Errorf("stderr %q", stderr.String())
 			}
 		})
@@ -162,7 +189,7 @@ func TestPrintTree(t *testing.T) {
 		t.Fatalf("exit %d, %s", code, stderr.String())
 	}
 	if !strings.Contains(stdout.String(), "\n    \"ami-id\": ") || strings.Contains(stdout.String(), `\u0026`) {
-		t.Errorf("not for people: %.300s", stdout.String())
+		t.Errorf("not indented or escaped: %.300s", stdout.String())
 	}
 	printed := stdout.String()
 	tree, err := imdstest.ParseTree(strings.NewReader(printed))
@@ -180,7 +207,7 @@ func TestHelp(t *testing.T) {
 	if code := run(t.Context(), []string{"--help"}, nil, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
 		t.Fatalf("exit %d, %s", code, stderr.String())
 	}
-	for _, want := range []string{imdstest.ScheduleHelp, "--late PATH=D", "64 usage", "refuse:2s,503:1s,ok"} {
+	for _, want := range []string{imdstest.ScheduleHelp, "--late PATH=D", "--change PATH=D=VALUE", "64 usage", "refuse:2s,503:1s,ok"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("no %q in %s", want, stdout.String())
 		}

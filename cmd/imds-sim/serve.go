@@ -15,7 +15,7 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// serve does what the flags ask for, until ctx ends.
+// serve does what the flags say, until ctx ends.
 func serve(ctx context.Context, o options, stdin io.Reader, stdout, stderr io.Writer) error {
 	if o.printTree {
 		tree, err := o.readTree(stdin)
@@ -36,7 +36,7 @@ func serve(ctx context.Context, o options, stdin io.Reader, stdout, stderr io.Wr
 			if err != nil {
 				return fail(exitCantCreate, "creating --log: %w", err)
 			}
-			defer f.Close() // every line was written by itself
+			defer f.Close() // every line is written at once
 			to = &lines{w: f, stderr: stderr}
 		}
 		s.OnRequest = to.request
@@ -46,13 +46,13 @@ func serve(ctx context.Context, o options, stdin io.Reader, stdout, stderr io.Wr
 		<-ctx.Done()
 	}
 	if closing := closeSoon(s); err == nil && closing != nil {
-		return fail(exitUnavailable, "keeping to the schedule: %w", closing)
+		return fail(exitUnavailable, "following the schedule: %w", closing)
 	}
 	return err
 }
 
-// closeSoon closes the server, but does not wait for long: a log that nobody
-// reads any more, in a pipe that is full, must not outlive a signal.
+// closeSoon closes the server, but does not wait for long: a log in a full pipe
+// without a reader must not keep the program running after a signal.
 func closeSoon(s *imdstest.Server) error {
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
@@ -64,7 +64,7 @@ func closeSoon(s *imdstest.Server) error {
 	}
 }
 
-// listen opens every address and tells their URLs.
+// listen listens on every address and writes the URLs.
 func listen(s *imdstest.Server, o options, out *lines) error {
 	var urls string
 	for _, addr := range o.listen {
@@ -80,20 +80,20 @@ func listen(s *imdstest.Server, o options, out *lines) error {
 	if o.urlFile == "" {
 		return nil
 	}
-	// Renamed into place, so that who waits for it never reads half of it.
+	// Renamed into place, so that no reader sees half of it.
 	temporary := fmt.Sprintf("%s.%d", o.urlFile, os.Getpid())
 	err := os.WriteFile(temporary, []byte(urls), 0o644)
 	if err == nil {
 		err = os.Rename(temporary, o.urlFile)
 	}
 	if err != nil {
-		_ = os.Remove(temporary) // if it is there at all
+		_ = os.Remove(temporary) // it may not exist
 		return fail(exitCantCreate, "creating --url-file: %w", err)
 	}
 	return nil
 }
 
-// lines writes whole lines for several goroutines.
+// lines writes complete lines for several goroutines.
 type lines struct {
 	stderr io.Writer
 
@@ -109,7 +109,7 @@ func (l *lines) write(s string) error {
 	return err
 }
 
-// logLine is an entry of the log. Keys are always all there.
+// logLine is an entry of the log. Every entry has all keys.
 type logLine struct {
 	At     float64 `json:"at"` // seconds since the start, to the microsecond
 	Time   string  `json:"time"`
@@ -121,8 +121,8 @@ type logLine struct {
 	Fault  string  `json:"fault"`
 }
 
-// request logs a request or connection. That the log cannot be written is told
-// once; the simulator goes on.
+// request logs a request or connection. If the log cannot be written, the
+// simulator says so once and continues.
 func (l *lines) request(r imdstest.Request) {
 	line, err := json.Marshal(logLine{
 		At:     math.Round(r.At.Seconds()*1e6) / 1e6,

@@ -17,8 +17,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// serving runs the program until the test calls the function returned, which
-// gives its exit code and its output.
+// serving runs the program until the test calls the returned function, which
+// returns the exit code and the output.
 func serving(t *testing.T, stdin string, args ...string) (url string, end func() (code int, stdout, stderr string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -99,7 +99,7 @@ func TestFlags(t *testing.T) {
 	checkLog(t, log, []string{"SYN   0", "PUT api/token  200", "SYN   0", "GET meta-data/a 404 404"}, 16)
 }
 
-// checkLog wants JSON lines that begin so, and so many of them.
+// checkLog checks the number of JSON lines and how the first of them begin.
 func checkLog(t *testing.T, log string, want []string, lines int) {
 	t.Helper()
 	got := strings.Split(strings.TrimSpace(log), "\n")
@@ -129,7 +129,7 @@ func checkLog(t *testing.T, log string, want []string, lines int) {
 	}
 }
 
-// A log that cannot be written is told once, and the simulator goes on.
+// A log that cannot be written is reported once, and the simulator continues.
 func TestLogFails(t *testing.T) {
 	var stderr bytes.Buffer
 	log := &lines{w: failing{}, stderr: &stderr}
@@ -144,7 +144,7 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
-// A reader of the log that stopped reading does not keep the program alive.
+// A reader of the log that stops reading does not keep the program alive.
 func TestLogBlocks(t *testing.T) {
 	stuck := make(stuckWriter)
 	s := imdstest.New(nil)
@@ -153,7 +153,7 @@ func TestLogBlocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go get(url, "user-data") //nolint:errcheck // it fails, by design
+	go get(url, "user-data") //nolint:errcheck // it fails, as intended
 	stuck <- struct{}{}      // a request is being logged
 	start := time.Now()
 	if err := closeSoon(s); err != nil || time.Since(start) > 5*time.Second {
@@ -165,8 +165,7 @@ func TestLogBlocks(t *testing.T) {
 	}
 }
 
-// stuckWriter says that it is in Write by receiving, and stays until it is
-// closed.
+// stuckWriter stays in Write, where it receives, until it is closed.
 type stuckWriter chan struct{}
 
 func (w stuckWriter) Write(b []byte) (int, error) {

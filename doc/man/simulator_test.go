@@ -3,6 +3,7 @@
 package man_test
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,7 +22,8 @@ func TestSimulatorFlags(t *testing.T) {
 
 var faultLine = regexp.MustCompile(`(?m)^  (\S+(?: \S+)*)(?:  .*)?$`)
 
-// TestFaults compares the faults with the list that imds-sim --help has.
+// TestFaults compares the faults of the page with those of imds-sim --help, and
+// parses each.
 func TestFaults(t *testing.T) {
 	_, list, _ := strings.Cut(imdstest.ScheduleHelp, "\nConnecting")
 	var inCode, inPage []string
@@ -33,29 +35,24 @@ func TestFaults(t *testing.T) {
 	}
 	same(t, "faults", inPage, inCode)
 
-	// And with what the parser takes.
 	example := map[string]string{
 		"100..599": "503", "slow=D": "slow=1s", "drip[=D]": "drip=10ms", "body=TEXT": "body=x", "big=N": "big=9",
 		"interim=N": "interim=3", "ttl=VALUE": "ttl=0", "errno=NAME": "errno=ENETDOWN",
 	}
 	for _, fault := range inPage {
-		text, ok := example[fault]
-		if !ok {
-			text = fault
-		}
-		if _, err := imdstest.ParseSchedule(text); err != nil {
+		if _, err := imdstest.ParseSchedule(cmp.Or(example[fault], fault)); err != nil {
 			t.Errorf("%s: %v", fault, err)
 		}
 	}
 }
 
-// TestErrnos compares the errors that errno= knows.
+// TestErrnos compares the errors that errno= accepts.
 func TestErrnos(t *testing.T) {
 	known := regexp.MustCompile(`\bE[A-Z]{3,}\b`)
 	_, list, _ := strings.Cut(imdstest.ScheduleHelp, "errno=NAME")
 	list, _, _ = strings.Cut(list, "in process only")
-	said := readPage(t, simulator).in("SCHEDULES", "*").item("Cm", "errno=NAME")
-	same(t, "errno", known.FindAllString(said, -1), known.FindAllString(list, -1))
+	text := readPage(t, simulator).in("SCHEDULES", "*").item("Cm", "errno=NAME")
+	same(t, "errno", known.FindAllString(text, -1), known.FindAllString(list, -1))
 }
 
 var scheduleFlag = regexp.MustCompile(`--(?:schedule|also) '([^']*)'`)
@@ -75,6 +72,6 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 	if len(schedules) != 7 {
-		t.Errorf("%d schedules", len(schedules))
+		t.Errorf("the page shows %d schedules, want 7", len(schedules))
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Headers of the protocol (AWS EC2 User Guide, "Use the Instance Metadata
-// Service to access instance metadata").
+// Parts of the protocol (AWS EC2 User Guide, "Use the Instance Metadata Service
+// to access instance metadata").
 const (
 	headerToken = "X-Aws-Ec2-Metadata-Token"
 	headerTTL   = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
@@ -20,34 +21,36 @@ const (
 	maxTTL      = 21600 // seconds
 )
 
-// reply is one answer before it is written. Headers keep their order, so that
-// its bytes are always the same.
-type reply struct {
-	status   int
-	header   [][2]string
-	body     string
-	interim  int  // how many 1xx go before it
-	silent   bool // an answer to HEAD: the body is not sent
-	token    string
-	lifetime time.Duration // of the token, as the client is told
-	phase    Phase
+// token is the server's record of a token: the end of the lifetime that the client
+// asked for, and when the server stops accepting it, both since the start.
+type token struct{ announced, expires time.Duration }
+
+// target is what a URL path asks for.
+type target struct {
+	path    string // below the version, or the whole path if it has none
+	version bool   // the path is below a version
+	root    bool   // the path is the list of versions
+	token   bool   // the path is the token's, which exists below latest only
 }
 
-// answer decides about a request, records it, and returns what to send. A nil
-// request is one that was not HTTP.
-func (s *Server) answer(c *conn, req *http.Request) reply {
-	s.mu.Lock()
-	r, a := s.decideRequest(c, req)
-	s.record(r)
-	s.mu.Unlock()
-	s.note(r)
-	return a
+// target interprets a URL path.
+func (s *Server) target(urlPath string) target {
+	rest, ok := strings.CutPrefix(urlPath, strings.TrimSuffix(s.BasePath, "/")+"/")
+	version, below, _ := strings.Cut(rest, "/")
+	_, err := time.Parse(time.DateOnly, version)
+	switch {
+	case ok && rest == "":
+		return target{path: urlPath, root: true}
+	case ok && (version == "latest" || version == "1.0" || err == nil):
+		return target{path: below, version: true, token: version == "latest" && below == tokenPath}
+	}
+	return target{path: urlPath}
 }
 
-// decideRequest is answer, under the lock.
-func (s *Server) decideRequest(c *conn, req *http.Request) (Request, reply) {
-	now := time.Now()
-	r := Request{Kind: "BAD", At: now.Sub(s.start), Addr: c.addr, Status: http.StatusBadRequest}
+// answer returns the trace entry and the answer of a request to an address. The
+// request is nil if it was not HTTP. The lock must be held.
+func (s *Server) answer(now time.Duration, addr string, req *http.Request) (Request, reply) {
+	r := Request{Kind: "BAD", At: now, Addr: addr, Status: http.StatusBadRequest}
 	if req == nil {
 		return r, errorReply(r.Status)
 	}
@@ -58,13 +61,13 @@ func (s *Server) decideRequest(c *conn, req *http.Request) (Request, reply) {
 	}
 	r.Header.Del(headerToken)
 	issued, known := s.issued[req.Header.Get(headerToken)]
-	r.Token = known && now.Before(issued.dies)
+	r.Token = known && now < issued.expires
 
-	tree := view{tree: s.tree, late: s.Late, now: r.At}
-	e := event{family: family(c.addr), method: r.Kind, path: r.Path}
+	tree := s.treeAt(now)
+	e := event{family: family(addr), method: r.Kind, path: r.Path}
 	e.token = r.Kind == http.MethodPut && t.token
-	e.directory = r.Kind == http.MethodGet && t.version && tree.selfListed(t.path)
-	p := s.decide(r.At, e)
+	e.directory = r.Kind == http.MethodGet && t.version && tree.isDirectory(t.path)
+	p := s.decide(now, e)
 
 	var a reply
 	switch {
@@ -76,7 +79,7 @@ func (s *Server) decideRequest(c *conn, req *http.Request) (Request, reply) {
 		a = errorReply(http.StatusUnauthorized)
 	default:
 		a = tree.reply(t, p)
-		a.add(headerTTL, strconv.Itoa(int(issued.told.Sub(now)/time.Second)))
+		a.set(headerTTL, strconv.Itoa(int((issued.announced-now)/time.Second)))
 	}
 	a = a.inject(p)
 	s.issue(a, now)
@@ -85,7 +88,7 @@ func (s *Server) decideRequest(c *conn, req *http.Request) (Request, reply) {
 	return r, a
 }
 
-// tokenReply answers the token PUT.
+// tokenReply answers the PUT of the token.
 func tokenReply(h http.Header) reply {
 	if len(h.Values("X-Forwarded-For")) > 0 {
 		return errorReply(http.StatusForbidden)
@@ -94,70 +97,64 @@ func tokenReply(h http.Header) reply {
 	if err != nil || ttl < 1 || ttl > maxTTL {
 		return errorReply(http.StatusBadRequest)
 	}
-	a := textReply(newToken())
+	// Like a real token, and different each time.
+	a := textReply("AQAEA" + rand.Text() + rand.Text()[:23] + "==")
 	a.token, a.lifetime = a.body, time.Duration(ttl)*time.Second
-	a.add(headerTTL, strconv.FormatUint(ttl, 10))
+	a.set(headerTTL, strconv.FormatUint(ttl, 10))
 	return a
 }
 
-// issue takes note of a token that goes out, in whole or in part, under the
-// lock.
-func (s *Server) issue(a reply, now time.Time) {
+// issue remembers a token that is sent, even in part. The lock must be held.
+func (s *Server) issue(a reply, now time.Duration) {
 	if a.token == "" || !strings.HasPrefix(a.body, a.token) || a.sentStatus() == 0 {
 		return
 	}
-	issued := token{told: now.Add(a.lifetime), dies: now.Add(a.lifetime)}
+	issued := token{announced: now + a.lifetime, expires: now + a.lifetime}
 	if s.TokenLifetime > 0 {
-		issued.dies = now.Add(min(a.lifetime, s.TokenLifetime))
+		issued.expires = now + min(a.lifetime, s.TokenLifetime)
 	}
 	if !s.Forget {
 		s.tokens = append(s.tokens, a.token)
 	}
-	maps.DeleteFunc(s.issued, func(_ string, t token) bool { return !now.Before(t.dies) })
+	maps.DeleteFunc(s.issued, func(_ string, t token) bool { return now >= t.expires })
 	s.issued[a.token] = issued
 }
 
-// token is what the server knows of one: when it ends as the client was told,
-// and when it really does.
-type token struct{ told, dies time.Time }
-
-// newToken returns 56 characters that look like a real token's, never the same
-// twice.
-func newToken() string {
-	return "AQAEA" + rand.Text() + rand.Text()[:23] + "=="
+// reply answers a GET of a target.
+func (t Tree) reply(of target, p Phase) reply {
+	path := of.path
+	if p.Fault == "self-listing" {
+		path = withoutLoops(path)
+	}
+	body, isLeaf := t.leaf(path)
+	entries := t.list(path)
+	switch {
+	case of.root:
+		return textReply("1.0\n2021-01-03\nlatest")
+	case of.version && isLeaf:
+		return textReply(body)
+	case !of.version || entries == nil:
+		return errorReply(http.StatusNotFound)
+	case p.Fault == "self-listing":
+		entries = append(entries, loop+"/")
+	case p.Fault == "dotdot":
+		entries = append(entries, "..", "../", ".", "a/b", "/", "tab\there", "../../api/token")
+	}
+	return textReply(strings.Join(entries, "\n"))
 }
 
-// textReply is a good answer.
-func textReply(body string) reply {
-	a := reply{status: http.StatusOK, body: body}
-	a.add("Content-Type", "text/plain")
-	return a
+// loop is the entry by which a directory contains itself.
+const loop = "loop"
+
+// withoutLoops removes the entries of a self-listing from a path.
+func withoutLoops(path string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == loop }), "/")
 }
 
-// errorReply is an error with the page that the real service sends.
-func errorReply(status int) reply {
-	a := reply{status: status, body: errorPage(status)}
-	a.add("Content-Type", "text/html")
-	return a
-}
-
-// errorPage is the HTML of an error, as the real service writes it.
-func errorPage(status int) string {
-	return strings.ReplaceAll(`<?xml version="1.0" encoding="iso-8859-1"?>
-<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"
-	"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
-<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="en" lang="en">
- <head>
-  <title>STATUS</title>
- </head>
- <body>
-  <h1>STATUS</h1>
- </body>
-</html>
-`, "STATUS", strings.TrimSuffix(strconv.Itoa(status)+" - "+http.StatusText(status), " - "))
-}
-
-// add appends a header.
-func (a *reply) add(key, value string) {
-	a.header = append(a.header, [2]string{key, value})
+// isDirectory reports whether the faults of listings apply to a path: whether it
+// is a directory once its loops are removed, or has loops.
+func (t Tree) isDirectory(path string) bool {
+	plain := withoutLoops(path)
+	_, isLeaf := t.leaf(plain)
+	return path != plain || !isLeaf && t.list(plain) != nil
 }

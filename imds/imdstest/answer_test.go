@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The protocol, request by request. TOKEN stands for a good token.
+// The protocol, request by request. TOKEN stands for a valid token.
 func TestProtocol(t *testing.T) {
 	put := func(headers string) string { return "PUT /latest/api/token HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n" }
 	ttl := func(v string) string { return put("X-aws-ec2-metadata-token-ttl-seconds: " + v + "\r\n") }
@@ -21,13 +21,13 @@ func TestProtocol(t *testing.T) {
 		{"TTL 21600", ttl("21600"), "200 OK", "*"},
 		{"TTL 0", ttl("0"), "400 Bad Request", errorPage(400)},
 		{"TTL 21601", ttl("21601"), "400 Bad Request", errorPage(400)},
-		{"TTL of a sign", ttl("+60"), "400 Bad Request", errorPage(400)},
+		{"TTL with a sign", ttl("+60"), "400 Bad Request", errorPage(400)},
 		{"TTL of a word", ttl("abc"), "400 Bad Request", errorPage(400)},
 		{"TTL huge", ttl("99999999999999999999"), "400 Bad Request", errorPage(400)},
 		{"TTL empty", ttl(""), "400 Bad Request", errorPage(400)},
 		{"TTL missing", put(""), "400 Bad Request", errorPage(400)},
 		{"forwarded", put("X-aws-ec2-metadata-token-ttl-seconds: 60\r\nX-Forwarded-For: 10.0.0.1\r\n"), "403 Forbidden", errorPage(403)},
-		{"forwarded for nobody", put("X-aws-ec2-metadata-token-ttl-seconds: 60\r\nx-forwarded-for:\r\n"), "403 Forbidden", errorPage(403)},
+		{"empty forwarded header", put("X-aws-ec2-metadata-token-ttl-seconds: 60\r\nx-forwarded-for:\r\n"), "403 Forbidden", errorPage(403)},
 		{"token of a dated version", strings.Replace(ttl("60"), "latest", "2021-01-03", 1), "405 Method Not Allowed", errorPage(405)},
 		{"GET of the token", get("/latest/api/token"), "404 Not Found", errorPage(404)},
 		{"no token", "GET /latest/user-data HTTP/1.1\r\nHost: x\r\n\r\n", "401 Unauthorized", errorPage(401)},
@@ -47,7 +47,7 @@ func TestProtocol(t *testing.T) {
 		{"versions", get("/"), "200 OK", "1.0\n2021-01-03\nlatest"},
 		{"keys by name", get("/latest/meta-data/public-keys/"), "200 OK", "0=web-key"},
 		{"key by number", get("/latest/meta-data/public-keys/0/"), "200 OK", "openssh-key"},
-		{"half a name", get("/latest/meta-data/pla"), "404 Not Found", errorPage(404)},
+		{"part of a name", get("/latest/meta-data/pla"), "404 Not Found", errorPage(404)},
 		{"two slashes", get("/latest//meta-data/mac"), "404 Not Found", errorPage(404)},
 		{"dots", get("/latest/meta-data/../user-data"), "404 Not Found", errorPage(404)},
 		{"no version", get("/meta-data/mac"), "404 Not Found", errorPage(404)},
@@ -115,7 +115,7 @@ func TestTooLong(t *testing.T) {
 	})
 }
 
-// net/http reads the answers too.
+// A client of net/http can read the answers.
 func TestHTTPClient(t *testing.T) {
 	s := New(DefaultTree())
 	defer s.Close()
@@ -137,4 +137,37 @@ func TestHTTPClient(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || !resp.Close || resp.ContentLength != 56 || resp.Header.Get(headerTTL) != "60" {
 		t.Errorf("answer %+v", resp)
 	}
+}
+
+// The bytes of an ordinary exchange.
+func TestExactBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(DefaultTree())
+		defer s.Close()
+		w := pipeWire(s)
+		put, end := w.send(t, putRequest)
+		token := s.Tokens()[0]
+		want := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Length: 56\r\n" +
+			"Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: EC2ws\r\nConnection: close\r\n\r\n" + token
+		if put != want || end != "eof" {
+			t.Errorf("PUT:\n%q, %s, want\n%q", put, end, want)
+		}
+		after(1500 * time.Millisecond)
+		get, end := w.send(t, getRequest("/latest/meta-data/instance-id", token))
+		want = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 58\r\nContent-Length: 19\r\n" +
+			"Date: Sat, 01 Jan 2000 00:00:01 GMT\r\nServer: EC2ws\r\nConnection: close\r\n\r\ni-0123456789abcdef0"
+		if get != want || end != "eof" {
+			t.Errorf("GET:\n%q, %s, want\n%q", get, end, want)
+		}
+		get, _ = w.send(t, getRequest("/latest/no/such", token))
+		want = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 58\r\nContent-Length: 337\r\n" +
+			"Date: Sat, 01 Jan 2000 00:00:01 GMT\r\nServer: EC2ws\r\nConnection: close\r\n\r\n" + errorPage(404)
+		if get != want {
+			t.Errorf("GET:\n%q, want\n%q", get, want)
+		}
+		wantTrace := "0s SYN\n0s PUT api/token 200\n1.5s SYN\n1.5s GET meta-data/instance-id 200\n1.5s SYN\n1.5s GET no/such 404"
+		if got := traceText(s.Trace()); got != wantTrace {
+			t.Errorf("trace:\n%s\nwant:\n%s", got, wantTrace)
+		}
+	})
 }

@@ -5,126 +5,80 @@ package imdstest
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/netip"
 	"os"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// Dial connects to the server in process, whatever the address; it fits where
-// [net.Dialer.DialContext] does. Errors have the very shape of the dialer's: a
+// Dial connects to the server in process, whatever the address. It can be used in
+// place of [net.Dialer.DialContext], and its errors have the same form: a
 // *net.OpError around a *os.SyscallError, or around a timeout that is
-// context.DeadlineExceeded. A SYN that is dropped stays so, since there is no
-// retransmission: Dial then waits for ctx, or for Close, which refuses.
+// context.DeadlineExceeded. A SYN that is dropped is not sent again: Dial then
+// waits until ctx ends, or until Close, which refuses it.
 func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	to := tcpAddr(addr)
 	fail := func(err error) (net.Conn, error) {
+		switch ctx.Err() {
+		case nil:
+		case context.DeadlineExceeded:
+			err = dialTimeout{}
+		default:
+			err = dialCanceled{}
+		}
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: to, Err: err}
 	}
 	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
-	if err := ctx.Err(); err != nil {
-		return fail(dialError(err))
-	}
-	if !s.begin() {
+	if ctx.Err() != nil || !s.begin() {
 		return fail(refused)
 	}
-	p := s.syn(addr)
-	if p.Fault == "blackhole" {
-		select {
-		case <-ctx.Done():
-			return fail(dialError(ctx.Err()))
-		case <-s.done:
-			return fail(refused)
-		}
-	}
+	var p Phase
+	s.record(func(now time.Duration) Request {
+		p = s.decide(now, event{family: family(addr)})
+		return Request{Kind: "SYN", At: now, Addr: addr, Fault: p.fault()}
+	})
 	errno, call := errnoOf(p)
-	if errno == 0 || errno == syscall.ECONNREFUSED { // the others never leave the host
-		if err := s.pauseDial(ctx, s.ConnectLatency); err != nil {
-			return fail(err)
-		}
+	wait := s.ConnectLatency
+	switch {
+	case p.Fault == "blackhole":
+		wait = forever
+	case errno != 0 && errno != syscall.ECONNREFUSED:
+		wait = 0 // such a SYN never leaves the host
+	}
+	if !pause(wait, ctx.Done(), s.done) {
+		return fail(refused)
 	}
 	if errno != 0 {
 		return fail(os.NewSyscallError(call, errno))
 	}
 	client, server := newPipe(network, to)
-	if !s.attach(newConn(s, server, addr)) {
+	if !s.attach(server, addr) {
 		return fail(refused)
 	}
 	return client, nil
 }
 
-// syn records a connection attempt and returns the phase that decides it.
-func (s *Server) syn(addr string) Phase {
-	s.mu.Lock()
-	now := time.Since(s.start)
-	p := s.decide(now, event{family: family(addr)})
-	r := Request{Kind: "SYN", At: now, Addr: addr, Fault: p.fault()}
-	s.record(r)
-	s.mu.Unlock()
-	s.note(r)
-	return p
+// tcpAddr returns addr as the dialer's errors have it. A name other than
+// localhost would have to be looked up, and is the zero address.
+func tcpAddr(addr string) *net.TCPAddr {
+	at, _ := netip.ParseAddrPort(strings.Replace(addr, "localhost:", "127.0.0.1:", 1))
+	return net.TCPAddrFromAddrPort(at)
 }
 
-// accepted records a connection that the kernel let through.
-func (s *Server) accepted(addr string) {
-	s.mu.Lock()
-	r := Request{Kind: "SYN", At: time.Since(s.start), Addr: addr}
-	s.record(r)
-	s.mu.Unlock()
-	s.note(r)
-}
-
-// pauseDial waits for d, or until ctx or the server ends.
-func (s *Server) pauseDial(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return dialError(ctx.Err())
-	case <-s.done:
-		return os.NewSyscallError("connect", syscall.ECONNREFUSED)
-	}
-}
-
-// tcpAddr is addr as the dialer's errors have it; never a name that would have
-// to be looked up.
-func tcpAddr(addr string) net.Addr {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		host, port = addr, "80"
-	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	n, _ := strconv.Atoi(port) // 0 for a name: no address is better than none
-	return &net.TCPAddr{IP: net.ParseIP(host), Port: n}
-}
-
-// family is ipv6 for an address with an IPv6 literal, else ipv4.
+// family returns ipv6 for an address with an IPv6 literal, and ipv4 otherwise.
 func family(addr string) string {
-	if host, _, err := net.SplitHostPort(addr); err == nil && strings.Contains(host, ":") {
+	if strings.HasPrefix(addr, "[") {
 		return "ipv6"
 	}
 	return "ipv4"
 }
 
-// dialError is what the dialer makes of a context's error.
-func dialError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return dialTimeout{}
-	}
-	return dialCanceled{}
-}
-
-// dialTimeout and dialCanceled do what two types of package net do that are
-// not exported.
+// dialTimeout and dialCanceled behave like two types that package net does not
+// export.
 type dialTimeout struct{}
 
 func (dialTimeout) Error() string        { return "i/o timeout" }
@@ -136,3 +90,74 @@ type dialCanceled struct{}
 
 func (dialCanceled) Error() string        { return "operation was canceled" }
 func (dialCanceled) Is(target error) bool { return target == context.Canceled }
+
+// pipeEnd is one end of a net.Pipe that behaves like a TCP connection: it has
+// addresses, its errors are of type *net.OpError, and it distinguishes a reset
+// from an end of file.
+type pipeEnd struct {
+	net.Conn
+	network       string
+	local, remote net.Addr
+	closed        atomic.Bool  // this end was closed
+	reset         *atomic.Bool // either end was reset
+}
+
+// newPipe returns both ends of a connection to an address.
+func newPipe(network string, to *net.TCPAddr) (client, server *pipeEnd) {
+	a, b := net.Pipe()
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000}
+	if to.IP.To4() == nil {
+		from.IP = net.IPv6loopback
+	}
+	reset := new(atomic.Bool)
+	client = &pipeEnd{Conn: a, network: network, local: from, remote: to, reset: reset}
+	server = &pipeEnd{Conn: b, network: network, local: to, remote: from, reset: reset}
+	return client, server
+}
+
+func (p *pipeEnd) LocalAddr() net.Addr  { return p.local }
+func (p *pipeEnd) RemoteAddr() net.Addr { return p.remote }
+
+func (p *pipeEnd) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	return n, p.tcpError("read", err)
+}
+
+func (p *pipeEnd) Write(b []byte) (int, error) {
+	n, err := p.Conn.Write(b)
+	return n, p.tcpError("write", err)
+}
+
+// Close closes this end. Closing again is the error that TCP returns.
+func (p *pipeEnd) Close() error {
+	if p.closed.Swap(true) {
+		return p.tcpError("close", io.ErrClosedPipe)
+	}
+	return p.Conn.Close()
+}
+
+// SetLinger makes the next Close a reset if sec is 0, as on a *net.TCPConn.
+func (p *pipeEnd) SetLinger(sec int) error {
+	if sec == 0 {
+		p.reset.Store(true)
+	}
+	return nil
+}
+
+// tcpError returns the error of a TCP connection for that of the pipe.
+func (p *pipeEnd) tcpError(op string, err error) error {
+	ended := err == io.EOF || err == io.ErrClosedPipe
+	switch {
+	case err == nil, err == io.EOF && !p.reset.Load():
+		return err
+	case ended && p.closed.Load():
+		err = net.ErrClosed
+	case ended && p.reset.Load():
+		err = os.NewSyscallError(op, syscall.ECONNRESET)
+	case ended:
+		err = os.NewSyscallError(op, syscall.EPIPE)
+	default:
+		err = errors.Unwrap(err) // of the pipe's own *net.OpError
+	}
+	return &net.OpError{Op: op, Net: p.network, Source: p.local, Addr: p.remote, Err: err}
+}

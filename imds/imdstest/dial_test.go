@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A connect fault looks like the dialer's error, and takes the time of one.
+// A connect fault looks like an error of the dialer, and takes as long.
 func TestDialErrors(t *testing.T) {
 	for _, tt := range []struct {
 		fault string
@@ -27,16 +27,9 @@ func TestDialErrors(t *testing.T) {
 		{"unreachable", syscall.ENETUNREACH, "dial tcp 169.254.169.254:80: connect: network is unreachable", 0},
 		{"blocked", syscall.EACCES, "dial tcp 169.254.169.254:80: connect: permission denied", 0},
 		{"errno=EPERM", syscall.EPERM, "dial tcp 169.254.169.254:80: connect: operation not permitted", 0},
-		{"errno=EINVAL", syscall.EINVAL, "dial tcp 169.254.169.254:80: connect: invalid argument", 0},
-		{"errno=EHOSTUNREACH", syscall.EHOSTUNREACH, "dial tcp 169.254.169.254:80: connect: no route to host", 0},
-		{"errno=ENETDOWN", syscall.ENETDOWN, "dial tcp 169.254.169.254:80: connect: network is down", 0},
-		{"errno=EADDRNOTAVAIL", syscall.EADDRNOTAVAIL, "dial tcp 169.254.169.254:80: connect: cannot assign requested address", 0},
 		{"errno=ECONNREFUSED", syscall.ECONNREFUSED, "dial tcp 169.254.169.254:80: connect: connection refused", 3 * time.Millisecond},
 		{"errno=EAFNOSUPPORT", syscall.EAFNOSUPPORT, "dial tcp 169.254.169.254:80: socket: address family not supported by protocol", 0},
 		{"errno=EMFILE", syscall.EMFILE, "dial tcp 169.254.169.254:80: socket: too many open files", 0},
-		{"errno=ENFILE", syscall.ENFILE, "dial tcp 169.254.169.254:80: socket: too many open files in system", 0},
-		{"errno=ENOBUFS", syscall.ENOBUFS, "dial tcp 169.254.169.254:80: socket: no buffer space available", 0},
-		{"errno=ENOMEM", syscall.ENOMEM, "dial tcp 169.254.169.254:80: socket: cannot allocate memory", 0},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -60,10 +53,10 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
-// What a real dialer says on loopback, and what it says of a context that is
-// over, is what Dial says. The dialer of this test sends nothing beyond
-// loopback: its contexts are over before it begins, or its port is closed.
-func TestDialErrorsAreTheDialers(t *testing.T) {
+// Dial returns the same errors as a real dialer on loopback, also for a context
+// that is over. The dialer of this test sends nothing beyond loopback: its
+// contexts are over before it begins, or its port is closed.
+func TestDialErrorsAreThoseOfTheDialer(t *testing.T) {
 	closed, at, err := bindTCP(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +81,7 @@ func TestDialErrorsAreTheDialers(t *testing.T) {
 			defer s.Close()
 			_, got := s.Dial(tt.ctx, "tcp", at.String())
 			if got == nil || want == nil || got.Error() != want.Error() {
-				t.Fatalf("Dial says %v, the dialer %v", got, want)
+				t.Fatalf("Dial returns %v, the dialer %v", got, want)
 			}
 			for _, target := range []error{context.DeadlineExceeded, context.Canceled, syscall.ECONNREFUSED, os.ErrDeadlineExceeded} {
 				if errors.Is(got, target) != errors.Is(want, target) {
@@ -104,7 +97,7 @@ func TestDialErrorsAreTheDialers(t *testing.T) {
 	}
 }
 
-// A dropped SYN ends with the context, or with the server, never by itself.
+// A dial whose SYN is dropped ends with the context or with the server.
 func TestBlackhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(nil, MustSchedule("blackhole:1s,ok")...)
@@ -167,7 +160,7 @@ func TestConnectLatency(t *testing.T) {
 	})
 }
 
-// The pipe's errors are a TCP connection's.
+// The errors of the pipe are those of a TCP connection.
 func TestPipeErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(nil, MustSchedule("close@putx1,reset@put")...)
@@ -215,7 +208,7 @@ func TestPipeErrors(t *testing.T) {
 	})
 }
 
-// wantOpError holds an error to a text and a cause.
+// wantOpError checks the text and the cause of an error.
 func wantOpError(t *testing.T, err error, text string, cause error) {
 	t.Helper()
 	if op, ok := errors.AsType[*net.OpError](err); !ok || op.Error() != text || !errors.Is(err, cause) {

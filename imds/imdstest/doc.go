@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package imdstest is an EC2 Instance Metadata Service (IMDSv2 only) that fails
-// on command, for tests and for people without EC2. It works at the wire, and
-// knows nothing of the client: what it saw ([Server.Trace]) is the oracle.
+// on command, for tests and for people without EC2. It works on the wire and
+// knows nothing of the client, so that tests can rely on the record of what it
+// saw, [Server.Trace].
 //
-// A [Server] serves a [Tree] under a schedule of faults. It is reached in
+// A [Server] serves a [Tree] under a schedule of faults. Clients reach it in
 // process through [Server.Dial], over net.Pipe, where virtual time
 // (testing/synctest) is exact, or on real sockets through [Server.Listen]:
 //
@@ -16,14 +17,17 @@
 // of every schedule starts at the first Dial or the first Listen, whichever
 // comes first, and each call of [Server.Also] adds a schedule that runs beside
 // the main one. Counts are of requests, and for connect faults of connections.
+// The metadata itself can change as well: see [Server.Late], [Server.Gone] and
+// [Server.Changes].
 //
 // The protocol is that of the AWS EC2 User Guide, "Use the Instance Metadata
-// Service": a GET without a valid token is 401, a PUT with X-Forwarded-For 403,
-// one without a lifetime of 1 to 21600 seconds 400. As on an instance, every
-// answer says Server: EC2ws and Connection: close, errors have an HTML body, and
-// listings are separated by LF with no final LF.
+// Service": a GET without a valid token is answered with 401, a PUT with
+// X-Forwarded-For with 403, and a PUT without a lifetime of 1 to 21600 seconds
+// with 400. As on an instance, every answer has Server: EC2ws and Connection:
+// close, errors have an HTML body, and listings are separated by LF without a
+// final LF.
 //
-// In a synctest bubble everything waits on channels, timers and pipes only.
-// The server must be used on one side of a bubble's border, and closed before
-// the bubble ends.
+// In a synctest bubble the server waits on channels, timers and pipes only. It
+// must be used entirely inside or entirely outside of a bubble, and be closed
+// before the bubble ends.
 package imdstest

@@ -11,7 +11,7 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// A client under test dials the server, and the trace says what it did.
+// A client under test dials the server, and the trace shows what it did.
 func ExampleServer() {
 	s := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("refusex1,503x1,ok")...)
 	defer s.Close()

@@ -2,161 +2,121 @@
 
 package imdstest
 
-import "syscall"
+import (
+	"strconv"
+	"syscall"
 
-// ScheduleHelp is the grammar of a schedule and the list of faults, for people.
-const ScheduleHelp = `SCHEDULE = PHASE,PHASE,...   each begins when the one before it ends; after the last: ok
+	"golang.org/x/sys/unix"
+)
+
+// ScheduleHelp is a help text: the grammar of a schedule and the list of faults.
+const ScheduleHelp = `SCHEDULE = PHASE,PHASE,...
+           Each phase begins when the one before it ends. After the last one every
+           answer is correct.
 PHASE    = FAULT[;retry-after=V][@WHERE...][:DURATION|xCOUNT]
            refuse:2s  404x3  429;retry-after=2x1  503@put:1s  404@meta-data/tags/**x2
-           without a duration and a count it lasts for ever, so it is the last
-WHERE    = put | get | ipv4 | ipv6 | a glob over the path below the version (* ? **);
-           what it does not match is answered as if nothing were wrong, and not counted
-A value or path with other characters than letters, digits and ._+-/ (in a path also
-*?=:), or that ends like a duration or count, is written in double quotes.
+           A phase without a duration or count never ends, so it must be the last.
+WHERE    = put | get | ipv4 | ipv6 | a glob over the path below the version (* ? **)
+           Everything else is answered correctly and not counted.
+A value or path must be in double quotes if it ends like a duration or count, or has
+characters other than letters, digits and ._+-/ (in a path also *?=:).
 
 Connecting (a count counts connections; only @ipv4 and @ipv6 apply):
   refuse             ECONNREFUSED
-  blackhole          the SYN is dropped: the client's connect timeout
+  blackhole          the SYN is dropped, so the client's connect timeout ends the attempt
   unreachable        ENETUNREACH, in process only
   blocked            EACCES, in process only
-  errno=NAME         any of ENETUNREACH EHOSTUNREACH ENETDOWN EADDRNOTAVAIL EAFNOSUPPORT
+  errno=NAME         one of ENETUNREACH EHOSTUNREACH ENETDOWN EADDRNOTAVAIL EAFNOSUPPORT
                      EACCES EPERM EINVAL EMFILE ENFILE ENOBUFS ENOMEM ECONNREFUSED
                      ECONNRESET ETIMEDOUT, in process only
-On a socket a count is not possible here: a connection that is refused is not seen.
+On a socket these faults take no count, because it does not see what it refuses.
 
 Answering (a count counts requests):
-  ok                 the right answer
-  100..599           that status with an HTML body; a 2xx has the right body, 3xx a
-                     Location; 1xx, 204 and 304 no body; a 1xx is all that is sent
-  hang               the request is read, nothing is answered
+  ok                 the correct answer
+  100..599           that status with an HTML body; a 2xx has the correct body, a 3xx a
+                     Location; 1xx, 204 and 304 have no body; after a 1xx nothing follows
+  hang               the request is read and never answered
   reset close        RST, or an end of file, before the first byte of the answer
   truncate reset-body stall
-                     headers and half the body, then end of file, RST, or silence
-  slow=D drip[=D]    the answer after D; headers, then a byte of the body every D (100ms)
-  garbage html       something that is not HTTP; 200 with an HTML page
+                     headers and half the body, then an end of file, RST, or silence
+  slow=D             the answer after D
+  drip[=D]           headers, then a byte of the body every D (100ms)
+  garbage            something that is not HTTP
+  html               200 with an HTML page
   redirect           302 to /latest/redirected
-  empty body=TEXT big=N
-                     200 with no body, with TEXT, with N bytes (at most 67108864)
-  chunked utf8       the right body, chunked, or with two bytes more that are not UTF-8
+  empty              200 without a body
+  body=TEXT          200 with TEXT
+  big=N              200 with N bytes (at most 67108864)
+  chunked            the correct body, chunked
+  utf8               the correct body and two more bytes that are not UTF-8
   bigheaders         headers over 16 KiB
-  interim=N          N times 100 or 103 before the right answer (at most 1000)
-Answering a token PUT (other requests are answered rightly and not counted):
+  interim=N          100 or 103, N times, before the correct answer (at most 1000)
+Answering a token PUT (other requests are answered correctly and not counted):
   badtoken           a token with control characters
-  nottl ttl=VALUE    no X-Aws-Ec2-Metadata-Token-Ttl-Seconds header, or just that value
-Answering for a directory (other requests are answered rightly and not counted):
+  nottl              no X-Aws-Ec2-Metadata-Token-Ttl-Seconds header
+  ttl=VALUE          that header with VALUE
+Answering for a directory (other requests are answered correctly and not counted):
   self-listing       each directory contains itself, as loop/
   dotdot             the listing also has "..", "../", ".", "a/b" and a control character
 `
 
-// valueUse says whether a fault takes a value after "=".
-type valueUse int
+// faultKind says when a fault applies and whether it takes a value after "=".
+type faultKind struct {
+	known    bool
+	connect  bool // before a connection exists; the others decide an answer
+	token    bool // to a token PUT only
+	listing  bool // to a directory only
+	value    bool // it takes a value,
+	optional bool // but can do without
+}
 
-const (
-	valueNone valueUse = iota
-	valueOptional
-	valueRequired
-)
-
-// takesValue says whether the fault takes a value.
-func takesValue(fault string) valueUse {
+// kindOf returns what is known of a fault.
+func kindOf(fault string) faultKind {
 	switch fault {
-	case "errno", "big", "interim", "ttl", "body", "slow":
-		return valueRequired
+	case "refuse", "blackhole", "unreachable", "blocked":
+		return faultKind{known: true, connect: true}
+	case "errno":
+		return faultKind{known: true, connect: true, value: true}
+	case "big", "interim", "body", "slow":
+		return faultKind{known: true, value: true}
 	case "drip":
-		return valueOptional
+		return faultKind{known: true, value: true, optional: true}
+	case "ttl":
+		return faultKind{known: true, token: true, value: true}
+	case "badtoken", "nottl":
+		return faultKind{known: true, token: true}
+	case "self-listing", "dotdot":
+		return faultKind{known: true, listing: true}
+	case "", "ok", "hang", "reset", "close", "truncate", "reset-body", "stall", "garbage", "html", "redirect", "empty", "chunked", "utf8", "bigheaders":
+		return faultKind{known: true}
 	}
-	return valueNone
+	return faultKind{known: statusOf(fault) != 0}
 }
 
-// isConnectFault reports whether the fault happens before a connection exists.
-func isConnectFault(fault string) bool {
-	switch fault {
-	case "refuse", "blackhole", "unreachable", "blocked", "errno":
-		return true
-	}
-	return false
-}
-
-// isRequestFault reports whether the fault is a word that decides an answer.
-func isRequestFault(fault string) bool {
-	switch fault {
-	case "", "ok", "hang", "reset", "close", "truncate", "reset-body", "stall", "slow", "drip",
-		"garbage", "html", "redirect", "empty", "body", "big", "chunked", "utf8", "bigheaders",
-		"interim", "badtoken", "nottl", "ttl", "self-listing", "dotdot":
-		return true
-	}
-	return false
-}
-
-// onlyToken reports whether the fault makes sense for a token PUT only.
-func onlyToken(fault string) bool {
-	return fault == "badtoken" || fault == "nottl" || fault == "ttl"
-}
-
-// onlyListing reports whether the fault makes sense for a directory only.
-func onlyListing(fault string) bool {
-	return fault == "self-listing" || fault == "dotdot"
-}
-
-// statusOf returns the status that a fault is, 0 when it is a word.
+// statusOf returns the status of a fault that is one, and 0 for the others.
 func statusOf(fault string) int {
-	if len(fault) != 3 {
-		return 0
-	}
-	n := 0
-	for _, c := range fault {
-		if c < '0' || c > '9' {
-			return 0
-		}
-		n = n*10 + int(c-'0')
-	}
-	if n < 100 || n > 599 {
+	n, err := strconv.Atoi(fault)
+	if err != nil || len(fault) != 3 || n < 100 || n > 599 {
 		return 0
 	}
 	return n
 }
 
-// errnoOf returns the errno of a connect fault that the kernel would report,
-// and the system call that would report it; 0 for the others.
+// errnoOf returns the errno of a connect fault that the kernel would report, and
+// the system call that would report it; 0 for the other faults.
 func errnoOf(p Phase) (errno syscall.Errno, call string) {
-	switch p.Fault {
-	case "refuse":
-		return syscall.ECONNREFUSED, "connect"
-	case "unreachable":
-		return syscall.ENETUNREACH, "connect"
-	case "blocked":
-		return syscall.EACCES, "connect"
-	case "errno":
-		return errnoByName(p.Value)
-	}
-	return 0, ""
-}
-
-// errnoByName knows the errors of socket(2) and connect(2) that matter here.
-func errnoByName(name string) (errno syscall.Errno, call string) {
-	for _, e := range []struct {
-		name  string
-		errno syscall.Errno
-		call  string
-	}{
-		{"ENETUNREACH", syscall.ENETUNREACH, "connect"},
-		{"EHOSTUNREACH", syscall.EHOSTUNREACH, "connect"},
-		{"ENETDOWN", syscall.ENETDOWN, "connect"},
-		{"EADDRNOTAVAIL", syscall.EADDRNOTAVAIL, "connect"},
-		{"EACCES", syscall.EACCES, "connect"},
-		{"EPERM", syscall.EPERM, "connect"},
-		{"EINVAL", syscall.EINVAL, "connect"},
-		{"ECONNREFUSED", syscall.ECONNREFUSED, "connect"},
-		{"ECONNRESET", syscall.ECONNRESET, "connect"},
-		{"ETIMEDOUT", syscall.ETIMEDOUT, "connect"},
-		{"EAFNOSUPPORT", syscall.EAFNOSUPPORT, "socket"},
-		{"EMFILE", syscall.EMFILE, "socket"},
-		{"ENFILE", syscall.ENFILE, "socket"},
-		{"ENOBUFS", syscall.ENOBUFS, "socket"},
-		{"ENOMEM", syscall.ENOMEM, "socket"},
+	name := map[string]string{"refuse": "ECONNREFUSED", "unreachable": "ENETUNREACH", "blocked": "EACCES", "errno": p.Value}[p.Fault]
+	for call, errnos := range map[string][]syscall.Errno{
+		"connect": {
+			unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EADDRNOTAVAIL, unix.EACCES,
+			unix.EPERM, unix.EINVAL, unix.ECONNREFUSED, unix.ECONNRESET, unix.ETIMEDOUT,
+		},
+		"socket": {unix.EAFNOSUPPORT, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM},
 	} {
-		if e.name == name {
-			return e.errno, e.call
+		for _, errno := range errnos {
+			if unix.ErrnoName(errno) == name {
+				return errno, call
+			}
 		}
 	}
 	return 0, ""

@@ -8,23 +8,20 @@ import (
 )
 
 // match reports whether a glob matches a path below the version. ** stands for
-// any number of segments, none included; the rest is path.Match, segment by
-// segment. A final "/" in the glob wants one in the path; one in the path alone
-// is ignored, so that a directory is matched with its listing.
+// any number of segments, including none; the rest is path.Match, segment by
+// segment. A final "/" in the glob must be in the path too; one in the path alone
+// is ignored, so that a directory is matched together with its listing.
+//
+// Its cost is the product of both lengths, whatever the glob.
 func match(glob, p string) bool {
 	if !strings.HasSuffix(glob, "/") {
 		p = strings.TrimSuffix(p, "/")
 	}
-	return matchSegments(strings.Split(glob, "/"), strings.Split(p, "/"))
-}
-
-// matchSegments matches by rows: reached[j] says whether the globs so far can
-// have used up the first j segments. Its cost is the product of both lengths,
-// so no glob can blow it up.
-func matchSegments(globs, segments []string) bool {
+	segments := strings.Split(p, "/")
+	// reached[j] says whether the globs so far can match the first j segments.
 	reached := make([]bool, len(segments)+1)
 	reached[0] = true
-	for _, g := range globs {
+	for g := range strings.SplitSeq(glob, "/") {
 		next := make([]bool, len(segments)+1)
 		for j := range next {
 			switch {

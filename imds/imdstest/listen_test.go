@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// listening returns a server on a loopback socket, and the address.
+// listening returns a server on a loopback socket, and its address.
 func listening(t *testing.T, addr, schedule string) (*Server, string) {
 	t.Helper()
 	s := New(DefaultTree(), MustSchedule(schedule)...)
@@ -28,7 +28,7 @@ func listening(t *testing.T, addr, schedule string) (*Server, string) {
 	return s, strings.TrimPrefix(url, "http://")
 }
 
-// outcome dials once and names what comes of it.
+// outcome dials once and names the result.
 func outcome(t *testing.T, addr string, timeout time.Duration) string {
 	t.Helper()
 	dialer := net.Dialer{Timeout: timeout}
@@ -38,7 +38,7 @@ func outcome(t *testing.T, addr string, timeout time.Duration) string {
 	case err == nil:
 		c.Close()
 		return "connected"
-	case errors.Is(err, syscall.ECONNRESET): // the kernel connected it, and nobody accepts it any more
+	case errors.Is(err, syscall.ECONNRESET): // the kernel connected it, but the listener was closed before it was accepted
 		return "connected"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
@@ -48,12 +48,12 @@ func outcome(t *testing.T, addr string, timeout time.Duration) string {
 	return err.Error()
 }
 
-// The states of a socket, and the way from one to the next: what a client that
-// dials without pause sees is the one and then the other, and nothing between.
+// The states of a socket, and the change from one to the next: a client that dials
+// without pause sees first the one and then the other, and nothing in between.
 func TestSocketStates(t *testing.T) {
 	for _, tt := range []struct {
 		name, schedule string
-		timeout        time.Duration // of a dial: long where only a slow machine would need it
+		timeout        time.Duration // of a dial; long where only a slow machine needs that long
 		first, then    string
 	}{
 		{"open", "ok", 10 * time.Second, "", "connected"},
@@ -64,7 +64,7 @@ func TestSocketStates(t *testing.T) {
 		{"a black hole, then refusing", "blackhole:150ms,refuse", 100 * time.Millisecond, "timeout", "refused"},
 		{"open, then refusing", "ok:150ms,refuse", 10 * time.Second, "connected", "refused"},
 		{"open, then a black hole", "ok:150ms,blackhole", time.Second, "connected", "timeout"},
-		// The kernel sends a lost SYN again after a second, and is let in then.
+		// The kernel sends a lost SYN again after a second, which is then let in.
 		{"a black hole, then open", "blackhole:150ms,ok", 10 * time.Second, "", "connected"},
 	} {
 		for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
@@ -90,7 +90,7 @@ func TestSocketStates(t *testing.T) {
 	}
 }
 
-// A count ends a phase on a socket too, and the next one begins by itself.
+// A count ends a phase on a socket too, and the next phase begins at once.
 func TestSocketStateAfterCount(t *testing.T) {
 	s, at := listening(t, "127.0.0.1:0", "503x1,refuse")
 	w := wire{(&net.Dialer{}).DialContext, at, 5 * time.Second, false}
@@ -103,8 +103,9 @@ func TestSocketStateAfterCount(t *testing.T) {
 	}
 }
 
-// Somebody who takes the port while it refuses is in the way for as long as he
-// listens, and Close tells. Afterwards the port is free.
+// Another program can take the port while the server refuses. The server tries
+// again until the port is free, and Close returns the error. After Close the port
+// is free.
 func TestPortTaken(t *testing.T) {
 	s := New(nil, MustSchedule("refuse:100ms,ok")...)
 	defer s.Close()
@@ -134,19 +135,19 @@ func TestPortTaken(t *testing.T) {
 	l.Close()
 }
 
-// eventually asks again and again, for 10 s at most.
-func eventually(t *testing.T, what string, is func() bool) {
+// eventually waits until a condition holds, for 10 s at most.
+func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for bound := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+	for bound := time.Now().Add(10 * time.Second); !holds(); <-tick.C {
 		if time.Now().After(bound) {
-			t.Fatalf("10s are over, and not yet: %s", what)
+			t.Fatalf("not within 10s: %s", what)
 		}
 	}
 }
 
-// Two families are two states, under one schedule and one trace.
+// Each family has its own state, under one schedule and one trace.
 func TestListenTwice(t *testing.T) {
 	s, v4 := listening(t, "localhost:0", "refuse@ipv4")
 	url, err := s.Listen("[::1]:0")
@@ -173,13 +174,13 @@ func TestListenErrors(t *testing.T) {
 		latency              time.Duration
 		want                 string
 	}{
-		{"no port", "", "127.0.0.1", 0, "not HOST:PORT"},
-		{"a name", "", "example.test:80", 0, "the host has to be an IP address or localhost"},
-		{"every address", "", ":80", 0, "the host has to be an IP address or localhost"},
-		{"port", "", "127.0.0.1:65536", 0, "the port 0 to 65535"},
-		{"zone", "", "[fe80::1%lo]:80", 0, "an address with a zone"},
+		{"no port", "", "127.0.0.1", 0, "must be IP:PORT or localhost:PORT"},
+		{"a name", "", "example.test:80", 0, "must be IP:PORT or localhost:PORT"},
+		{"every address", "", ":80", 0, "must be IP:PORT or localhost:PORT"},
+		{"port", "", "127.0.0.1:65536", 0, "with a port of 0 to 65535"},
+		{"zone", "", "[fe80::1%lo]:80", 0, "no zone"},
 		{"taken", "", at, 0, "address already in use"},
-		{"count of refusals", "refusex2,ok", "127.0.0.1:0", 0, `phase "refusex2": a socket does not see`},
+		{"count of refusals", "refusex2,ok", "127.0.0.1:0", 0, `phase "refusex2": a count of connections is possible in process only`},
 		{"count of black holes", "blackholex1,ok", "127.0.0.1:0", 0, `phase "blackholex1"`},
 		{"unreachable", "ok:1s,unreachable@ipv4:1s", "127.0.0.1:0", 0, `phase "unreachable@ipv4:1s": possible in process only`},
 		{"blocked", "blocked", "127.0.0.1:0", 0, "possible in process only"},
@@ -207,7 +208,7 @@ func TestListenErrors(t *testing.T) {
 	})
 }
 
-// Many clients at once, in both ways, while the server closes.
+// Many clients at once, in process and on a socket.
 func TestConcurrency(t *testing.T) {
 	s, at := listening(t, "127.0.0.1:0", "503x50,hang@getx5")
 	dialer := net.Dialer{Timeout: 10 * time.Second}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Lines of the kernel's tables of routes.
+// Lines of the kernel's routing tables.
 const (
 	v4Header  = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 	v4Default = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
@@ -31,7 +31,7 @@ func TestBeyondLoopback(t *testing.T) {
 		{"IPv6 route", v4Header, v6Subnet + v6Default + v6Null, "unshare --net"},
 		{"no IPv4 table", "none", "", "looking for a default route: open "},
 		{"short line", v4Header + "eth0\t00000000\n", "", "a route of 2 columns"},
-		{"flags", v4Header + "eth0\t00000000\t0\tzz\t0\t0\t0\t00000000\n", "", "reading flags of route"},
+		{"flags", v4Header + "eth0\t00000000\t0\tzz\t0\t0\t0\t00000000\n", "", "flags of route"},
 		{"short line of IPv6", v4Header, "x y\n", "a route of 2 columns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestBeyondLoopback(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// Asked, never bound: these are not addresses to be had here.
+			// These addresses are only checked, never bound.
 			for _, addr := range []string{"169.254.169.254:80", "10.0.0.1:80", "0.0.0.0:80", "[::]:80", "[fd00:ec2::254]:80"} {
 				err := s.mayListen(netip.MustParseAddrPort(addr))
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -61,7 +61,7 @@ func TestBeyondLoopback(t *testing.T) {
 	}
 }
 
-// An address of IPv4 written as IPv6 is what it is.
+// An IPv4 address in IPv6 notation is an IPv4 address.
 func TestParseListenUnmaps(t *testing.T) {
 	at, err := parseListen("[::ffff:127.0.0.1]:80")
 	if err != nil || at.String() != "127.0.0.1:80" {

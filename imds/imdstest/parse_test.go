@@ -15,7 +15,7 @@ func TestParseSchedule(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
 		want     []Phase
-		text     string // how String writes it; "": as in
+		text     string // how String writes it, if not like in
 	}{
 		{name: "empty", in: " "},
 		{name: "a boot", in: "refuse:2s,503:1s,ok", want: []Phase{
@@ -70,7 +70,7 @@ func TestParseSchedule(t *testing.T) {
 	}
 }
 
-// text prints a schedule.
+// text returns the text of a schedule.
 func text(phases []Phase) string {
 	var texts []string
 	for _, p := range phases {
@@ -83,35 +83,35 @@ func TestParseScheduleErrors(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"unknown fault", "refse:2s", `phase 1, "refse:2s": unknown fault "refse"`},
 		{"second phase", "ok:1s,nope", `phase 2, "nope"`},
-		{"empty phase", "ok:1s,,ok", "no fault"},
+		{"empty phase", "ok:1s,,ok", "must begin with a fault"},
 		{"status 600", "600", `unknown fault "600"`},
 		{"status 099", "099", `unknown fault "099"`},
 		{"never reached", "hang,ok", `"hang": it never ends, so "ok" is never reached`},
-		{"no unit", "refuse:2", `duration "2"`},
-		{"zero duration", "refuse:0s", `duration "0s"`},
-		{"long duration", "refuse:169h", `duration "169h"`},
-		{"zero count", "404x0", "count x0: legal are 1 to 1000000"},
-		{"big count", "404x99999999999999999999", "count x9999"},
+		{"no unit", "refuse:2", `limit ":2": must be x1 to x1000000, or :1ns to :168h0m0s with a unit`},
+		{"zero duration", "refuse:0s", `limit ":0s"`},
+		{"long duration", "refuse:169h", "must have a duration of 0 to 168h0m0s"},
+		{"zero count", "404x0", `limit "x0"`},
+		{"big count", "404x99999999999999999999", `limit "x9999`},
 		{"mac address as path", "404@meta-data/macs/0e:49:61:0f:c3:11", "quote a path"},
 		{"connect fault with method", "refuse@put:1s", "only @ipv4 and @ipv6"},
 		{"connect fault with path", "blackhole@user-data", "only @ipv4 and @ipv6"},
-		{"value where none is", "hang=2", "hang takes no value"},
+		{"value for a fault without", "hang=2", "hang takes no value"},
 		{"status with value", "503=2", "503 takes no value"},
-		{"no value", "big", "big without a value"},
-		{"big of nothing", "big=0", "legal are 1 to 67108864"},
-		{"big too big", "big=67108865", "legal are 1 to 67108864"},
-		{"interim", "interim=-1", "legal are 1 to 1000"},
-		{"slow without unit", "slow=2", "legal are 1ns to 168h"},
+		{"no value", "big", "big needs a value: write big=VALUE"},
+		{"big of nothing", "big=0", "must be 1 to 67108864"},
+		{"big too big", "big=67108865", "must be 1 to 67108864"},
+		{"interim", "interim=-1", "must be 1 to 1000"},
+		{"slow without unit", "slow=2", "must be 1ns to 168h0m0s, with a unit"},
 		{"errno unknown", "errno=ESMTH", `unknown errno "ESMTH"`},
 		{"retry-after on hang", "hang;retry-after=2", "only a status has one"},
 		{"option", "503;after=2", `unknown option "after"`},
-		{"header ends", `503;retry-after="2\r\nX: y"`, "no header value"},
-		{"ttl header ends", `ttl="2\n"`, "no header value"},
-		{"twice", "503@put@get", "each limit may be given once"},
+		{"header ends", `503;retry-after="2\r\nX: y"`, "must not contain CR, LF or NUL"},
+		{"ttl header ends", `ttl="2\n"`, "must not contain CR, LF or NUL"},
+		{"twice", "503@put@get", `@GET conflicts with "PUT"`},
 		{"open quote", `503@"meta-data`, "not closed"},
 		{"text after a quote", `503@"meta-data"/x`, "unexpected text"},
-		{"quote at once", `"503"`, "no fault"},
-		{"empty word", "503@", "an empty word"},
+		{"quote at once", `"503"`, "must begin with a fault"},
+		{"empty word", "503@", "empty value or path"},
 		{"bad glob", `404@"meta-data/["`, "a bracket that is not closed"},
 		{"too long", strings.Repeat("x", maxSchedule+1), "65537 bytes"},
 	} {
@@ -121,7 +121,7 @@ func TestParseScheduleErrors(t *testing.T) {
 				t.Errorf("ParseSchedule(%.80q) = %v, %v, want nil and an error with %q", tt.in, got, err, tt.want)
 			}
 			if err != nil && !strings.HasPrefix(err.Error(), "parsing schedule: ") {
-				t.Errorf("error does not tell what was done: %v", err)
+				t.Errorf("error does not name the operation: %v", err)
 			}
 		})
 	}
@@ -136,15 +136,15 @@ func TestMustSchedulePanics(t *testing.T) {
 	MustSchedule("nope")
 }
 
-func TestNewPanicsForIllegalPhase(t *testing.T) {
+func TestNewPanicsForInvalidPhase(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		phases []Phase
 		want   string
 	}{
-		{"both limits", []Phase{{Fault: "503", For: 1, Count: 1}}, "only one is legal"},
-		{"negative", []Phase{{Fault: "503", Count: -1}}, "limits are"},
-		{"method", []Phase{{Fault: "503", Method: "put"}}, `method "put": PUT or GET`},
+		{"both limits", []Phase{{Fault: "503", For: 1, Count: 1}}, "not both"},
+		{"negative", []Phase{{Fault: "503", Count: -1}}, "a count of 0 to 1000000"},
+		{"method", []Phase{{Fault: "503", Method: "put"}}, `method "put": must be PUT or GET`},
 		{"family", []Phase{{Fault: "503", Family: "ipx"}}, `family "ipx"`},
 		{"never reached", []Phase{{}, {}}, "never ends"},
 	} {
@@ -159,7 +159,7 @@ func TestNewPanicsForIllegalPhase(t *testing.T) {
 	}
 }
 
-// genPhase draws a phase that is legal wherever it stands.
+// genPhase draws a phase that is valid anywhere in a schedule.
 func genPhase(t *rapid.T) Phase {
 	p := Phase{Fault: rapid.SampledFrom([]string{
 		"ok", "refuse", "blackhole", "errno", "503", "100", "hang", "big", "interim", "ttl", "body", "slow", "drip", "dotdot",
@@ -180,7 +180,7 @@ func genPhase(t *rapid.T) Phase {
 		p.RetryAfter = rapid.StringMatching(`[^\r\n\x00]*`).Draw(t, "retry-after")
 	}
 	p.Family = rapid.SampledFrom([]string{"", "ipv4", "ipv6"}).Draw(t, "family")
-	if !isConnectFault(p.Fault) {
+	if !kindOf(p.Fault).connect {
 		p.Method = rapid.SampledFrom([]string{"", "PUT", "GET"}).Draw(t, "method")
 		p.Path = rapid.OneOf(rapid.StringMatching(`[^\[\\]*`), rapid.SampledFrom([]string{"put", "a/x2", "a:2s", "x", ""})).Draw(t, "path")
 	}
@@ -222,6 +222,6 @@ func FuzzParseSchedule(f *testing.F) {
 		if err != nil || text(again) != printed || !reflect.DeepEqual(again, phases) {
 			t.Fatalf("%q printed as %q, read as %#v, %v", s, printed, again, err)
 		}
-		New(nil, phases...) // what is parsed is legal
+		New(nil, phases...) // panics if a parsed phase is invalid
 	})
 }

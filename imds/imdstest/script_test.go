@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// visit dials and, when that works, sends a request and reads the answer.
+// visit dials and, if that succeeds, sends a request and reads the answer.
 func visit(t *testing.T, s *Server, addr, request string) {
 	t.Helper()
 	c, err := s.Dial(t.Context(), "tcp", addr)
@@ -21,11 +21,11 @@ func visit(t *testing.T, s *Server, addr, request string) {
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.ReadAll(c) // how it ends is in the trace
+	_, _ = io.ReadAll(c) // the trace shows how it ends
 }
 
-// Which phase decides what, and when, as the trace tells it. A step is one
-// visit; visits are 500 ms apart.
+// The trace shows which phase decides what, and when. A step is one visit; visits
+// are 500 ms apart.
 func TestSchedules(t *testing.T) {
 	const v4, v6 = "169.254.169.254:80", "[fd00:ec2::254]:80"
 	put, get := putRequest, getRequest("/latest/user-data", "none")
@@ -35,10 +35,10 @@ func TestSchedules(t *testing.T) {
 		name, main string
 		also       []string
 		steps      []step
-		want       string // the trace, SYNs that came through left out
+		want       string // the trace without the SYNs that succeeded
 	}{
 		{
-			"durations count from the start, and end on the dot", "refuse:1s,503:1s,ok", nil, six,
+			"durations count from the start and end exactly", "refuse:1s,503:1s,ok", nil, six,
 			"0s SYN refuse; 500ms SYN refuse; 1s PUT api/token 503; 1.5s PUT api/token 503; 2s PUT api/token 200; 2.5s PUT api/token 200",
 		},
 		{
@@ -50,7 +50,7 @@ func TestSchedules(t *testing.T) {
 			"0s PUT api/token 503; 500ms PUT api/token 503; 1s PUT api/token 429; 1.5s PUT api/token 500; 2s PUT api/token 500; 2.5s PUT api/token 500",
 		},
 		{
-			"phases that nobody saw are over", "503:100ms,429:100ms,refuse:200ms,500x1", nil, six[:3],
+			"phases end without being used", "503:100ms,429:100ms,refuse:200ms,500x1", nil, six[:3],
 			"0s PUT api/token 503; 500ms PUT api/token 500; 1s PUT api/token 200",
 		},
 		{
@@ -58,7 +58,7 @@ func TestSchedules(t *testing.T) {
 			"0s PUT api/token 200; 500ms PUT api/token 503; 1s PUT api/token 200; 1.5s PUT api/token 429; 2s PUT api/token 429; 2.5s PUT api/token 429",
 		},
 		{
-			"what a path or method does not match is not counted", "404@user-datax1,503@putx1", nil,
+			"events that a path or method does not match are not counted", "404@user-datax1,503@putx1", nil,
 			[]step{{v4, put}, {v4, get}, {v4, get}, {v4, put}},
 			"0s PUT api/token 200; 500ms GET user-data 404; 1s GET user-data 401; 1.5s PUT api/token 503",
 		},
@@ -74,7 +74,7 @@ func TestSchedules(t *testing.T) {
 			"0s PUT api/token 503; 500ms GET user-data 404; 1s SYN refuse; 1.5s GET user-data 429; 2s PUT api/token 200",
 		},
 		{
-			"the first that applies decides, and alone counts", "503x1",
+			"only the first phase that applies decides and counts", "503x1",
 			[]string{"429x1"},
 			six[:3],
 			"0s PUT api/token 503; 500ms PUT api/token 429; 1s PUT api/token 200",
@@ -118,7 +118,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// How long an answer takes. It is decided when the request arrives, whatever
+// The duration of an answer is decided when the request arrives, whatever phase
 // begins meanwhile.
 func TestLatencyAndDrip(t *testing.T) {
 	for _, tt := range []struct {
@@ -129,7 +129,7 @@ func TestLatencyAndDrip(t *testing.T) {
 		{"latency before a fault", "503", time.Second, time.Second},
 		{"slow", "slow=1.9s", 100 * time.Millisecond, 2 * time.Second},
 		{"drip", "drip", 0, 5600 * time.Millisecond}, // 56 bytes of a token
-		{"drip of one's own", "drip=1s", time.Second, 57 * time.Second},
+		{"drip with a value", "drip=1s", time.Second, 57 * time.Second},
 		{"a phase that ends meanwhile", "slow=2s:1s,503", 0, 2 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestLatencyAndDrip(t *testing.T) {
 					t.Errorf("%s after %v, want eof after %v", end, took, tt.want)
 				}
 				if r := s.Requests()[0]; r.At != 0 {
-					t.Errorf("seen at %v, want at once", r.At)
+					t.Errorf("seen at %v, want 0s", r.At)
 				}
 			})
 		})
@@ -183,7 +183,7 @@ func TestNothingOutlivesItsConnection(t *testing.T) {
 	}
 }
 
-// Close ends what hangs, twice or before anything was there.
+// Close ends what hangs. It can be called twice, and before the first use.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(nil, MustSchedule("hang")...)
@@ -203,7 +203,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// A server from outside a bubble works inside: what it waits on is made there.
+// A server that was made outside of a bubble can be used inside.
 func TestServerFromOutsideTheBubble(t *testing.T) {
 	s := New(nil, MustSchedule("hang")...)
 	synctest.Test(t, func(t *testing.T) {

@@ -3,72 +3,98 @@
 package imdstest
 
 import (
+	"cmp"
+	"maps"
+	"math"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Server is the simulator. [New] makes one; the fields may be set before its
-// first use, and not after. Its methods are safe for concurrent use.
+// Server is the simulator. [New] makes one. The fields must not be changed after
+// the first use of Dial or Listen. Its methods are safe for concurrent use.
 type Server struct {
-	// Latency is how long each answer takes, from the request read.
+	// Latency is how long each answer takes after its request was read.
 	Latency time.Duration
 	// ConnectLatency is how long each connection takes, in process only:
-	// [Server.Listen] refuses to work with it, since the kernel connects.
+	// [Server.Listen] fails with it, because there the kernel connects.
 	ConnectLatency time.Duration
-	// TokenLifetime is when the server forgets a token, whatever lifetime it
-	// told the client, and goes on telling it; 0: when it told.
+	// TokenLifetime is how long the server accepts a token, while it keeps
+	// reporting the lifetime that the client asked for. If zero, a token is
+	// accepted for that lifetime.
 	TokenLifetime time.Duration
-	// Late says how long after the start a path appears, with all that is
-	// below it and its entries in listings. Paths are those of the tree, with
-	// or without a final slash.
+	// Late says how long after the start a path appears, with everything below
+	// it and its entries in listings. Paths are those of the tree, with or
+	// without a final slash.
 	Late map[string]time.Duration
-	// BasePath is what stands before the version, "/base" for
-	// /base/latest/...; "": nothing.
+	// Gone says how long after the start a path disappears in the same way. A
+	// path that is in Late too exists between the two times; if it is gone
+	// first, it disappears and comes back.
+	Gone map[string]time.Duration
+	// Changes are new bodies of leaves. If several changes of a path are due,
+	// the one with the latest time counts.
+	Changes []Change
+	// BasePath precedes the version, as "/base" does in /base/latest/...; it
+	// may be empty.
 	BasePath string
 	// Forget keeps neither the trace nor the list of tokens, for a server that
-	// is to run for days: Trace, Requests and Tokens return nothing.
+	// runs for days: Trace, Requests and Tokens return nothing.
 	Forget bool
 	// OnRequest is called with every entry of the trace, possibly by several
-	// goroutines at once and so not always in order. What it waits for, an
-	// answer and Close wait for. nil: not called.
+	// goroutines at once and therefore not always in order. Answers and Close
+	// wait until it returns. If nil, it is not called.
 	OnRequest func(Request)
 
 	tree    Tree
 	scripts []*script
-	procNet string // where route and ipv6_route are; tests set it
+	procNet string // the directory of route and ipv6_route, which tests replace
 
 	mu      sync.Mutex // never held while waiting
 	started bool
 	start   time.Time
 	closed  bool
-	done    chan struct{} // closed by Close; made at the start, in its bubble
-	moved   chan struct{} // closed and renewed when a count ends a phase
+	done    chan struct{} // closed by Close; made at the start, to be in the same bubble
+	moved   chan struct{} // closed and replaced when a count ends a phase
 	trace   []Request
 	tokens  []string
 	issued  map[string]token
 	conns   map[net.Conn]struct{}
-	failed  error // the last thing that went wrong with a listener
+	failed  error // the last failure of a listener
 	running sync.WaitGroup
 }
 
-// New returns a server for a tree (nil: nothing is there) and the main
-// schedule. It panics when [ParseSchedule] would not have made such phases.
+// Change is a leaf that gets a new body.
+type Change struct {
+	// Path is the leaf's path in the tree. If the tree does not have it, the
+	// leaf appears. Late and Gone apply to it as to every other path.
+	Path string
+	// At is the time of the change, since the start.
+	At time.Duration
+	// Body is what the leaf contains from then on.
+	Body string
+}
+
+// New returns a server for a tree and the main schedule. An empty tree answers
+// every path with 404. New panics if a phase is invalid; [ParseSchedule] never
+// returns such phases.
 func New(tree Tree, schedule ...Phase) *Server {
 	s := &Server{tree: tree, procNet: "/proc/net"}
 	return s.Also(schedule...)
 }
 
-// Also adds a schedule that runs beside the main one, for faults that are
-// independent of it, and returns the server. Every event is put to the main
-// schedule, then to the others in their order; the first that has a fault for
-// it decides it, and only that phase counts it.
+// Also adds a schedule that runs beside the main one, for independent faults,
+// and returns the server. For every event the main schedule is asked first, then
+// the others in their order; the first that has a fault for the event decides
+// it, and only that phase counts it. Like [New], it panics if a phase is
+// invalid.
 func (s *Server) Also(schedule ...Phase) *Server {
 	if err := checkPhases(schedule); err != nil {
 		panic("imdstest: checking schedule: " + err.Error())
 	}
 	if len(schedule) > 0 {
-		s.scripts = append(s.scripts, &script{phases: append([]Phase(nil), schedule...)})
+		s.scripts = append(s.scripts, &script{phases: slices.Clone(schedule)})
 	}
 	return s
 }
@@ -90,57 +116,62 @@ func (s *Server) begin() bool {
 	return true
 }
 
-// decide asks the schedules about an event, under the lock.
-func (s *Server) decide(now time.Duration, e event) Phase {
-	p, moved := decide(s.scripts, now, e)
-	if moved {
-		close(s.moved)
-		s.moved = make(chan struct{})
+// treeAt returns the tree as it is at a time since the start.
+func (s *Server) treeAt(now time.Duration) Tree {
+	if len(s.Late)+len(s.Gone)+len(s.Changes) == 0 {
+		return s.tree
 	}
-	return p
+	tree := make(Tree, len(s.tree))
+	maps.Copy(tree, s.tree)
+	earlier := func(a, b Change) int { return cmp.Compare(a.At, b.At) }
+	for _, c := range slices.SortedStableFunc(slices.Values(s.Changes), earlier) {
+		if c.At <= now {
+			tree[strings.TrimPrefix(c.Path, "/")] = c.Body
+		}
+	}
+	// When each path appears and disappears.
+	times := make(map[string][2]time.Duration, len(s.Late)+len(s.Gone))
+	for path, late := range s.Late {
+		times[strings.Trim(path, "/")] = [2]time.Duration{late, math.MaxInt64}
+	}
+	for path, gone := range s.Gone {
+		path = strings.Trim(path, "/")
+		times[path] = [2]time.Duration{times[path][0], gone}
+	}
+	var absent []string
+	for path, at := range times {
+		late, gone := at[0], at[1]
+		if late <= gone && (now < late || gone <= now) || gone <= now && now < late {
+			absent = append(absent, path)
+		}
+	}
+	return tree.Without(absent...)
 }
 
-// attach takes on a connection that Close has to end, and serves it; false
-// when the server is closed.
-func (s *Server) attach(c *conn) bool {
+// spawn runs f. Close closes c, which may be nil, and waits until f returns.
+// spawn reports false once the server is closed.
+func (s *Server) spawn(c net.Conn, f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.conns[c.Conn] = struct{}{}
+	if c != nil {
+		s.conns[c] = struct{}{}
+	}
 	s.running.Go(func() {
-		c.serve()
+		f()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.conns, c.Conn)
+		delete(s.conns, c)
 	})
 	return true
 }
 
-// spawn runs f until it returns, which Close waits for; false when the server
-// is closed.
-func (s *Server) spawn(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.running.Go(f)
-	return true
-}
-
-// fail keeps an error of a listener for Close.
-func (s *Server) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = err
-}
-
 // Close ends every listener, connection and goroutine of the server, and waits
-// for them. What is dialled afterwards is refused. A second call does nothing.
-// The error is the last one that kept a listener out of the state that the
-// schedule wanted; nil: none.
+// for them. Later dials are refused. Closing again does nothing. The error is
+// the last one that kept a listener from the state that the schedule wanted, or
+// nil.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if !s.closed {
@@ -149,13 +180,10 @@ func (s *Server) Close() error {
 			close(s.done)
 		}
 		for c := range s.conns {
-			// The peer sees an end of file; there is nobody to tell of more.
-			_ = c.Close()
+			_ = c.Close() // the peer sees an end of file
 		}
 	}
 	s.mu.Unlock()
 	s.running.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
+	return s.failed // its writers have ended
 }

@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// wire is a way to a server, for a client that sends and reads bytes and knows
+// wire connects to a server, for a client that sends and reads bytes and knows
 // nothing of HTTP.
 type wire struct {
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
-	addr     string
-	patience time.Duration // how long to read
-	virtual  bool          // time is
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	addr    string
+	timeout time.Duration // of reading an answer
+	virtual bool          // time is virtual
 }
 
-// pipeWire is in process, under an address as a client has it.
+// pipeWire connects in process, under the address that a client uses.
 func pipeWire(s *Server) wire {
 	return wire{s.Dial, "169.254.169.254:80", time.Minute, true}
 }
 
-// socketWire is a loopback socket of the server's own.
+// socketWire makes the server listen on a loopback socket and connects to it.
 func socketWire(t *testing.T, s *Server) wire {
 	t.Helper()
 	url, err := s.Listen("127.0.0.1:0")
@@ -55,7 +55,7 @@ func eachWire(t *testing.T, make func() *Server, test func(t *testing.T, s *Serv
 	})
 }
 
-// send makes one request and returns all bytes of the answer and how they
+// send sends one request and returns all bytes of the answer and how they
 // ended: "eof", "reset" or "timeout".
 func (w wire) send(t *testing.T, request string) (answer, end string) {
 	t.Helper()
@@ -67,14 +67,14 @@ func (w wire) send(t *testing.T, request string) (answer, end string) {
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(w.timeout)); err != nil {
 		t.Fatal(err)
 	}
 	all, err := io.ReadAll(c)
 	return string(all), ending(t, err)
 }
 
-// ending names the error of a read, and holds it to the shape of TCP's.
+// ending names the error of a read, and checks that it looks like one of TCP.
 func ending(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
@@ -97,12 +97,12 @@ const (
 	crlfcrlf   = "\r\n\r\n"
 )
 
-// getRequest asks for a path with a token.
+// getRequest returns the GET of a path with a token.
 func getRequest(path, token string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nX-aws-ec2-metadata-token: " + token + crlfcrlf
 }
 
-// token gets one that is good.
+// token gets a valid token.
 func (w wire) token(t *testing.T) string {
 	t.Helper()
 	answer, _ := w.send(t, putRequest)
@@ -113,7 +113,7 @@ func (w wire) token(t *testing.T) string {
 	return token
 }
 
-// get asks for a path below latest with a token of its own, and returns the
+// get gets a path below latest with a new token, and returns the
 // status line and the body.
 func (w wire) get(t *testing.T, path string) (status, body string) {
 	t.Helper()
@@ -121,14 +121,14 @@ func (w wire) get(t *testing.T, path string) (status, body string) {
 	return statusAndBody(answer)
 }
 
-// statusAndBody takes an answer apart.
+// statusAndBody splits an answer.
 func statusAndBody(answer string) (status, body string) {
 	head, body, _ := strings.Cut(answer, crlfcrlf)
 	status, _, _ = strings.Cut(head, "\r\n")
 	return strings.TrimPrefix(status, "HTTP/1.1 "), body
 }
 
-// traceText is a trace, a line each.
+// traceText returns a trace, one line per entry.
 func traceText(trace []Request) string {
 	var lines []string
 	for _, r := range trace {
@@ -137,5 +137,5 @@ func traceText(trace []Request) string {
 	return strings.Join(lines, "\n")
 }
 
-// after lets time pass, in a bubble.
+// after waits in virtual time.
 func after(d time.Duration) { <-time.After(d) }

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Every request fault, in process and on a socket: what the client reads, how
-// it ends, and what the trace says of it.
+// Every request fault, in process and on a socket: the bytes that the client reads,
+// how they end, and the entry of the trace.
 func TestFaults(t *testing.T) {
 	const id = "meta-data/instance-id"
 	const value = "i-0123456789abcdef0"
 	for _, tt := range []struct {
 		fault string
-		path  string // of a GET; "": the token PUT
+		path  string // of a GET; if empty, the request is the token PUT
 		head  string // how the answer begins
-		with  string // what the head has too
-		body  string // the whole body; "*": any
+		with  string // another part of the head
+		body  string // the complete body, or "*" for any
 		end   string
 		trace string
 	}{
@@ -81,7 +81,7 @@ func TestFaults(t *testing.T) {
 				tree := DefaultTree()
 				tree["meta-data/empty"] = ""
 				phases := MustSchedule(tt.fault)
-				if tt.path != "" { // leave the token alone
+				if tt.path != "" { // do not apply it to the token
 					phases[0].Method = "GET"
 				}
 				return New(tree, phases...)
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 					request, trace = getRequest("/latest/"+tt.path, w.token(t)), "GET "+tt.path+tt.trace
 				}
 				if tt.end == "timeout" && !w.virtual {
-					w.patience = 100 * time.Millisecond
+					w.timeout = 100 * time.Millisecond
 				}
 				answer, end := w.send(t, request)
 				head, body, _ := strings.Cut(answer, crlfcrlf)
@@ -109,7 +109,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A fault that takes a header away leaves nothing of it.
+// A fault that removes a header removes it completely.
 func TestFaultNoTTL(t *testing.T) {
 	eachWire(t, func() *Server { return New(nil, MustSchedule("nottlx1")...) }, func(t *testing.T, s *Server, w wire) {
 		if answer, _ := w.send(t, putRequest); strings.Contains(answer, headerTTL) || !strings.Contains(answer, s.Tokens()[0]) {
