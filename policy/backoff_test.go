@@ -72,7 +72,7 @@ func TestBackoffFarOut(t *testing.T) {
 	}
 }
 
-// backoffs draws curves of every legal shape (imds-ready.toml(5), ranges).
+// backoffs draws curves of every valid shape (imds-ready.toml(5), ranges).
 func backoffs(t *rapid.T) policy.Backoff {
 	return policy.Backoff{
 		Initial:    time.Duration(rapid.Int64Range(int64(ms), int64(time.Hour)).Draw(t, "initial")),

@@ -75,8 +75,8 @@ func TestPresetsAreFresh(t *testing.T) {
 	}
 }
 
-// TestPresetTablesAreLegal: a preset may not say what an operator could not.
-func TestPresetTablesAreLegal(t *testing.T) {
+// TestPresetTablesAreValid: a preset may not say what an operator could not.
+func TestPresetTablesAreValid(t *testing.T) {
 	for _, name := range policy.PresetNames() {
 		for _, row := range preset(t, name).Table {
 			if !slices.Contains(policy.Actions(), row.Action) {

@@ -175,7 +175,7 @@ func TestCheckOnInterim(t *testing.T) {
 	}
 }
 
-// FuzzCheckOn: an entry is legal exactly when a rule with it can match the
+// FuzzCheckOn: an entry is valid exactly when a rule with it can match the
 // class of some attempt.
 func FuzzCheckOn(f *testing.F) {
 	for _, c := range slices.Concat(policy.AttemptClasses(), otherClasses, []policy.Class{

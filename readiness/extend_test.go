@@ -108,7 +108,7 @@ func (tr *trial) also(schedule string) *trial {
 	return tr
 }
 
-// Long timeouts and backoffs are legal, up to an hour each.
+// Long timeouts and backoffs are valid, up to an hour each.
 func TestExtendLongSteps(t *testing.T) {
 	tr := faulty(t, "hang:5h,refuse:5h,blackhole:5h,ok").patience(0, 0).alone()
 	p := &tr.config.Policy

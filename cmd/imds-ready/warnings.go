@@ -28,7 +28,7 @@ const unitUser = "imds-ready"
 // unitAllows is IPAddressAllow= of the unit; a test holds them equal.
 var unitAllows = []string{"169.254.169.254", "fd00:ec2::254", "127.0.0.1", "::1"}
 
-// warnings says what is legal and yet may not be meant.
+// warnings says what is valid and yet may not be meant.
 func warnings(c *config.Config) []string {
 	var all []string
 	p := c.Readiness.Policy

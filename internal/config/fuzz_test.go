@@ -95,7 +95,7 @@ func FuzzEndpointURL(f *testing.F) {
 	})
 }
 
-// anyConfig draws a legal file.
+// anyConfig draws a valid file.
 func anyConfig(t *rapid.T) string {
 	pick := func(from ...string) func() string {
 		return func() string { return rapid.SampledFrom(from).Draw(t, "value") }

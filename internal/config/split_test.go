@@ -74,7 +74,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// checkSplit holds the splitter to the library: what it finds in a legal file
+// checkSplit holds the splitter to the library: what it finds in a valid file
 // are single statements, which make up the file.
 func checkSplit(t *testing.T, text string) {
 	t.Helper()
