@@ -83,6 +83,19 @@ func (g *gate) fetch(ctx context.Context, r Require, places chan struct{}) error
 	return nil
 }
 
+// fetchAgain makes an attempt of the collection: with the gate's checks, if the
+// path is required.
+func (g *gate) fetchAgain(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
+	if _, required := g.fetched[path]; required {
+		body, err := g.check(ctx, t, path)
+		if err == nil && len(body) == 0 {
+			err = fmt.Errorf("GET %s: %w", path, retry.ErrEmpty)
+		}
+		return body, err
+	}
+	return g.client.GetWithin(ctx, t, path)
+}
+
 // check gets a path and checks that its answer can be used: otherwise the path
 // is not there yet.
 func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {

@@ -148,12 +148,9 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 // collect fetches everything that is not required.
 func (r *run) collect(ctx context.Context) collect.Result {
 	return collect.Collector{
-		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.Client.GetWithin,
+		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.gate.fetchAgain,
 		Fetched: r.gate.fetched, Step: r.progress.step,
-		Failed: func(f policy.Failure, v policy.Verdict, err error) {
-			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
-				"elapsed", time.Since(r.progress.start), "err", err)
-		},
+		Failed: r.progress.collecting,
 		Refused: func(listing string, entries []string) {
 			r.Log.Warn("ignored entries of a listing that are not names", "path", listing,
 				"entries", len(entries), "first", words.Excerpt(entries[0]))

@@ -251,6 +251,20 @@ func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Ver
 	p.logFailure(f, v, last, news)
 }
 
+// collecting reports a failed attempt at an optional path, of which some are left.
+func (p *progress) collecting(f policy.Failure, v policy.Verdict, err error, left int) {
+	now := time.Now()
+	p.log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
+		"elapsed", now.Sub(p.start), "err", err)
+	if v.Action == policy.Absent {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = statusText(fmt.Sprintf("collecting: %s left, %s (%s)", words.Plural(left, "path"), f.Path, f.Class))
+	p.poke()
+}
+
 // hintFor counts a failure of a path's streak and returns a new hint if one is
 // due. Some hints look at the machine, so no mutex is held for them.
 func (p *progress) hintFor(f policy.Failure, now time.Time) *string {
