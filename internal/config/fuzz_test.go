@@ -95,7 +95,7 @@ func FuzzEndpointURL(f *testing.F) {
 	})
 }
 
-// anyConfig draws a legal file.
+// anyConfig draws a valid file.
 func anyConfig(t *rapid.T) string {
 	pick := func(from ...string) func() string {
 		return func() string { return rapid.SampledFrom(from).Draw(t, "value") }
@@ -139,8 +139,8 @@ func anyConfig(t *rapid.T) string {
 			b.WriteString(brackets(table) + "\n")
 			for _, k := range keys {
 				needed := k.name == "require.path" || k.name == "retry.rule.on" || k.name == "retry.rule.action"
-				if k.table() == table && (needed || rapid.Bool().Draw(t, "set")) {
-					b.WriteString(k.leaf() + " = " + values[k.name]() + "\n")
+				if k.table == table && (needed || rapid.Bool().Draw(t, "set")) {
+					b.WriteString(k.leaf + " = " + values[k.name]() + "\n")
 				}
 			}
 		}

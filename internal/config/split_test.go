@@ -74,8 +74,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// checkSplit holds the splitter to the library: what it finds in a legal file
-// are single statements, which make up the file.
+// checkSplit compares the splitter with the library: in a valid file it finds
+// single statements, which together make up the file.
 func checkSplit(t *testing.T, text string) {
 	t.Helper()
 	var whole, joined map[string]any
