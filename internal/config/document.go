@@ -47,7 +47,7 @@ type reader struct {
 	table  []string      // the header above it
 	entry  *entry        // the entry of a list above it, if any
 	skip   bool          // below a header that is wrong: one problem is enough
-	lines  map[place]int // of the tables and keys so far
+	lines  map[place]int // of the tables and keys above it
 }
 
 // place is a table or a key, in an entry of a list or outside of any.
@@ -60,7 +60,7 @@ type place struct {
 // before the error are still checked, so that all problems are reported at once.
 func parse(keys schema, file, text string) document {
 	r := reader{schema: keys, source: Source{File: file}, lines: map[place]int{}}
-	text = strings.TrimPrefix(text, "\ufeff") // the library does the same: some editors begin a file so
+	text = strings.TrimPrefix(text, "\ufeff") // as the library does: some editors write one
 	if problem, line := encoding(text); problem != "" {
 		r.source.Line = line
 		r.problem("", "", problem)
@@ -72,7 +72,7 @@ func parse(keys schema, file, text string) document {
 		r.problem("", "", "nested too deeply: no key needs more than three levels")
 		return r.document
 	}
-	broken, line := brokenAt(text)
+	line, broken := check(text)
 	explained := false
 	for _, s := range statements {
 		if s.line > line {
@@ -86,7 +86,8 @@ func parse(keys schema, file, text string) document {
 			}
 			break
 		}
-		explained = s.line == line && len(r.problems) > before // it is valid by itself
+		// A statement at the error that is valid by itself repeats another one.
+		explained = s.line == line && len(r.problems) > before
 	}
 	if broken != nil && !explained {
 		r.source.Line = line
@@ -120,17 +121,17 @@ func lineAt(text string, offset int) int {
 	return 1 + strings.Count(text[:min(max(offset, 0), len(text))], "\n")
 }
 
-// brokenAt returns the error of a file that is not TOML, and its line.
-func brokenAt(text string) (err error, line int) {
+// check returns the error of a file that is not TOML, and its line.
+func check(text string) (line int, err error) {
 	err = toml.Unmarshal([]byte(text), new(map[string]any))
 	if err == nil {
-		return nil, math.MaxInt
+		return math.MaxInt, nil
 	}
 	if broken, ok := errors.AsType[toml.ParseError](err); ok {
 		// Position.Line is one too many where a newline is the error.
-		return errors.New(strings.TrimSuffix(broken.Message, ".")), lineAt(text, broken.Position.Start)
+		return lineAt(text, broken.Position.Start), errors.New(strings.TrimSuffix(broken.Message, "."))
 	}
-	return err, 1
+	return 1, err
 }
 
 // advice says what to write in a line that is not TOML, for mistakes that the
@@ -268,7 +269,7 @@ func (r *reader) value(path []string, raw any, source string) {
 		r.inlineList(path, raw, source)
 	default:
 		message := "unknown key"
-		if len(r.problems) <= maxProblems { // the search takes time, and more are only counted
+		if len(r.problems) <= maxProblems { // the search takes time
 			message = r.schema.unknown(name)
 		}
 		r.problem(name, source, message)
@@ -343,15 +344,20 @@ func (r *reader) finish(broken bool) {
 		for _, leaf := range needs[e.list] {
 			name := e.list + "." + leaf
 			if _, ok := e.fields[name]; !ok {
-				r.source = e.source
-				r.problem(brackets(e.list), "", r.schema.key(name).withRange(leaf+" is missing"))
+				r.problems = append(r.problems, Problem{
+					Source: e.source, Key: brackets(e.list), Message: r.schema.key(name).withRange(leaf + " is missing"),
+				})
 			}
 		}
 	}
 }
 
+// problem reports what is wrong with the current statement. After the first
+// hundred and one, which are in the order of lines, problems are only counted.
 func (r *reader) problem(name, value, message string) {
-	r.problems = append(r.problems, Problem{
-		Source: r.source, Key: words.Shorten(visible(name), maxShown), Value: echo(value), Message: message,
-	})
+	p := Problem{Source: r.source, Message: message}
+	if len(r.problems) <= maxProblems {
+		p.Key, p.Value = words.Shorten(visible(name), maxShown), echo(value)
+	}
+	r.problems = append(r.problems, p)
 }

@@ -58,9 +58,9 @@ func TestFileProblems(t *testing.T) {
 			mkdir("etc"),
 			"etc/imds-ready/imds-ready.toml.d: cannot be read: not a directory",
 		},
-		{"drop-in leads nowhere", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: the link points to nothing"},
+		{"drop-in is a dangling link", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: the link points to nothing"},
 		{
-			"file leads nowhere",
+			"file is a dangling link",
 			tree{"etc/imds-ready/x": ""},
 			link("nowhere", mainName),
 			mainName + ": the link points to nothing",
