@@ -19,6 +19,9 @@ func (r *run) end(o outcome) Exit {
 	if o.class == policy.Interrupted {
 		r.progress.tell("STOPPING=1\nSTATUS=interrupted: " + oneLine(o.err.Error()))
 	}
+	if err := r.dir.InPlace(); err != nil && o.exit == ExitOK {
+		o = r.cannotWrite(err) // readers would not find the files
+	}
 	err := r.progress.finish(o.fill)
 	if err != nil && o.exit == ExitOK {
 		o = r.cannotWrite(err)
