@@ -69,7 +69,7 @@ func (o outcome) fill(st *snapshot.Status) {
 		st.Files = o.files
 	}
 	if o.missing != nil {
-		st.Missing = o.missing
+		st.Missing, st.MissingMore = o.missing, 0
 	}
 	if o.collects {
 		st.Generation++

@@ -35,7 +35,7 @@ func metrics(st snapshot.Status) []metric {
 		{"imds_ready_errors", "Failed attempts at required paths by class.", counts("class", st.Errors)},
 		{"imds_ready_exit_code", "The exit code of imds-ready run; not there while it waits.", optional(st.ExitCode)},
 		{"imds_ready_generation", "Successful collections of metadata in this boot.", count(st.Generation)},
-		{"imds_ready_missing", "Optional paths that could not be had.", count(len(st.Missing))},
+		{"imds_ready_missing", "Optional paths that could not be had.", count(len(st.Missing) + st.MissingMore)},
 		{"imds_ready_ready_time_seconds", "When the unit became ready, in seconds since 1970; not there when it did not.", instant(st.ReadyAt)},
 		{"imds_ready_requests", "Requests tried, those for tokens included.", count(st.Requests)},
 		{"imds_ready_seconds", "Seconds from the start to the decision; not there while it waits.", elapsed(st)},

@@ -163,7 +163,7 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 // package snapshot, or is the file system's.
 func (d *Dir) Status() (snapshot.Status, error) {
 	var st snapshot.Status
-	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, maxFile)
+	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, snapshot.MaxStatus)
 	if err == nil {
 		st, err = snapshot.ParseStatus(data)
 	}
@@ -290,10 +290,11 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	return f.Sum(), nil
 }
 
-// WriteStatus writes status.json. It comes after the files that it lists. The
-// status is written in the form of [snapshot.Status.Normal].
+// WriteStatus writes status.json. It comes after the files that it lists. It has
+// at most [snapshot.MaxStatus] bytes: texts are shortened, and entries of `missing`
+// that do not fit are counted in missing_more.
 func (d *Dir) WriteStatus(st snapshot.Status) error {
-	data, err := encode(st.Normal())
+	data, err := encode(bounded(st))
 	if err == nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
