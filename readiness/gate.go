@@ -115,7 +115,22 @@ func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte,
 	if path == paths.Identity && found.InstanceID() == "" {
 		return nil, fmt.Errorf("GET %s: %w: no instanceId", path, retry.ErrContent)
 	}
+	if path == paths.RoleInfo {
+		return body, checkCode(path, body)
+	}
 	return body, nil
+}
+
+// checkCode returns nil if a document has no Code, or has the Code Success.
+func checkCode(path string, body []byte) error {
+	var role struct{ Code *string }
+	if err := json.Unmarshal(body, &role); err != nil {
+		return fmt.Errorf("GET %s: %w: its Code is not a string", path, retry.ErrContent)
+	}
+	if role.Code != nil && *role.Code != "Success" {
+		return &retry.MismatchError{Path: path, Got: "its Code is " + words.Excerpt(*role.Code), Want: "Success"}
+	}
+	return nil
 }
 
 // unusable says what is wrong with a body, by its class.

@@ -85,7 +85,7 @@ func defaults(preset policy.Policy) values {
 			OnNotEC2:   readiness.Skip,
 			Metadata: readiness.Metadata{
 				Include:           []string{"meta-data/**"},
-				CollectDeadline:   10 * time.Second,
+				CollectDeadline:   30 * time.Second,
 				Concurrency:       4,
 				RequestsPerSecond: 160,
 			},
