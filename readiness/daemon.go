@@ -50,6 +50,7 @@ type Daemon struct {
 type run struct {
 	*Daemon
 	dir      *publish.Dir
+	previous snapshot.Status // of an earlier run in this boot, or zero
 	progress *progress
 	gate     *gate
 }
@@ -173,7 +174,7 @@ func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 		at := now.Add(longest)
 		status.DeadlineAt = &at
 	}
-	r := &run{Daemon: d, dir: dir}
+	r := &run{Daemon: d, dir: dir, previous: previous}
 	r.progress = &progress{
 		log: d.Log, notify: d.Notify,
 		write: func(st snapshot.Status, final bool) error {
