@@ -158,7 +158,7 @@ func TestProgressOnOtherTerminals(t *testing.T) {
 		t.Errorf("the narrow terminal shows %q", screen)
 	}
 	if !strings.Contains(screen, "\r\x1b[Kimds-ready: timed out after 50ms: ") ||
-		!strings.Contains(screen, "connection-refused: refused by \ufffd[2Jsomebody\r\nimds-ready: do: wait\r\n") {
+		!strings.Contains(screen, "connection-refused: refused by [2Jsomebody\r\nimds-ready: hint: wait\r\n") {
 		t.Errorf("the narrow terminal shows %q", screen)
 	}
 	screen = startOnTerminal(t, 80, []string{"TERM=dumb"}, "wait", "--timeout", "50ms", "--directory", dir).ends(t, 75)
@@ -167,7 +167,7 @@ func TestProgressOnOtherTerminals(t *testing.T) {
 	}
 }
 
-func TestStatusColour(t *testing.T) {
+func TestStatusColor(t *testing.T) {
 	for _, tt := range []struct {
 		name, state string
 		env         []string
