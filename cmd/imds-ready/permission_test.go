@@ -15,9 +15,9 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// startUnprivileged is start without the capabilities that let root pass every
-// file mode: they are dropped from the bounding set of one thread, which the
-// process inherits (capabilities(7)), and the thread ends.
+// startUnprivileged is start without the capabilities that let root ignore file
+// modes. They are dropped from the bounding set of one thread, which the process
+// inherits (capabilities(7)); then the thread ends.
 func startUnprivileged(t *testing.T, args ...string) *process {
 	t.Helper()
 	type result struct {
