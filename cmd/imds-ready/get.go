@@ -40,7 +40,7 @@ A string is printed as it is, a list one item per line, a directory as JSON.`,
   imds-ready get tags/instance/Role --default web
   imds-ready get placement --json
   imds-ready get --list network`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              func(c *cobra.Command, args []string) error { return noArguments(c, args[min(1, len(args)):]) },
 		ValidArgsFunction: p.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.wait = c.Flags().Changed("wait")
