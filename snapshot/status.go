@@ -89,6 +89,7 @@ type LastError struct {
 // Requirement is the state of one required path.
 type Requirement struct {
 	Class *string `json:"class"` // of the last failure; nil when there was none
+	Hint  string  `json:"hint"`  // what to do about the last failure, if it is known
 	OK    bool    `json:"ok"`
 }
 

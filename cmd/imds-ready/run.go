@@ -12,12 +12,39 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
 
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
+
+func (p *program) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "wait for IMDS, write the files and send READY=1",
+		Long: `run waits for IMDS, writes the files and sends READY=1 to systemd. It is the
+ExecStart= of the unit.
+
+The log format auto is the journal's own protocol if standard error is connected
+to the journal, and text otherwise.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := p.logger()
+			if err != nil {
+				return err
+			}
+			p.exit = int(p.daemon(c.Context(), log))
+			return nil
+		},
+	}
+	p.configFlag(c)
+	p.directoryFlag(c, "write the files to")
+	c.Flags().StringVar(&p.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
+	c.Flags().StringVar(&p.logFormat, "log-format", "auto", "`FORMAT`: auto, journal, text or json")
+	return c
+}
 
 // notify sends a datagram to systemd, or nothing without NOTIFY_SOCKET
 // (sd_notify(3)).
@@ -30,7 +57,7 @@ func notify(state string) error {
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.writeDirectory(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
@@ -38,21 +65,16 @@ func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
-		p.tellProblems(log, err)
+		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+			if p.logFormat == "text" { // people read it: a problem looks as in check
+				fmt.Fprintln(p.stderr, line)
+			} else {
+				log.Error(line)
+			}
+		}
 		return d.Reject(err)
 	}
 	d.Config, d.Client = loaded.Readiness, loaded.IMDS
 	d.Client.UserAgent = "imds-ready/" + version
 	return d.Run(ctx)
-}
-
-// tellProblems prints what is wrong with the configuration, one problem a line.
-func (p *program) tellProblems(log *slog.Logger, err error) {
-	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-		if p.plainLog() {
-			fmt.Fprintln(p.stderr, line)
-			continue
-		}
-		log.Error(line)
-	}
 }

@@ -26,7 +26,7 @@ func TestFiles(t *testing.T) {
 	for path, body := range imdstest.DefaultTree() {
 		leaves[path] = []byte(body)
 	}
-	s, _ := publish.Build(leaves)
+	s, _ := publish.Build(publish.Collection{Leaves: leaves})
 	for name, f := range s.Files(snapshot.Ready) {
 		modes[name] = fmt.Sprintf("%04o", f.Mode())
 		order = append(order, name)

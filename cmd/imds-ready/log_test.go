@@ -34,7 +34,7 @@ func TestJournalEntry(t *testing.T) {
 		t.Errorf("fields %v\nwant   %v", fields, wantFields)
 	}
 	if _, fields := h.entry(slog.NewRecord(time.Now(), slog.LevelInfo, "waiting", 0)); fields["MESSAGE_ID"] != "" {
-		t.Errorf("a line without class and state has the ID %s", fields["MESSAGE_ID"])
+		t.Errorf("a record without class and state has the ID %s", fields["MESSAGE_ID"])
 	}
 }
 
@@ -62,14 +62,6 @@ func TestCatalog(t *testing.T) {
 	for _, want := range []string{"Subject: ", "Defined-By: imds-ready", "Support: "} {
 		if n := strings.Count(string(catalog), "\n"+want); n != len(explained) {
 			t.Errorf("%d entries, but %d have %q", len(explained), n, want)
-		}
-	}
-}
-
-func TestPriority(t *testing.T) {
-	for level, want := range map[slog.Level]int{slog.LevelDebug: 7, slog.LevelInfo: 6, slog.LevelWarn: 4, slog.LevelError: 3} {
-		if got := priority(level); int(got) != want {
-			t.Errorf("%v: %d, want %d", level, got, want)
 		}
 	}
 }
