@@ -15,7 +15,7 @@ no_failed() { ! systemctl list-units --failed --plain --no-legend | grep -E 'imd
 # The journal's own fields, and what journalctl -x says beside them.
 ours() { journalctl -b -o cat _SYSTEMD_UNIT=$gate "$@"; }
 has_fields() { ours IMDS_CLASS=connection-refused | grep -q '^waiting for IMDS: connection refused' && ours IMDS_ENDPOINT=http://169.254.169.254 | grep -q . && ours IMDS_STATE=ready | grep -q '^ready in '; }
-explains() { journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: The EC2 metadata is there' && journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: IMDS refuses connections'; }
+explains() { journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: The EC2 metadata is available' && journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: IMDS refuses connections'; }
 is_quiet() { [ "$(ours -p info | wc -l)" -le 6 ]; }
 # nspawn gives this machine a boot ID by a mount over /proc, which ProtectProc= hides
 # from the gate: it sees the kernel's.
