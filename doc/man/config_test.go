@@ -49,7 +49,7 @@ func exampleKeys(t *testing.T) []key {
 	return keys
 }
 
-// validRange is the range in a comment, or "" if there is none.
+// validRange returns the range in a comment, or "" if the comment has no range.
 func validRange(comment string) string {
 	_, after, _ := strings.Cut(comment, "Valid: ")
 	if i := strings.Index(after, ". "); i >= 0 {
@@ -71,7 +71,7 @@ func TestKeys(t *testing.T) {
 	for _, k := range exampleKeys(t) {
 		head := k.name + " = " + k.value
 		if k.table == "[[retry.rule]]" {
-			head = k.name // by default there are no rules
+			head = k.name // the defaults contain no rules
 		}
 		known[k.table] = append(known[k.table], head)
 		if said := p.in("KEYS", k.table).item("Va", head); k.valid != "" && !strings.Contains(said, "Valid: "+k.valid) {

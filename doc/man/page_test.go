@@ -169,7 +169,7 @@ func unescape(s string) string {
 func same(t *testing.T, what string, inPage, inCode []string) {
 	t.Helper()
 	if len(inCode) == 0 {
-		t.Errorf("%s: none found in the code", what)
+		t.Errorf("%s: not found in the code", what)
 	}
 	for _, s := range inCode {
 		if !slices.Contains(inPage, s) {

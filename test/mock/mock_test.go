@@ -158,7 +158,7 @@ func compareRequests(t *testing.T, d *daemon, log string, want []string) {
 		got = append(got, r[1])
 	}
 	if slices.Sort(got); !slices.Equal(got, want) {
-		t.Errorf("the mock was asked for\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("the mock received\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if other := regexp.MustCompile(`User-Agent:\[([^i]|i[^m])`).FindString(log); other != "" {
 		t.Errorf("the mock has another client: %q", other)
