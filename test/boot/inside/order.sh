@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The order of starts if IMDS is late, in every way.
+# The order in which units start, for each way in which IMDS can be late.
 
 # late NAME SCHEDULE CLASS [FLAG...]: all consumers start after the gate, which reports
 # the failure CLASS.
