@@ -11,10 +11,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/imds-ready/imds-ready/bench/internal/report"
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// exact is a preset whose pauses are known.
+// exact returns a preset without jitter.
 func exact(t *testing.T, name string) policy.Policy {
 	t.Helper()
 	p, ok := policy.Preset(name)
@@ -34,7 +35,7 @@ func TestBoot(t *testing.T) {
 	eager, sdk := exact(t, policy.PresetBoot), exact(t, policy.PresetSDK)
 	lazy, toggled, hurried := eager, sdk, eager
 	lazy.Eager, toggled.RetryConnectTimeouts, hurried.Deadline = false, true, time.Second
-	had := func(lag time.Duration, requests int) ending {
+	ready := func(lag time.Duration, requests int) ending {
 		return ending{lag: lag + 2*roundTrip, requests: requests}
 	}
 	const us = time.Microsecond
@@ -44,30 +45,28 @@ func TestBoot(t *testing.T) {
 		outage outage
 		want   ending
 	}{
-		// Unreachable costs nothing, so the attempts are the known sequence: 0,
-		// 50, 150, 350, 750, 1250 ms.
-		{"no network", lazy, outageOf(policy.Unreachable, 1000*ms), had(250*ms, 7)},
-		{"up at an attempt", lazy, outageOf(policy.Unreachable, 1250*ms), had(0, 7)},
-		{"woken", eager, outageOf(policy.Unreachable, 1000*ms), had(0, 7)},
+		// Unreachable takes no time, so that the attempts are at 0, 50, 150, 350, 750, 1250 ms.
+		{"no network", lazy, outageOf(policy.Unreachable, 1000*ms), ready(250*ms, 7)},
+		{"up at an attempt", lazy, outageOf(policy.Unreachable, 1250*ms), ready(0, 7)},
+		{"woken", eager, outageOf(policy.Unreachable, 1000*ms), ready(0, 7)},
 		// The attempt at 750 ms is not followed by one at 760 ms.
-		{"woken, not too soon", eager, outageOf(policy.Unreachable, 760*ms), had(15*ms, 7)},
+		{"woken, not too soon", eager, outageOf(policy.Unreachable, 760*ms), ready(15*ms, 7)},
 		// Each attempt takes 0.5 ms: 0, 50.5, 151, 351.5, 752, 1252.5 ms.
-		{"refused", eager, outageOf(policy.ConnectionRefused, 1000*ms), had(252500*us, 7)},
+		{"refused", eager, outageOf(policy.ConnectionRefused, 1000*ms), ready(252500*us, 7)},
 		// 0-250, 300-550, 650-900, then at 1100.
-		{"black hole", eager, outageOf(policy.ConnectTimeout, 1000*ms), had(100*ms, 5)},
-		// 0-2000.5, then at 2050.5: what hangs stays so.
-		{"hanging", lazy, outageOf(policy.ReadTimeout, 10*ms), had(2040500*us, 3)},
-		{"hanging, the second PUT", eager, outageOf(policy.ReadTimeout, 10*ms), had(490*ms, 3)},
-		{"hanging, the second PUT too", eager, outageOf(policy.ReadTimeout, 600*ms), had(1450500*us, 4)},
-		// The first answer restarts the curve: 0, 50, 150 unreachable; 350 503,
-		// then 50.5 ms later. Without it: 750.5.
-		{"a sign of life", eager, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, had(42*ms, 6)},
-		{"no sign of life", lazy, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, had(392*ms, 6)},
-		{"401 costs two requests", eager, outageOf("401", 10*ms), had(41*ms, 4)},
+		{"black hole", eager, outageOf(policy.ConnectTimeout, 1000*ms), ready(100*ms, 5)},
+		// 0-2000.5, then at 2050.5: an attempt that hangs keeps hanging.
+		{"hanging", lazy, outageOf(policy.ReadTimeout, 10*ms), ready(2040500*us, 3)},
+		{"hanging, the second PUT", eager, outageOf(policy.ReadTimeout, 10*ms), ready(490*ms, 3)},
+		{"hanging, the second PUT too", eager, outageOf(policy.ReadTimeout, 600*ms), ready(1450500*us, 4)},
+		// The first answer restarts the curve: 0, 50, 150 unreachable; 350 503, then 50.5 ms later. Otherwise: 750.5.
+		{"a sign of life", eager, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, ready(42*ms, 6)},
+		{"no sign of life", lazy, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, ready(392*ms, 6)},
+		{"401 costs two requests", eager, outageOf("401", 10*ms), ready(41*ms, 4)},
 		{"sdk, refused", sdk, outageOf(policy.ConnectionRefused, 10*ms), ending{gaveUp: true, requests: 1}},
-		{"sdk, 503", sdk, outageOf("503", 10*ms), had(990500*us, 3)},
+		{"sdk, 503", sdk, outageOf("503", 10*ms), ready(990500*us, 3)},
 		{"sdk, four attempts", sdk, outageOf("503", time.Hour), ending{gaveUp: true, requests: 4}},
-		{"sdk, toggle", toggled, outageOf(policy.ConnectionRefused, 10*ms), had(990500*us, 3)},
+		{"sdk, toggle", toggled, outageOf(policy.ConnectionRefused, 10*ms), ready(990500*us, 3)},
 		{"deadline in a pause", hurried, outageOf(policy.Unreachable, time.Hour), ending{gaveUp: true, requests: 5}},
 		{"deadline in an attempt", hurried, outageOf(policy.ReadTimeout, time.Hour), ending{gaveUp: true, requests: 2}},
 	} {
@@ -123,42 +122,36 @@ func TestDraw(t *testing.T) {
 	for _, k := range kinds() {
 		near(k.name, float64(seen[k.name])/n, k.share)
 		shares += k.share
-		parts := 0.0
-		for _, p := range k.parts {
-			parts += p
-		}
-		if len(k.parts) != len(k.classes) || math.Abs(parts-1) > 1e-9 {
-			t.Errorf("%s: the parts are no whole", k.name)
+		if end := k.phases[len(k.phases)-1].until; end != time.Second {
+			t.Errorf("%s ends after %v of a second", k.name, end)
 		}
 	}
 	if math.Abs(shares-1) > 1e-9 {
-		t.Errorf("the shares are %v together", shares)
+		t.Errorf("the sum of the shares is %v", shares)
 	}
 }
 
 func TestRun(t *testing.T) {
-	var b strings.Builder
-	if err := run(t.Context(), []string{"-n", "200"}, &b); err != nil {
-		t.Fatal(err)
+	run := func(args ...string) (string, error) {
+		var b strings.Builder
+		err := report.Run(t.Context(), "boots", "Title", setup, args, &b)
+		return b.String(), err
 	}
-	for _, want := range []string{"# 200 boots, in virtual time\n", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole ", "max"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%s", want, b.String())
+	text, err := run("-n", "200")
+	for _, want := range []string{"the same 200 outages", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole "} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v, no %q in\n%s", err, want, text)
 		}
 	}
-	for _, args := range [][]string{{"-n", "0"}, {"more"}, {"-x"}} {
-		if err := run(t.Context(), args, &b); err == nil {
-			t.Errorf("%q: no error", args)
-		}
+	if _, err := run("-n", "0"); err == nil {
+		t.Error("-n 0 is not an error")
 	}
 }
 
-func TestSummary(t *testing.T) {
-	s := summarize([]ending{{lag: time.Second, requests: 3}, {gaveUp: true, requests: 5}})
-	if s.giveUps() != "500" || s.meanRequests() != 4 || s.lag(1) != "1.00 s" {
-		t.Errorf("give-ups %s, requests %v, lag %s", s.giveUps(), s.meanRequests(), s.lag(1))
-	}
-	if s := summarize(nil); s.giveUps() != "-" || s.lag(0.5) != "-" || s.meanRequests() != 0 {
-		t.Errorf("nothing: %+v", s)
+func TestEndings(t *testing.T) {
+	e := endings{{lag: time.Second, requests: 3}, {gaveUp: true, requests: 5}}
+	mean, p99 := e.requests()
+	if e.giveUps() != "500" || mean != "4.0" || p99 != "5" || e.lag(1) != "1.00 s" || e[1:].lag(0.5) != "-" || e[:0].giveUps() != "-" {
+		t.Errorf("give-ups %s, requests %s and %s, lag %s", e.giveUps(), mean, p99, e.lag(1))
 	}
 }

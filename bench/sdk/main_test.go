@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+)
+
+// serve starts an IMDS on loopback.
+func serve(t *testing.T, schedule ...imdstest.Phase) (*imdstest.Server, string) {
+	t.Helper()
+	server := imdstest.New(imdstest.DefaultTree(), schedule...)
+	url, err := server.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server, url
+}
+
+// wanted returns all leaves that a crawl has to collect.
+func wanted() map[string]string {
+	leaves := map[string]string{}
+	for path, body := range imdstest.DefaultTree() {
+		inside := strings.HasPrefix(path, "meta-data/") && !strings.HasSuffix(path, "/") && !strings.Contains(path, "/security-credentials/")
+		if inside || path == "dynamic/instance-identity/document" {
+			leaves[path] = body
+		}
+	}
+	return leaves
+}
+
+func TestCrawl(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		concurrency int
+		identity    bool
+	}{{"one by one", 1, false}, {"four at a time", 4, false}, {"the identity document", 1, true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			server, url := serve(t)
+			out := filepath.Join(t.TempDir(), "metadata.json")
+			if err := crawl(t.Context(), imds.New(options(url, false)), out, tc.concurrency, tc.identity); err != nil {
+				t.Fatal(err)
+			}
+			want, got := wanted(), map[string]string{}
+			if tc.identity {
+				maps.DeleteFunc(want, func(path, _ string) bool { return !strings.HasPrefix(path, "dynamic/") })
+			}
+			data, err := os.ReadFile(out)
+			if err != nil || json.Unmarshal(data, &got) != nil || !maps.Equal(got, want) {
+				t.Errorf("%v; collected %q, want %q", err, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+			}
+			for _, r := range server.Requests() {
+				if r.Status != 200 {
+					t.Errorf("an unnecessary request: %v", r)
+				}
+			}
+		})
+	}
+}
+
+func TestCrawlErrors(t *testing.T) {
+	_, url := serve(t, imdstest.Phase{Fault: "404", Path: "meta-data/mac"})
+	out := filepath.Join(t.TempDir(), "metadata.json")
+	err := crawl(t.Context(), imds.New(options(url, false)), out, 4, false)
+	if err == nil || !strings.Contains(err.Error(), "getting mac: ") {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("an incomplete tree was written: %v", err)
+	}
+}
+
+func TestPatience(t *testing.T) {
+	for _, tc := range []struct {
+		patient, gaveUp bool
+		requests        int
+	}{{false, true, 2}, {true, false, 3}} {
+		server, url := serve(t, imdstest.Phase{Fault: "404", Method: "GET", Count: 1})
+		_, err := imds.New(options(url, tc.patient)).GetInstanceIdentityDocument(t.Context(), nil)
+		if (err != nil) != tc.gaveUp || len(server.Requests()) != tc.requests {
+			t.Errorf("patient %t: err = %v after %v", tc.patient, err, server.Requests())
+		}
+	}
+}
