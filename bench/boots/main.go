@@ -87,9 +87,9 @@ func write(r *report.Report, all []contestant) {
 		header = append(header, c.name)
 	}
 	for _, k := range kinds() {
-		row := []string{k.name, fmt.Sprintf("%.0f %%", 100*k.share)}
+		row := []string{k.kind, fmt.Sprintf("%.0f %%", 100*k.share)}
 		for _, c := range all {
-			e := slices.DeleteFunc(slices.Clone(c.endings), func(e ending) bool { return e.kind != k.name })
+			e := slices.DeleteFunc(slices.Clone(c.endings), func(e ending) bool { return e.kind != k.kind })
 			row = append(row, e.giveUps()+", "+e.lag(0.5))
 		}
 		outages = append(outages, row)
@@ -109,13 +109,16 @@ type ending struct {
 
 type endings []ending
 
+// ready returns the endings of the boots that did not give up.
+func (all endings) ready() endings {
+	return slices.DeleteFunc(slices.Clone(all), func(e ending) bool { return e.gaveUp })
+}
+
 // lag returns a quantile of the lags, or "-" if every boot gave up.
 func (all endings) lag(q float64) string {
 	var lags []time.Duration
-	for _, e := range all {
-		if !e.gaveUp {
-			lags = append(lags, e.lag)
-		}
+	for _, e := range all.ready() {
+		lags = append(lags, e.lag)
 	}
 	if len(lags) == 0 {
 		return "-"
@@ -127,8 +130,7 @@ func (all endings) lag(q float64) string {
 func (all endings) requests() (mean, p99 string) {
 	sum, each := 0.0, []float64(nil)
 	for _, e := range all {
-		sum += float64(e.requests)
-		each = append(each, float64(e.requests))
+		sum, each = sum+float64(e.requests), append(each, float64(e.requests))
 	}
 	return fmt.Sprintf("%.1f", sum/float64(len(all))), fmt.Sprintf("%.0f", report.Quantile(each, 0.99))
 }
@@ -138,13 +140,7 @@ func (all endings) giveUps() string {
 	if len(all) == 0 {
 		return "-"
 	}
-	n := 0
-	for _, e := range all {
-		if e.gaveUp {
-			n++
-		}
-	}
-	return fmt.Sprintf("%.0f", 1000*float64(n)/float64(len(all)))
+	return fmt.Sprintf("%.0f", 1000*float64(len(all)-len(all.ready()))/float64(len(all)))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
@@ -155,9 +151,10 @@ type phase struct {
 	until time.Duration // since the boot; in a kind, as if the outage took one second
 }
 
-// outage is what one boot meets. The end of the last phase is when IMDS is up.
+// outage is a course of failures. The end of the last phase is when IMDS is up.
 type outage struct {
 	kind   string
+	share  float64 // of the boots
 	phases []phase
 }
 
@@ -176,17 +173,10 @@ func (o outage) at(t time.Duration) policy.Class {
 // The length of an outage is log-normal: most are short, one in ten exceeds 5.4 s, one in a hundred 15 s.
 const medianSeconds, sigma = 1.5, 1.0
 
-// kind is a course of an outage.
-type kind struct {
-	name   string
-	share  float64 // of the boots
-	phases []phase
-}
-
 // kinds are an assumption, since no statistics are published. Order and shares follow what reports describe: first the
 // network is missing, then a service behind it is not quite there.
-func kinds() []kind {
-	return []kind{
+func kinds() []outage {
+	return []outage{
 		{"no network, then refused", 0.30, []phase{{policy.Unreachable, 800e6}, {policy.ConnectionRefused, 1e9}}},
 		{"black hole", 0.20, []phase{{policy.ConnectTimeout, 1e9}}},
 		{"no network, then 503", 0.15, []phase{{policy.Unreachable, 500e6}, {policy.Status(503), 1e9}}},
@@ -198,16 +188,16 @@ func kinds() []kind {
 
 // draw returns a random outage.
 func draw(random *rand.Rand) outage {
-	all, at, i := kinds(), random.Float64(), 0
-	for ; i < len(all)-1 && at >= all[i].share; i++ {
-		at -= all[i].share
+	all, at := kinds(), random.Float64()
+	for len(all) > 1 && at >= all[0].share {
+		at -= all[0].share
+		all = all[1:]
 	}
-	o := outage{all[i].name, all[i].phases}
 	length := medianSeconds * math.Exp(sigma*random.NormFloat64())
-	for j, p := range o.phases {
-		o.phases[j].until = time.Duration(length * float64(p.until))
+	for j, p := range all[0].phases {
+		all[0].phases[j].until = time.Duration(length * float64(p.until))
 	}
-	return o
+	return all[0]
 }
 
 const (
@@ -239,17 +229,13 @@ func boot(p policy.Policy, o outage) ending {
 			return e
 		}
 		next := now + v.Pause
-		// An eager policy ends the pause when the network comes up.
-		if first := o.phases[0]; first.class == policy.Unreachable && p.Eager && wakes(class) && begun < first.until {
+		// An eager policy ends the pause after such a failure when the network comes up.
+		wakes := class == policy.Unreachable || class == policy.ConnectionRefused || class == policy.ConnectTimeout
+		if first := o.phases[0]; first.class == policy.Unreachable && p.Eager && wakes && begun < first.until {
 			next = min(next, max(first.until, begun+minApart, now))
 		}
 		now = next
 	}
-}
-
-// wakes reports whether the pause after a failure of this class also ends when the network changes.
-func wakes(c policy.Class) bool {
-	return c == policy.Unreachable || c == policy.Blocked || c == policy.ConnectionRefused || c == policy.ConnectTimeout
 }
 
 // attempt plays one attempt. It returns the class, or "" if it succeeds, the number of requests, and the time it takes.

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,24 +17,15 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// exact returns a preset without jitter.
-func exact(t *testing.T, name string) policy.Policy {
-	t.Helper()
-	p, ok := policy.Preset(name)
-	if !ok {
-		t.Fatalf("no preset %q", name)
-	}
-	p.Backoff.Jitter = policy.JitterNone
-	return p
-}
-
 func outageOf(class policy.Class, until time.Duration) outage {
 	return outage{kind: "test", phases: []phase{{class, until}}}
 }
 
 func TestBoot(t *testing.T) {
 	const ms = time.Millisecond
-	eager, sdk := exact(t, policy.PresetBoot), exact(t, policy.PresetSDK)
+	eager, _ := policy.Preset(policy.PresetBoot)
+	sdk, _ := policy.Preset(policy.PresetSDK)
+	eager.Backoff.Jitter, sdk.Backoff.Jitter = policy.JitterNone, policy.JitterNone
 	lazy, toggled, hurried := eager, sdk, eager
 	lazy.Eager, toggled.RetryConnectTimeouts, hurried.Deadline = false, true, time.Second
 	ready := func(lag time.Duration, requests int) ending {
@@ -70,12 +63,10 @@ func TestBoot(t *testing.T) {
 		{"deadline in a pause", hurried, outageOf(policy.Unreachable, time.Hour), ending{gaveUp: true, requests: 5}},
 		{"deadline in an attempt", hurried, outageOf(policy.ReadTimeout, time.Hour), ending{gaveUp: true, requests: 2}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			tc.want.kind = tc.outage.kind
-			if got := boot(tc.policy, tc.outage); got != tc.want {
-				t.Errorf("%+v, want %+v", got, tc.want)
-			}
-		})
+		tc.want.kind = tc.outage.kind
+		if got := boot(tc.policy, tc.outage); got != tc.want {
+			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
+		}
 	}
 }
 
@@ -104,12 +95,8 @@ func TestDraw(t *testing.T) {
 		if o.up().Seconds() > medianSeconds {
 			above++
 		}
-		last := time.Duration(0)
-		for _, p := range o.phases {
-			if p.until < last {
-				t.Fatalf("phases out of order: %+v", o)
-			}
-			last = p.until
+		if !slices.IsSortedFunc(o.phases, func(a, b phase) int { return cmp.Compare(a.until, b.until) }) {
+			t.Fatalf("phases out of order: %+v", o)
 		}
 	}
 	near := func(what string, got, want float64) {
@@ -120,10 +107,10 @@ func TestDraw(t *testing.T) {
 	near("above the median", float64(above)/n, 0.5)
 	shares := 0.0
 	for _, k := range kinds() {
-		near(k.name, float64(seen[k.name])/n, k.share)
+		near(k.kind, float64(seen[k.kind])/n, k.share)
 		shares += k.share
 		if end := k.phases[len(k.phases)-1].until; end != time.Second {
-			t.Errorf("%s ends after %v of a second", k.name, end)
+			t.Errorf("%s ends after %v of a second", k.kind, end)
 		}
 	}
 	if math.Abs(shares-1) > 1e-9 {
@@ -132,18 +119,14 @@ func TestDraw(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	run := func(args ...string) (string, error) {
-		var b strings.Builder
-		err := report.Run(t.Context(), "boots", "Title", setup, args, &b)
-		return b.String(), err
-	}
-	text, err := run("-n", "200")
+	var b strings.Builder
+	err := report.Run(t.Context(), "boots", "Title", setup, []string{"-n", "200"}, &b)
 	for _, want := range []string{"the same 200 outages", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole "} {
-		if err != nil || !strings.Contains(text, want) {
-			t.Errorf("%v, no %q in\n%s", err, want, text)
+		if err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%v, no %q in\n%s", err, want, b.String())
 		}
 	}
-	if _, err := run("-n", "0"); err == nil {
+	if err := report.Run(t.Context(), "boots", "Title", setup, []string{"-n", "0"}, &b); err == nil {
 		t.Error("-n 0 is not an error")
 	}
 }

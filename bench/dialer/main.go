@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command dialer sleeps and dials on the curve of the policy preset boot until it has a connection, and does nothing
-// else. It shows the least that waiting for a refused IMDS costs a Go program. The rest of what imds-ready takes is for
-// notifying systemd, status.json and the log.
+// else. It shows the least that waiting for a refused IMDS costs a Go program.
 package main
 
 import (

@@ -56,12 +56,20 @@ func colors() []string { return []string{"#0072b2", "#e69f00", "#f0e442", "#9999
 
 // draw draws the kinds from left to right, and the contestants in each, in the order in which they first appear.
 func draw(rows []report.Lags) string {
-	kinds := distinct(rows, func(l report.Lags) string { return l.Kind })
-	names := distinct(rows, func(l report.Lags) string { return l.Waiter })
+	var kinds, names []string
 	highest := 0.1
 	for _, l := range rows {
+		if !slices.Contains(kinds, l.Kind) {
+			kinds = append(kinds, l.Kind)
+		}
+		if !slices.Contains(names, l.Waiter) {
+			names = append(names, l.Waiter)
+		}
 		highest = max(highest, 1.45*l.P90) // leaves space for the legend and the words above the whiskers
 	}
+	space := (right - left) / float64(len(kinds)) // of a kind; its bars take 80 % of it
+	bar := 0.8 * space / float64(len(names))
+	wide := 0.9 * bar
 	y := func(seconds float64) float64 { return bottom - seconds/highest*(bottom-top) }
 	var b strings.Builder
 	add := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -73,18 +81,16 @@ func draw(rows []report.Lags) string {
 	add(`<rect width="100%%" height="100%%" fill="white"/>`) // the page of a reader may be dark
 	text(width/2, 24, middle+` font-size="16"`, "From IMDS up to ready, after an outage of 2 to 4 s: median and 90th percentile")
 	text(20, 245, middle+" "+fmt.Sprintf(up, 20.0, 245.0), "seconds, less is better")
-	step := 0.1
-	for _, more := range []float64{2, 2.5, 2, 2, 2.5} {
-		if highest/step > 9 {
-			step *= more // 0.2, 0.5, 1, 2, 5
-		}
+	step := 0.5
+	for highest/step > 9 {
+		step *= 2
 	}
 	for s := 0.0; s <= highest; s += step {
 		add(`<path d="M%.1f %.1fH%.1f" stroke="#dddddd"/>`, left, y(s), right)
 		text(left-6, y(s)+4, `text-anchor="end"`, fmt.Sprintf("%.1f", s))
 	}
 	for i, kind := range kinds {
-		text(left+(float64(i)+0.5)*(right-left)/float64(len(kinds)), bottom+22, middle, kind)
+		text(left+(float64(i)+0.5)*space, bottom+22, middle, kind)
 	}
 	for i, name := range names {
 		add(`<rect x="%.1f" y="%.1f" width="22" height="12" fill="%s"/>`, left+10, top-8+float64(19*i), colors()[i%len(colors())])
@@ -92,7 +98,7 @@ func draw(rows []report.Lags) string {
 	}
 	for _, l := range rows {
 		i := slices.Index(names, l.Waiter)
-		x, wide := place(slices.Index(kinds, l.Kind), len(kinds), i, len(names))
+		x := left + (float64(slices.Index(kinds, l.Kind))+0.1)*space + float64(i)*bar
 		if l.Ready() > 0 {
 			add(`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, x, y(l.P50), wide, bottom-y(l.P50), colors()[i%len(colors())])
 			add(`<path d="M%.1f %.1fV%.1fM%.1f %.1fh%.1f" stroke="black"/>`, x+wide/2, y(l.P50), y(l.P90), x, y(l.P90), wide)
@@ -103,22 +109,4 @@ func draw(rows []report.Lags) string {
 		}
 	}
 	return b.String() + "</svg>\n"
-}
-
-// place returns the left edge and the width of the bar of contestant i of n in a kind. The bars of a kind take 80 % of
-// its space.
-func place(kind, kinds, i, n int) (x, wide float64) {
-	space := (right - left) / float64(kinds)
-	each := 0.8 * space / float64(n)
-	return left + (float64(kind)+0.1)*space + float64(i)*each, 0.9 * each
-}
-
-// distinct returns the values of the rows in the order in which they first appear.
-func distinct(rows []report.Lags, of func(report.Lags) string) (all []string) {
-	for _, l := range rows {
-		if !slices.Contains(all, of(l)) {
-			all = append(all, of(l))
-		}
-	}
-	return all
 }

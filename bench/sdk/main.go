@@ -63,16 +63,10 @@ func crawl(ctx context.Context, client *imds.Client, out string, concurrency int
 		return err
 	}
 	identity, err := text(document.Content)
-	if err != nil {
-		return err
-	}
 	leaves := map[string]string{"dynamic/instance-identity/document": identity}
-	for level := []string{""}; len(level) > 0 && !identityOnly; {
-		bodies, err := getAll(ctx, client, level, concurrency)
-		if err != nil {
-			return err
-		}
-		var below []string
+	for level := []string{""}; err == nil && len(level) > 0 && !identityOnly; {
+		var bodies, below []string
+		bodies, err = getAll(ctx, client, level, concurrency)
 		for i, path := range level {
 			if path == "" || strings.HasSuffix(path, "/") {
 				below = append(below, children(path, bodies[i])...)
@@ -82,8 +76,8 @@ func crawl(ctx context.Context, client *imds.Client, out string, concurrency int
 		}
 		level = below
 	}
-	data, err := json.MarshalIndent(leaves, "", "  ")
-	if err != nil {
+	data, failed := json.MarshalIndent(leaves, "", "  ")
+	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
 	return os.WriteFile(out, data, 0o644)

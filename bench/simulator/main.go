@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command simulator is the IMDS of the benchmarks: package imdstest on a socket, on loopback by default, in a process of
-// its own. Unlike cmd/imds-sim, it is exact with latencies below a millisecond, counts its requests, and exits together
-// with the process that started it.
-//
-// Its first line on standard output is a sim.Hello as JSON. It answers each line on standard input with the sim.Counts
-// since the last one. End of file ends the program.
+// its own. Unlike cmd/imds-sim, it is exact with latencies below a millisecond and counts its requests. It prints a
+// sim.Hello as JSON, answers each line on standard input with the sim.Counts since the last one, and exits at its end.
 package main
 
 import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -62,33 +60,22 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	seen := 0
-	for questions := bufio.NewScanner(stdin); questions.Scan(); {
+	for questions := bufio.NewScanner(stdin); questions.Scan() && err == nil; {
 		requests := server.Requests()
-		if err := out.Encode(count(requests[seen:])); err != nil {
-			return err
-		}
+		err = out.Encode(count(requests[seen:]))
 		seen = len(requests)
 	}
-	return server.Close()
+	return errors.Join(err, server.Close())
 }
 
-// count counts requests.
 func count(requests []imdstest.Request) sim.Counts {
-	var c sim.Counts
 	var times []time.Duration
+	n := map[string]int{}
 	for _, r := range requests {
+		n[r.Kind]++
 		times = append(times, r.At)
-		switch r.Kind {
-		case "PUT":
-			c.PUTs++
-		case "GET":
-			c.GETs++
-		default:
-			c.Others++
-		}
 	}
-	c.Peak = report.Busiest(times)
-	return c
+	return sim.Counts{PUTs: n["PUT"], GETs: n["GET"], Others: len(requests) - n["PUT"] - n["GET"], Peak: report.Busiest(times)}
 }
 
 // grow adds copies of the default tree's second network interface. Interfaces are how an instance gets hundreds of paths.
@@ -114,20 +101,16 @@ type latency struct{ want, late time.Duration }
 
 // calibrate measures how late nanosleep is on this machine.
 func calibrate(want time.Duration) latency {
-	const trial = 200 * time.Microsecond
-	return latency{want: want, late: median(func() { nanosleep(trial) }) - trial}
+	trial := latency{want: 200 * time.Microsecond}
+	return latency{want, median(trial.wait) - trial.want}
 }
 
 // wait blocks the thread of the goroutine for about the wanted time.
 func (l latency) wait() {
 	if d := l.want - l.late; d > 0 {
-		nanosleep(d)
-	}
-}
-
-func nanosleep(d time.Duration) {
-	left := unix.NsecToTimespec(d.Nanoseconds())
-	for unix.Nanosleep(&left, &left) == unix.EINTR {
+		left := unix.NsecToTimespec(d.Nanoseconds())
+		for unix.Nanosleep(&left, &left) == unix.EINTR {
+		}
 	}
 }
 

@@ -44,10 +44,7 @@ func inside(ctx context.Context, arg string, stdout io.Writer) error {
 		return err
 	}
 	all, err := t.here(ctx)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(stdout).Encode(all)
+	return errors.Join(err, json.NewEncoder(stdout).Encode(all))
 }
 
 // measure builds the programs, does the trials, some at the same time, and returns the measurements in the order of the
@@ -114,13 +111,11 @@ func build(ctx context.Context, bin string) (sdk string, err error) {
 // measurements are the outcomes of trials.
 type measurements []measurement
 
-// in returns the measurements of a scene, of those of a contestant.
-func (all measurements) in(scene string) measurements {
-	return slices.DeleteFunc(slices.Clone(all), func(m measurement) bool { return m.Scene != scene })
-}
-
-func (all measurements) of(contestant string) measurements {
-	return slices.DeleteFunc(slices.Clone(all), func(m measurement) bool { return m.Contestant != contestant })
+// of returns the measurements in a scene, unless that is empty, of a contestant, unless that is empty.
+func (all measurements) of(scene, contestant string) measurements {
+	return slices.DeleteFunc(slices.Clone(all), func(m measurement) bool {
+		return scene != "" && m.Scene != scene || contestant != "" && m.Contestant != contestant
+	})
 }
 
 // names returns the contestants in the order in which they first appear.
@@ -162,7 +157,7 @@ func (all measurements) table(r *report.Report, corner string, columns ...column
 	for _, name := range all.names() {
 		row := []string{name}
 		for _, c := range columns {
-			row = append(row, c.cell(all.of(name)))
+			row = append(row, c.cell(all.of("", name)))
 		}
 		rows = append(rows, row)
 	}

@@ -24,13 +24,11 @@ type sweep struct {
 	intro, outro             string // before and after the tables
 }
 
-// over is how long after an outage a trial is cut.
-const over = 10 * time.Second
+const over = 10 * time.Second // after an outage, when a trial is cut
 
 // kind is a kind of outage, with the targets for the daemon's lag; 0 means that there is none.
 type kind struct {
-	name     string
-	schedule string // a format for the length of the outage; empty if the simulator is always up
+	name     string // also of the simulator's fault
 	p50, p90 time.Duration
 }
 
@@ -40,10 +38,10 @@ func Lag() report.Setup {
 		outages: 24, again: 4, parallel: 6,
 		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl},
 		kinds: []kind{
-			{"refuse", "refuse:%v,ok", 200 * time.Millisecond, 500 * time.Millisecond},
-			{"blackhole", "blackhole:%v,ok", 300 * time.Millisecond, 600 * time.Millisecond},
-			{"hang", "hang:%v,ok", 700 * time.Millisecond, 0},
-			{"503", "503:%v,ok", 200 * time.Millisecond, 500 * time.Millisecond},
+			{"refuse", 200 * time.Millisecond, 500 * time.Millisecond},
+			{"blackhole", 300 * time.Millisecond, 600 * time.Millisecond},
+			{"hang", 700 * time.Millisecond, 0},
+			{"503", 200 * time.Millisecond, 500 * time.Millisecond},
 		},
 		format: seconds,
 		intro:  "Each trial has a simulator of its own on loopback, which does not answer during the outage.",
@@ -51,9 +49,9 @@ func Lag() report.Setup {
 	}.setup
 }
 
-// Late has a network without an address while IMDS is up. The daemon finds IMDS by itself, on a machine that is not an
-// instance according to DMI.
+// Late has a network without an address while IMDS is up.
 func Late() report.Setup {
+	// The daemon finds IMDS by itself, on a machine that is not an instance according to DMI.
 	const config = "[endpoint]\nmode = \"ipv4\"\n\n[ready]\non_not_ec2 = \"try\"\n"
 	lazy := configured(daemon+", eager = false", config+"\n[retry]\neager = false\n")
 	return sweep{
@@ -111,8 +109,8 @@ func (s sweep) trials(shortest, longest time.Duration) []trial {
 				t.Scene, t.Contestants = k.name, []contestant{c}
 				t.Outage = shortest + (longest-shortest)*time.Duration(i)/time.Duration(max(1, n-1))
 				t.Limit = t.Outage + over
-				if k.schedule != "" {
-					t.Simulator = []string{"-schedule", fmt.Sprintf(k.schedule, t.Outage)}
+				if t.Network.Address == "" {
+					t.Simulator = []string{"-schedule", fmt.Sprintf("%s:%v,ok", k.name, t.Outage)}
 				}
 				all = append(all, t)
 			}
@@ -130,8 +128,8 @@ func (s sweep) report(r *report.Report, all measurements) []report.Lags {
 			r.Printf("## %s\n\n", k.name)
 		}
 		var cells [][]string
-		for _, name := range all.in(k.name).names() {
-			l := lags(all.in(k.name).of(name))
+		for _, name := range all.of(k.name, "").names() {
+			l := lags(all.of(k.name, name))
 			row := []string{name, "-", "-", "-", fmt.Sprintf("%d of %d", l.GaveUp, l.Trials), fmt.Sprint(l.Stuck)}
 			if l.Ready() > 0 {
 				row[1], row[2], row[3] = show(l.P50), show(l.P90), show(l.Max)
@@ -166,9 +164,7 @@ func lags(all measurements) report.Lags {
 			ready = append(ready, m)
 		}
 	}
-	at := func(q float64) float64 {
-		return quantile(ready, q, func(m measurement) time.Duration { return m.Lag }).Seconds()
-	}
-	l.P50, l.P90, l.Max = at(0.5), at(0.9), at(1)
+	lag := func(m measurement) float64 { return m.Lag.Seconds() }
+	l.P50, l.P90, l.Max = quantile(ready, 0.5, lag), quantile(ready, 0.9, lag), quantile(ready, 1, lag)
 	return l
 }

@@ -43,8 +43,7 @@ func scenes() []scene {
 
 const oneByOne, many = "SDK, one by one", "GOMAXPROCS=64"
 
-// contestants are the daemon, crawlers with the SDK, the daemon on what the Go runtime takes for a large machine, and
-// other builds of the daemon.
+// contestants include the daemon on what the Go runtime takes for a large machine, and other builds of the daemon.
 func (s scene) contestants(others []string) []contestant {
 	identity := fmt.Sprintf("-identity=%t", s.config != endpoint)
 	all := []contestant{
@@ -80,7 +79,8 @@ func Startup(flags *flag.FlagSet) func(context.Context, *report.Report) error {
 		var trials []trial
 		for _, s := range played {
 			trials = append(trials, trial{
-				Scene: s.String(), Contestants: inTurn(s.contestants(others), *warmup, *rounds), Limit: 30 * time.Second, Required: true,
+				Scene: s.String(), Contestants: inTurn(s.contestants(others), *warmup, *rounds), Warmup: *warmup * len(s.contestants(others)),
+				Limit: 30 * time.Second, Required: true,
 				Simulator: []string{"-latency", s.latency.String(), "-interfaces", fmt.Sprint(s.interfaces)},
 			})
 		}
@@ -93,14 +93,10 @@ READY=1, the crawlers with %s to their exit.
 %d rounds follow %d for warming up; each runs every program once. The ratio is the median of the ratios within a round.
 All programs are built with %s.
 `, sdk, *rounds, *warmup, how)
-		var counted measurements
 		for _, s := range played {
-			scene := all.in(s.String())
-			scene = scene[*warmup*len(scene.names()):]
-			scene.reportStartup(r)
-			counted = append(counted, scene...)
+			all.of(s.String(), "").reportStartup(r)
 		}
-		startupTargets(r, counted)
+		startupTargets(r, all)
 		return nil
 	}
 }
@@ -122,8 +118,8 @@ func inTurn(contestants []contestant, warmup, rounds int) (all []contestant) {
 // speed of the machine drifts, it stays valid; the ratio of the medians does not.
 func (all measurements) ratio(contestant string) float64 {
 	var ratios []float64
-	base := all.of(oneByOne)
-	for i, m := range all.of(contestant) {
+	base := all.of("", oneByOne)
+	for i, m := range all.of("", contestant) {
 		ratios = append(ratios, float64(m.Done)/float64(base[i].Done))
 	}
 	return report.Quantile(ratios, 0.5)
@@ -153,12 +149,12 @@ func (all measurements) reportStartup(r *report.Report) {
 func startupTargets(r *report.Report, all measurements) {
 	const maxRatio, maxPeak, maxSize = 0.50, 16 << 20, 8 << 20
 	percent := func(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
-	if scene := all.in(standard); len(scene) > 0 {
+	if scene := all.of(standard, ""); len(scene) > 0 {
 		ratio := scene.ratio(daemon)
 		r.Target("start to ready, of the SDK's time one by one", percent(maxRatio), percent(ratio), ratio <= maxRatio)
 	}
-	worst := quantile(append(all.of(daemon), all.of(daemon+", "+many)...), 1, peak)
+	worst := quantile(append(all.of("", daemon), all.of("", daemon+", "+many)...), 1, peak)
 	r.Target("peak memory, the worst run", mib(maxPeak), mib(worst), worst <= maxPeak)
-	binary := quantile(all.of(daemon), 1, size)
+	binary := quantile(all.of("", daemon), 1, size)
 	r.Target("stripped binary", mib(maxSize), mib(binary), binary <= maxSize)
 }

@@ -85,11 +85,11 @@ func (c contestant) program(bin, dir, url string) (process.Program, error) {
 	return p, os.WriteFile(filepath.Join(dir, "imds-ready.toml"), []byte(expand(c.Config)), 0o644)
 }
 
-// trial runs contestants in turn against one simulator. It is data, so that it can be passed into a network namespace as
-// JSON.
+// trial runs contestants in turn against one simulator. It is passed into a network namespace as JSON.
 type trial struct {
 	Scene       string // the tables group by it
 	Contestants []contestant
+	Warmup      int           // how many of them run first without counting
 	Simulator   []string      // arguments
 	Outage      time.Duration // until IMDS is up, from the start of the simulator, or of the run if Network.Address is set
 	Limit       time.Duration // after which a run is cut
@@ -135,7 +135,8 @@ func (t trial) measure(ctx context.Context) (all measurements, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return all, json.Unmarshal(out, &all)
+	err = json.Unmarshal(out, &all)
+	return all, err
 }
 
 // here does a trial in this network namespace.
@@ -164,7 +165,7 @@ func (t trial) here(ctx context.Context) (all measurements, err error) {
 		}
 		all = append(all, m)
 	}
-	return all, nil
+	return all[t.Warmup:], nil
 }
 
 // once runs a contestant in a directory that is removed again.
@@ -184,10 +185,10 @@ func (t trial) once(ctx context.Context, c contestant, server *sim.Simulator) (m
 	}
 	m.Size = info.Size()
 	up, err := m.run(ctx, t, p, server.Start+t.Outage.Seconds())
-	if err != nil {
-		return m, err
+	if err == nil {
+		err = m.judge(t, c, up)
 	}
-	if err := m.judge(t, c, up); err != nil {
+	if err != nil {
 		return m, err
 	}
 	m.Requests, err = server.Take()
@@ -204,25 +205,16 @@ func (m *measurement) run(ctx context.Context, t trial, p process.Program, up fl
 	defer cancel()
 	changed := make(chan error, 1)
 	go func() { changed <- t.change(ctx, &up) }()
-	var sent []netns.Packet
+	var sent, syns []time.Duration
 	var err, unseen error
-	run := func() {
-		m.Result, err = process.Run(ctx, p)
-		cancel()
-	}
+	run := func() { m.Result, err = process.Run(ctx, p) }
 	if t.Network.Watch == "" {
 		run()
 	} else {
-		sent, unseen = netns.Watch(t.Network.Watch, run)
+		sent, syns, unseen = netns.Watch(t.Network.Watch, run)
 	}
-	var packets, syns []time.Duration
-	for _, p := range sent {
-		packets = append(packets, p.At)
-		if p.SYN {
-			syns = append(syns, p.At)
-		}
-	}
-	m.Packets, m.PacketPeak = len(packets), report.Busiest(packets)
+	cancel() // even if Watch fails before the run
+	m.Packets, m.PacketPeak = len(sent), report.Busiest(sent)
 	m.SYNs, m.SYNPeak = len(syns), report.Busiest(syns)
 	if m.Stuck = errors.Is(err, errLimit); m.Stuck {
 		err = nil

@@ -113,35 +113,25 @@ const Device, Peer = "bench0", "192.0.2.2"
 // Join connects this namespace with the one of a process by a veth pair. It needs ip(8) and nsenter(1). Without the
 // limit of one segment, a packet that the kernel splits on the way out of a real interface would count as one.
 func Join(ctx context.Context, pid int) error {
-	there := fmt.Sprintf("nsenter --net=/proc/%d/ns/net ip ", pid)
-	for _, line := range []string{
-		fmt.Sprintf("ip link add %s gso_max_segs 1 type veth peer name bench1 gso_max_segs 1 netns %d", Device, pid),
-		"ip address add 192.0.2.1/30 dev " + Device,
-		"ip link set " + Device + " up",
-		there + "address add " + Peer + "/30 dev bench1",
-		there + "link set bench1 up",
-	} {
-		words := strings.Fields(line)
-		if out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("joining two network namespaces: %s: %w: %s", line, err, strings.TrimSpace(string(out)))
-		}
+	out, err := exec.CommandContext(ctx, "sh", "-ec", `
+		ip link add bench0 gso_max_segs 1 type veth peer name bench1 gso_max_segs 1 netns $0
+		ip address add 192.0.2.1/30 dev bench0
+		ip link set bench0 up
+		nsenter --net=/proc/$0/ns/net sh -ec 'ip address add 192.0.2.2/30 dev bench1; ip link set bench1 up'`,
+		fmt.Sprint(pid)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("joining two network namespaces: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }
 
-// Packet is a packet that was sent.
-type Packet struct {
-	At  time.Duration // since 1970, by the kernel
-	SYN bool          // it asks for a TCP connection over IPv4
-}
-
-// Watch calls run and returns the packets that an interface sends meanwhile (packet(7)), up to the first 100 ms without
-// one after run has returned. It is an error if the kernel dropped a packet, since the counts would be too low. Watch
-// takes CAP_NET_RAW.
+// Watch calls run and returns the times, since 1970, of the packets that an interface sends meanwhile (packet(7)), up to
+// the first 100 ms without one after run has returned. syns are the times of those that ask for a TCP connection over
+// IPv4. It is an error if the kernel dropped a packet, since the counts would be too low. Watch takes CAP_NET_RAW.
 //
 // A counter that is read now and then is not enough: the pacing sends the requests of a second within milliseconds, and
 // a window that is one reading too long would include those of the next second.
-func Watch(device string, run func()) (sent []Packet, err error) {
+func Watch(device string, run func()) (sent, syns []time.Duration, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("watching packets of %s: %w", device, err)
@@ -149,12 +139,12 @@ func Watch(device string, run func()) (sent []Packet, err error) {
 	}()
 	link, err := net.InterfaceByName(device)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	const every = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8 // in network order
 	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer unix.Close(socket)
 	if err := errors.Join(
@@ -163,7 +153,7 @@ func Watch(device string, run func()) (sent []Packet, err error) {
 		unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000}),
 		unix.Bind(socket, &unix.SockaddrLinklayer{Protocol: every, Ifindex: link.Index}),
 	); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	over := make(chan struct{})
 	go func() {
@@ -184,23 +174,26 @@ func Watch(device string, run func()) (sent []Packet, err error) {
 				if err == nil && stats.Drops > 0 {
 					err = fmt.Errorf("%d of %d were dropped", stats.Drops, stats.Packets)
 				}
-				return sent, err
+				return sent, syns, err
 			default:
 				continue
 			}
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if link, ok := from.(*unix.SockaddrLinklayer); !ok || link.Pkttype != unix.PACKET_OUTGOING {
 			continue
 		}
 		messages, err := unix.ParseSocketControlMessage(control[:controlSize])
 		if err != nil || len(messages) != 1 || len(messages[0].Data) < 16 {
-			return nil, errors.New("a packet has no timestamp")
+			return nil, nil, errors.New("a packet has no timestamp")
 		}
 		seconds, nanoseconds := binary.NativeEndian.Uint64(messages[0].Data), binary.NativeEndian.Uint64(messages[0].Data[8:])
-		sent = append(sent, Packet{time.Duration(seconds)*time.Second + time.Duration(nanoseconds), isSYN(head[:size])})
+		at := time.Duration(seconds)*time.Second + time.Duration(nanoseconds)
+		if sent = append(sent, at); isSYN(head[:size]) {
+			syns = append(syns, at)
+		}
 	}
 }
 

@@ -63,21 +63,21 @@ func Run(ctx context.Context, p Program) (r Result, err error) {
 	r.Started = time.Now()
 	err = cmd.Run()
 	r.Exit = time.Since(r.Started)
-	n := end()
+	count, ready, unread := end()
 	if cmd.ProcessState == nil { // it did not start
 		return r, err
 	}
 	r.account(cmd.ProcessState)
 	printed, _ := os.ReadFile(output.Name())
 	r.Printed = strings.TrimSpace(string(printed[max(0, len(printed)-2000):]))
-	r.Notifications = n.count
-	if !n.readyAt.IsZero() {
-		r.Ready = n.readyAt.Sub(r.Started)
+	r.Notifications = count
+	if !ready.IsZero() {
+		r.Ready = ready.Sub(r.Started)
 	}
 	if ctx.Err() != nil {
 		return r, fmt.Errorf("%w; it printed:\n%s", context.Cause(ctx), r.Printed)
 	}
-	return r, n.err
+	return r, unread
 }
 
 // account reads the kernel's accounts of the process and of the harness. getrusage(2) counts memory in KiB.
@@ -93,43 +93,37 @@ func (r *Result) account(state *os.ProcessState) {
 	}
 }
 
-// notifications are what came over a notification socket.
-type notifications struct {
-	count   int
-	readyAt time.Time
-	err     error
-}
-
 // listen reads a notification socket at once, as systemd does, so that the sender never has to wait. The function that
 // it returns ends that by a datagram to itself, which is read after all datagrams that are still queued.
-func listen(path string) (end func() notifications, err error) {
+func listen(path string) (end func() (count int, ready time.Time, err error), err error) {
 	const farewell = "FAREWELL"
 	addr := &net.UnixAddr{Name: path, Net: "unixgram"}
 	conn, err := net.ListenUnixgram("unixgram", addr)
 	if err != nil {
 		return nil, err
 	}
-	all := make(chan notifications, 1)
+	var count int
+	var ready time.Time
+	done := make(chan error, 1)
 	go func() {
 		defer conn.Close()
-		var n notifications
-		for b := make([]byte, 64<<10); ; n.count++ {
+		for b := make([]byte, 64<<10); ; count++ {
 			size, err := conn.Read(b)
 			now := time.Now()
 			if err != nil || string(b[:size]) == farewell {
-				n.err = err
-				all <- n
+				done <- err
 				return
 			}
-			if n.readyAt.IsZero() && slices.Contains(strings.Split(string(b[:size]), "\n"), "READY=1") {
-				n.readyAt = now
+			if ready.IsZero() && slices.Contains(strings.Split(string(b[:size]), "\n"), "READY=1") {
+				ready = now
 			}
 		}
 	}()
-	return func() notifications {
+	return func() (int, time.Time, error) {
 		if _, err := conn.WriteToUnix([]byte(farewell), addr); err != nil {
 			conn.Close() // which ends it without the queue, and with an error
 		}
-		return <-all
+		err := <-done
+		return count, ready, err
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -20,9 +21,6 @@ import (
 	"time"
 	"unicode/utf8"
 )
-
-// ErrMissed is the error of a benchmark that missed a target while -enforce was set.
-var ErrMissed = errors.New("a target was missed (-enforce)")
 
 // Main calls run and exits: with 0, or with 1 after printing an error. SIGINT and SIGTERM end the context, so that run
 // ends what it started; a second signal kills the process.
@@ -51,7 +49,7 @@ func Run(ctx context.Context, name, title string, setup Setup, args []string, st
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	r, machine := &Report{}, machine() // whose load average must not include the benchmark
+	r, machine := &Report{}, machine(ctx) // whose load average must not include the benchmark
 	if err := run(ctx, r); err != nil {
 		return err
 	}
@@ -61,18 +59,14 @@ func Run(ctx context.Context, name, title string, setup Setup, args []string, st
 	}
 	command := strings.Join(append([]string{"go run ./" + name}, args...), " ")
 	text := fmt.Sprintf("# %s\n\n`%s` in bench/, on %s.\n\n%s", title, command, machine, r.body.String())
-	if _, err := io.WriteString(stdout, text); err != nil {
-		return fmt.Errorf("printing the report: %w", err)
+	_, err := io.WriteString(stdout, text)
+	if err == nil && *out != "" {
+		err = os.WriteFile(*out, []byte(text), 0o644)
 	}
-	if *out != "" {
-		if err := os.WriteFile(*out, []byte(text), 0o644); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
+	if err == nil && *enforce && r.missed {
+		err = errors.New("a target was missed (-enforce)")
 	}
-	if *enforce && r.missed {
-		return ErrMissed
-	}
-	return nil
+	return err
 }
 
 // Report is the Markdown of a benchmark. Run adds the heading and the table of targets.
@@ -115,29 +109,12 @@ func (r *Report) Table(header []string, rows ...[]string) {
 }
 
 // machine describes the machine in one line: processors, memory, kernel, Go, and how busy it is.
-func machine() string {
-	kernel, _, _ := strings.Cut(read("/proc/sys/kernel/osrelease"), "-") // without the suffix of the vendor
-	load, _, _ := strings.Cut(read("/proc/loadavg"), " ")
-	var kib float64
-	_, _ = fmt.Sscanf(field(read("/proc/meminfo"), "MemTotal"), "%f kB", &kib) // 0 if it is unknown
-	return fmt.Sprintf("%d x %s, %.0f GiB of memory, Linux %s, %s %s/%s, load average %s", runtime.NumCPU(),
-		field(read("/proc/cpuinfo"), "model name"), kib/(1<<20), kernel, runtime.Version(), runtime.GOOS, runtime.GOARCH, load)
-}
-
-// field returns the first value of a key in lines of the form "key : value".
-func field(text, key string) string {
-	for line := range strings.Lines(text) {
-		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
-			return strings.Join(strings.Fields(v), " ")
-		}
-	}
-	return "unknown"
-}
-
-// read returns the content of a file, or nothing if it cannot be read.
-func read(file string) string {
-	b, _ := os.ReadFile(file)
-	return strings.TrimSpace(string(b))
+func machine(ctx context.Context) string {
+	out, _ := exec.CommandContext(ctx, "sh", "-c", `
+		printf '%s x %s, %s GiB of memory, Linux %s, load average %s' $(nproc) \
+			"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" $(awk '/MemTotal/ {printf "%.0f", $2 / 1048576}' /proc/meminfo) \
+			$(uname -r | cut -d - -f 1) $(cut -d ' ' -f 1 /proc/loadavg)`).Output()
+	return fmt.Sprintf("%s, %s %s/%s", out, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // Number is a measured value: a [time.Duration], bytes, a count.

@@ -5,7 +5,6 @@
 package sim
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +38,7 @@ type Simulator struct {
 	Hello
 	cmd *exec.Cmd
 	in  io.WriteCloser
-	out *bufio.Reader
+	out *json.Decoder
 }
 
 // Start starts the program bin, with process attributes if attr is not nil, and waits until it listens. The end of ctx
@@ -52,8 +51,8 @@ func Start(ctx context.Context, attr *syscall.SysProcAttr, bin string, args ...s
 	if err := errors.Join(errIn, errOut, s.cmd.Start()); err != nil {
 		return nil, fmt.Errorf("starting the simulator: %w", err)
 	}
-	s.in, s.out = in, bufio.NewReader(out)
-	if err := s.read(&s.Hello); err != nil {
+	s.in, s.out = in, json.NewDecoder(out)
+	if err := s.out.Decode(&s.Hello); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the simulator: %w", err), s.Stop())
 	}
 	return s, nil
@@ -62,7 +61,7 @@ func Start(ctx context.Context, attr *syscall.SysProcAttr, bin string, args ...s
 // Take returns what was counted since the last call.
 func (s *Simulator) Take() (c Counts, err error) {
 	if _, err = io.WriteString(s.in, "counts\n"); err == nil {
-		err = s.read(&c)
+		err = s.out.Decode(&c)
 	}
 	if err != nil {
 		return Counts{}, fmt.Errorf("asking the simulator for its counts: %w", err)
@@ -80,14 +79,6 @@ func (s *Simulator) Stop() error {
 		return fmt.Errorf("ending the simulator: %w", err)
 	}
 	return nil
-}
-
-func (s *Simulator) read(into any) error {
-	line, err := s.out.ReadBytes('\n')
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(line, into)
 }
 
 // Monotonic returns a time of this process in seconds of CLOCK_MONOTONIC, which all processes of the machine share. t
