@@ -3,10 +3,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (p *program) get(ctx context.Context, g getting) int {
 	if g.list {
 		return p.list(v, g)
 	}
-	value, err := v.Lookup(g.key)
+	value, err := v.LookupJSON(g.key)
 	if err != nil {
 		return p.absent(v, g, err)
 	}
@@ -107,20 +108,35 @@ func (p *program) get(ctx context.Context, g getting) int {
 
 // list prints keys.
 func (p *program) list(v *snapshot.Values, g getting) int {
-	keys, err := v.List(g.key)
-	if err == nil && len(keys) == 0 && v.Status().Generation == 0 {
-		return p.uncollected(v.Status(), "there are no keys: ")
-	}
-	if err != nil {
-		return p.absent(v, g, err)
-	}
+	out := bufio.NewWriter(p.stdout)
+	before, between, after, empty := "", "\n", "\n", ""
 	if g.jsonAlways {
-		p.printJSONValue(append([]string{}, keys...))
-		return 0
+		before, between, after, empty = "[\n  ", ",\n  ", "\n]\n", "[]\n"
 	}
-	for _, key := range keys {
-		fmt.Fprintln(p.stdout, key)
+	n := 0
+	err := v.Walk(g.key, func(key string) error {
+		if n++; n == 1 {
+			out.WriteString(before)
+		} else {
+			out.WriteString(between)
+		}
+		if g.jsonAlways {
+			key = string(jsonText(key))
+		}
+		_, err := out.WriteString(key)
+		return err
+	})
+	switch {
+	case err == nil && n == 0 && v.Status().Generation == 0:
+		return p.uncollected(v.Status(), "there are no keys: ")
+	case err != nil && n == 0:
+		return p.absent(v, g, err)
+	case n == 0:
+		out.WriteString(empty)
+	default:
+		out.WriteString(after)
 	}
+	_ = out.Flush() // run sees whether it could be written
 	return 0
 }
 
@@ -135,7 +151,7 @@ func (p *program) absent(v *snapshot.Values, g getting, err error) int {
 	case nothing && st.State == snapshot.Waiting:
 		return p.uncollected(st, fmt.Sprintf("%q: ", g.key))
 	case g.fallback != nil:
-		p.printValue(*g.fallback, g.jsonAlways)
+		p.printValue(jsonText(*g.fallback), g.jsonAlways)
 		return 0
 	case nothing:
 		return p.uncollected(st, fmt.Sprintf("%q: ", g.key))
@@ -175,26 +191,30 @@ func (p *program) completeKeys(_ *cobra.Command, args []string, begun string) ([
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	keys, err := v.List("")
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	prefix := ""
 	if rest, ok := strings.CutPrefix(begun, "meta-data/"); ok {
 		prefix, begun = "meta-data/", rest
 	}
 	directive := cobra.ShellCompDirectiveNoFileComp
 	var found []cobra.Completion
-	for _, key := range keys {
-		rest, ok := strings.CutPrefix(key, begun)
-		if !ok || rest == "" {
-			continue
+	err = v.Walk("", func(key string) error {
+		isDirectory := strings.HasSuffix(key, "/")
+		switch {
+		case isDirectory && strings.HasPrefix(begun, key):
+			return nil // it is in there
+		case strings.HasPrefix(key, begun):
+			found = append(found, prefix+key)
+			if isDirectory {
+				directive |= cobra.ShellCompDirectiveNoSpace // the key goes on
+			}
 		}
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			rest = rest[:i+1]
-			directive |= cobra.ShellCompDirectiveNoSpace // the key goes on
+		if isDirectory {
+			return fs.SkipDir
 		}
-		found = append(found, prefix+begun+rest)
+		return nil
+	})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return slices.Compact(found), directive
+	return found, directive
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,10 +33,12 @@ func didYouMean(v *snapshot.Values, e *snapshot.KeyError) string {
 	}
 }
 
-// The number of suggestions, and the length in bytes up to which keys are compared.
+// The number of suggestions, the length in bytes up to which keys are compared, and
+// how many are: a tree has 4096 paths, and documents in it have more keys.
 const (
-	maxSimilar  = 3
-	maxCompared = 100
+	maxSimilar    = 3
+	maxCompared   = 100
+	maxCandidates = 10_000
 )
 
 // similar returns the existing keys that may be meant by an absent one, the best
@@ -50,25 +53,29 @@ func similar(v *snapshot.Values, key string) []string {
 		return nil
 	}
 	known := meant(key)
-	keys, err := v.List("")
-	if err != nil {
-		return nil // a suggestion is not worth a second error
-	}
 	type candidate struct {
 		key      string
 		distance int
 	}
 	var found []candidate
-	for _, k := range keys {
+	compared := 0
+	err := v.Walk("", func(k string) error {
 		name := strings.TrimSuffix(k, "/")
 		if len(name) > maxCompared {
-			continue
+			return fs.SkipDir
 		}
 		if name == known {
 			found = append(found, candidate{name, -1})
 		} else if d, ok := distance(key, name); ok {
 			found = append(found, candidate{name, d})
 		}
+		if compared++; compared == maxCandidates {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil {
+		return nil // a suggestion is not worth a second error
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)))

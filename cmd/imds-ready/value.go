@@ -3,50 +3,53 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"strings"
 )
 
-// printValue prints a value of a file: a string as it is, a list one item a line,
-// anything else, and with always everything, as JSON.
-func (p *program) printValue(value any, always bool) {
-	if always {
-		p.printJSONValue(value)
+// printValue prints the JSON of a value: a string as it is, a list one item a line,
+// and anything else, or if jsonAlways is set everything, as JSON, indented as in the
+// files.
+func (p *program) printValue(value json.RawMessage, jsonAlways bool) {
+	out := bufio.NewWriter(p.stdout)
+	defer out.Flush() // run sees whether it could be written
+	dec := json.NewDecoder(bytes.NewReader(value))
+	if jsonAlways || value[0] != '"' && value[0] != '[' {
+		out.Write(value)
+		out.WriteByte('\n')
 		return
 	}
-	switch v := value.(type) {
-	case string:
-		fmt.Fprintln(p.stdout, v)
-	case []any:
-		for _, item := range v {
-			if s, ok := item.(string); ok {
-				fmt.Fprintln(p.stdout, s)
-			} else {
-				fmt.Fprintln(p.stdout, string(jsonText(item, "")))
-			}
+	if value[0] == '[' {
+		_, _ = dec.Token() // the bracket
+	}
+	var item json.RawMessage
+	var line bytes.Buffer
+	for dec.More() {
+		if dec.Decode(&item) != nil {
+			return // it was valid when it was read
 		}
-	default:
-		p.printJSONValue(value)
+		switch item[0] {
+		case '"':
+			var text string
+			_ = json.Unmarshal(item, &text)
+			out.WriteString(text)
+		case '{', '[':
+			line.Reset()
+			_ = json.Compact(&line, item)
+			out.Write(line.Bytes())
+		default:
+			out.Write(item)
+		}
+		out.WriteByte('\n')
 	}
 }
 
-// printJSONValue prints it as the files have it: sorted, two spaces, < > & as they
-// are.
-func (p *program) printJSONValue(value any) {
-	fmt.Fprintln(p.stdout, string(jsonText(value, "  ")))
-}
-
-// jsonText is value as JSON, on one line for no indentation. What it is given was
-// JSON before, so encoding it cannot fail.
-func jsonText(value any, indent string) []byte {
+// jsonText is the JSON of a string, with < > & as they are.
+func jsonText(s string) json.RawMessage {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(value); err != nil {
-		return []byte("null")
-	}
-	return []byte(strings.TrimSuffix(buf.String(), "\n"))
+	_ = enc.Encode(s) // a string can always be encoded
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
