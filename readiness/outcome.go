@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/imds-ready/imds-ready/internal/publish"
@@ -115,6 +116,10 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		return r.decide(context.Cause(ctx))
 	}
 	s, problems := publish.Build(leaves)
+	if names := s.Omitted(); len(names) > 0 {
+		r.Log.Warn("imds.env leaves out variables: a value has more than 255 bytes, or does not begin with a letter, a digit or a slash",
+			"variables", strings.Join(names, " "))
+	}
 	o.missing = map[string]string{}
 	for path, class := range missing {
 		o.missing[path] = string(class)
