@@ -23,6 +23,7 @@ func (r *run) end(o outcome) Exit {
 	}
 	if err := r.dir.InPlace(); err != nil && o.exit == ExitOK {
 		o = r.cannotWrite(err) // readers would not find the files
+		o.hint = "restart the gate; nothing may move, remove or mount over " + r.Dir + " while it runs"
 	}
 	err := r.progress.finish(o.fill)
 	if err != nil && o.exit == ExitOK {
