@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,15 +27,37 @@ func notify(state string) error {
 	return err
 }
 
+// bootID returns the boot ID that the unit passes (systemd's %b, 32 hexadecimal
+// digits) in the form of [snapshot.BootID], and the kernel's if it passes none.
+func bootID() string {
+	id, err := hex.DecodeString(os.Getenv("IMDS_READY_BOOT_ID"))
+	if err != nil || len(id) != 16 {
+		return snapshot.BootID()
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// nonblocking is a file descriptor whose writes fail rather than wait: a serial
+// console that is stuck must not hold the gate.
+type nonblocking int
+
+// Write implements [io.Writer].
+func (fd nonblocking) Write(line []byte) (int, error) {
+	if err := syscall.SetNonblock(int(fd), true); err != nil {
+		return 0, err
+	}
+	return syscall.Write(int(fd), line)
+}
+
 // daemon wires the daemon and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.dir(), BootID: bootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
-	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
-		d.Console = p.console
+	if os.Getenv("JOURNAL_STREAM") != "" { // in the unit, stdout is the console
+		d.Console = nonblocking(syscall.Stdout)
 	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
