@@ -16,10 +16,12 @@ no_failed() { ! systemctl list-units --failed --plain --no-legend | grep -E 'imd
 ours() { journalctl -b -o cat _SYSTEMD_UNIT=$gate "$@"; }
 has_fields() { ours IMDS_CLASS=connection-refused | grep -q '^waiting for IMDS: connection refused' && ours IMDS_ENDPOINT=http://169.254.169.254 | grep -q . && ours IMDS_STATE=ready | grep -q '^ready in '; }
 explains() { journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: The EC2 metadata is there' && journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: IMDS refuses connections'; }
-is_quiet() { [ "$(ours -p info | wc -l)" -le 6 ]; }
+is_quiet() { [ "$(ours -p info | wc -l)" -le 4 ]; }
+once() { [ "$(ours | grep -c 'waiting for IMDS [^:]*$')" = 1 ] && [ "$(ours | grep -c 'ready in ')" = 1 ]; }
 # nspawn gives this machine a boot ID by a mount over /proc, which ProtectProc= hides
-# from the gate: it sees the kernel's.
-has_commands() { [ "$(imds-ready get instance-id --ignore-boot-id)" = "$(instance_of_env)" ] && imds-ready wait --timeout 1s --ignore-boot-id && imds-ready status --ignore-boot-id | grep -q ready; }
+# from the gate: it gets the machine's from systemd.
+has_commands() { [ "$(imds-ready get instance-id)" = "$(instance_of_env)" ] && imds-ready wait --timeout 1s && imds-ready status | grep -q ready; }
+own_boot_id() { grep -qF "\"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\"" $status; }
 instance_of_env() { sed -n 's/^IMDS_INSTANCE_ID=//p' /run/imds/imds.env; }
 reads_as_nobody() { [ "$(property own.service User)" = nobody ] && journalctl -b -u own.service -o cat | grep -q '^ready: i-[0-9a-f]* in [a-z0-9-]*$' && journalctl -b -u own.service -o cat | grep -q '"Name"'; }
 contained() { journalctl -b -u container.service -o cat | grep -q '^in [a-z0-9-]*: {'; }
@@ -48,8 +50,10 @@ boot_facts() {
 	fact 'boot: no warning in the journal' no_warning
 	fact 'boot: journalctl finds lines by class, endpoint and state' has_fields
 	[ "$scenario" != deb ] || fact 'boot: journalctl -x explains them' explains
-	fact 'boot: at most 6 lines at info, the two for the console included' is_quiet
+	fact 'boot: at most 4 lines at info' is_quiet
+	fact 'boot: the first and the last line are in the journal once' once
 	fact 'boot: wait, get and status read the files' has_commands
+	fact 'boot: status.json has the boot ID of the machine, although the kernel has another' own_boot_id
 	fact 'boot: a service as nobody reads /run/imds and has imds.env' reads_as_nobody
 	fact 'boot: files 0644 in a directory 0755 of imds-ready, none left over' sound_files
 	fact 'boot: a container has imds.env and sees the directory' contained
