@@ -8,17 +8,21 @@ import (
 	"unicode/utf8"
 )
 
+// maxEntryBytes is the longest entry of a listing, as NAME_MAX of Linux.
+const maxEntryBytes = 255
+
 // ParseListing splits the body of a directory into its entries, each once and
-// in the order served; a directory's ends in "/". A listing is data from
-// outside: an entry that is "." or "..", has a "/" anywhere but at its end, is
-// not UTF-8 or has a control character would lead out of its tree or spoil a
-// terminal, and is returned in refused instead.
+// in the order served; those of directories end in "/". Lines end in LF or CRLF. A
+// listing is data from outside: an entry that is "." or "..", contains a "/" except
+// at its end, is not UTF-8, has a control character or is over 255 bytes long
+// would lead out of its tree or spoil a terminal, and is returned in refused.
 func ParseListing(body []byte) (entries, refused []string) {
 	seen := map[string]bool{}
 	for line := range strings.SplitSeq(string(body), "\n") {
+		line = strings.TrimSuffix(line, "\r")
 		switch name := strings.TrimSuffix(line, "/"); {
 		case line == "":
-		case name == "", name == ".", name == "..", strings.Contains(name, "/"),
+		case len(line) > maxEntryBytes, name == "", name == ".", name == "..", strings.Contains(name, "/"),
 			!utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
 			refused = append(refused, line)
 		case !seen[line]:

@@ -33,7 +33,9 @@ func TestParseListing(t *testing.T) {
 		{"the parent", "..\n../\na", []string{"a"}, []string{"..", "../"}},
 		{"a way up", "../../etc/passwd\na/../b\n..//", nil, []string{"../../etc/passwd", "a/../b", "..//"}},
 		{"a path", "a/b\n/a\na//\n/\n//", nil, []string{"a/b", "/a", "a//", "/", "//"}},
-		{"CRLF", "a\r\nb/\r\n", nil, []string{"a\r", "b/\r"}},
+		{"CRLF", "a\r\nb/\r\n", []string{"a", "b/"}, nil},
+		{"a CR inside", "a\rb\r\r\n", nil, []string{"a\rb\r"}},
+		{"255 bytes and one more", strings.Repeat("n", 255) + "\n" + strings.Repeat("n", 256), []string{strings.Repeat("n", 255)}, []string{strings.Repeat("n", 256)}},
 		{"control characters", "a\x00\na\tb\n\x1b[2J\na\x7f\na\u0085/", nil, []string{"a\x00", "a\tb", "\x1b[2J", "a\x7f", "a\u0085/"}},
 		{"not UTF-8", "a\xff\nb", []string{"b"}, []string{"a\xff"}},
 	} {
@@ -70,7 +72,7 @@ func checkListing(t interface{ Errorf(string, ...any) }, body string) {
 	seen := make(map[string]bool)
 	for _, entry := range entries {
 		name := strings.TrimSuffix(entry, "/")
-		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") ||
+		if len(entry) > 255 || name == "" || name == "." || name == ".." || strings.Contains(name, "/") ||
 			strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) {
 			t.Errorf("an entry escapes: %q", entry)
 		}
@@ -85,6 +87,9 @@ func checkListing(t interface{ Errorf(string, ...any) }, body string) {
 		}
 	}
 	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSuffix(line, "\r")
+	}
 	for _, line := range lines {
 		if line != "" && !slices.Contains(entries, line) && !slices.Contains(refused, line) {
 			t.Errorf("line %q is neither an entry nor refused", line)

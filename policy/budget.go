@@ -25,6 +25,7 @@ type Budget struct {
 	attempts int
 	step     int // the next pause's place on the curve
 	rank     int // the highest rank so far; -1 before the first failure
+	limited  bool
 }
 
 // Budget returns a new budget at its start.
@@ -71,8 +72,13 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	case p.Expired(elapsed):
 		v.Stop = ErrDeadline
 	default:
-		v.Pause = p.cut(p.lengthen(p.Backoff.Delay(b.step), f), elapsed)
+		v.Pause = p.lengthen(p.Backoff.Delay(b.step), f)
 		b.step++
+		if b.limited && p.Expired(elapsed+v.Pause) {
+			v.Pause, v.Stop = 0, ErrDeadline
+		} else {
+			v.Pause = p.cut(v.Pause, elapsed)
+		}
 	}
 	return v
 }
@@ -85,6 +91,19 @@ func (b *Budget) Success() int {
 
 // Attempts is how many attempts are used up.
 func (b *Budget) Attempts() int { return b.attempts }
+
+// Limit moves the deadline forward, to a time after the start of the wait; it
+// never moves it back. After that, a pause that would reach the deadline ends the
+// wait at once.
+func (b *Budget) Limit(deadline time.Duration) {
+	b.limited = true
+	if p := &b.policy; p.Deadline == 0 || deadline < p.Deadline {
+		p.Deadline = max(1, deadline)
+	}
+}
+
+// Expired reports whether the deadline is reached.
+func (b *Budget) Expired(elapsed time.Duration) bool { return b.policy.Expired(elapsed) }
 
 // Expired reports whether the deadline is reached.
 func (p Policy) Expired(elapsed time.Duration) bool {

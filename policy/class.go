@@ -27,6 +27,7 @@ const (
 	Disabled          Class = "disabled"
 	BadResponse       Class = "bad-response"
 	Empty             Class = "empty"
+	Mismatch          Class = "mismatch"
 	TooLarge          Class = "too-large"
 )
 
@@ -73,6 +74,7 @@ var classes = [...]ClassInfo{
 	{Disabled, true, rankAnswer, "2c315b0d7a02486f9e52c62e8b166931", "403 to the token request or to the identity document"},
 	{BadResponse, true, rankAnswer, "1cd2aa2c9f584c268287f09fd2fe6e1d", "not HTTP, or an answer that cannot be what was requested"},
 	{Empty, true, rankAnswer, "31afc06eaf584481b6181fbae8f4e530", "204, or 200 without a body, on a required path"},
+	{Mismatch, true, rankAnswer, "98ea6dbe281643b8955e06947321336d", "a required path does not have the value that is required"},
 	{TooLarge, true, rankAnswer, "89177b09d7014bb595a5136213fb65cf", "over a size limit"},
 	{Interrupted, false, rankAnswer, "d0445b47425640f59f75c49fc561a71b", "SIGTERM or SIGINT"},
 	{NotEC2, false, rankAnswer, "ad4c6dbde6bc45dc9b758ab51a3cc160", "the firmware says that this is not EC2"},

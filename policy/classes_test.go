@@ -30,8 +30,9 @@ const (
 	put request = 1 << iota
 	requiredGET
 	optionalGET
+	listedGET
 
-	anyRequest = put | requiredGET | optionalGET
+	anyRequest = put | requiredGET | optionalGET | listedGET
 )
 
 // headers is whether a whole response header had arrived.
@@ -80,11 +81,13 @@ var classTable = []classRow{
 	{"disabled", put | requiredGET, after, "fail fail fail fail", otherAnswer},
 	{"404", put | requiredGET, after, "retry fail fail retry", otherAnswer},
 	{"404", optionalGET, after, "absent absent absent absent", optional404},
+	{"404", listedGET, after, "retry fail fail retry", otherAnswer},
 	{"408 429", anyRequest, after, "retry fail fail retry", otherAnswer},
 	{"500 501 502 503 504 511 599", anyRequest, after, "retry retry retry retry", serverError},
 	{"400 403 402 405 406 410 418 428 430 499", anyRequest, after, "fail fail fail fail", otherAnswer},
 	{"bad-response", anyRequest, after, "retry fail fail retry", otherAnswer},
 	{"bad-response", anyRequest, before, "retry fail retry retry", noResponse},
+	{"mismatch", requiredGET, after, "retry fail fail retry", otherAnswer},
 	{"empty", put | requiredGET, after, "retry fail fail retry", otherAnswer},
 	{"too-large", anyRequest, either, "fail fail fail fail", oversize},
 }
@@ -93,13 +96,13 @@ var classTable = []classRow{
 func (r classRow) failures() map[string]policy.Failure {
 	all := map[string]policy.Failure{}
 	for class := range strings.FieldsSeq(r.classes) {
-		for req, name := range map[request]string{put: "PUT", requiredGET: "required GET", optionalGET: "optional GET"} {
+		for req, name := range map[request]string{put: "PUT", requiredGET: "required GET", optionalGET: "optional GET", listedGET: "GET of a listed path"} {
 			for at, when := range map[headers]string{before: "before the headers", after: "after the headers"} {
 				if r.requests&req == 0 || r.headers&at == 0 {
 					continue
 				}
 				f := policy.Failure{Class: policy.Class(class), Path: "meta-data/instance-id", Headers: at == after}
-				f.Required, f.Token = req == requiredGET, req == put
+				f.Required, f.Token, f.Listed = req == requiredGET, req == put, req == listedGET
 				all[class+" "+name+" "+when] = f
 				if req == put { // the token of a required path, and of an optional one
 					f.Required = true

@@ -32,6 +32,8 @@ type Failure struct {
 	Path string
 	// Required is true for a path that READY=1 waits for.
 	Required bool
+	// Listed is true if the parent's listing names the path.
+	Listed bool
 	// Token is true if the token's PUT failed, not the GET.
 	Token bool
 	// Headers is true when a whole response header had arrived.

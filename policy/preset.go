@@ -24,15 +24,15 @@ type Condition string
 // The conditions that the tables need.
 const (
 	Always      Condition = ""
-	OptionalGET Condition = "optional-get" // a GET, not the token's PUT, of a path that is not required
+	UnlistedGET Condition = "unlisted-get" // a GET, not the token's PUT, of an optional path that no listing names
 	NoHeaders   Condition = "no-headers"   // no whole response header had arrived
 	Toggled     Condition = "toggled"      // NoHeaders, and RetryConnectTimeouts is on
 )
 
 func (r Row) matches(p Policy, f Failure) bool {
 	switch r.When {
-	case OptionalGET:
-		if f.Required || f.Token {
+	case UnlistedGET:
+		if f.Required || f.Token || f.Listed {
 			return false
 		}
 	case NoHeaders:
@@ -83,10 +83,10 @@ func Boot() Policy {
 		HonorRetryAfter:      true,
 		Table: []Row{
 			{On: []string{"unreachable"}, Action: Wait},
-			{On: []string{"404"}, When: OptionalGET, Action: Absent},
+			{On: []string{"404"}, When: UnlistedGET, Action: Absent},
 			{On: []string{
 				"local-error", "connect-timeout", "connection-refused", "connection-reset", "read-timeout",
-				"401", "404", "408", "429", "5xx", "bad-response", "empty",
+				"401", "404", "408", "429", "5xx", "bad-response", "empty", "mismatch",
 			}, Action: Retry},
 		},
 	}
@@ -107,7 +107,7 @@ func SDK() Policy {
 		ReadTimeout:    time.Second,
 		Table: []Row{
 			{On: []string{"401", "5xx"}, Action: Retry},
-			{On: []string{"404"}, When: OptionalGET, Action: Absent},
+			{On: []string{"404"}, When: UnlistedGET, Action: Absent},
 			// Reached only with the toggle on: a class without a response.
 			{On: []string{
 				"unreachable", "blocked", "local-error", "connect-timeout", "connection-refused", "read-timeout",

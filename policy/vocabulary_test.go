@@ -19,7 +19,7 @@ func TestWords(t *testing.T) {
 	}{
 		{
 			"classes of an attempt", "unreachable blocked local-error connect-timeout connection-refused connection-reset " +
-				"read-timeout disabled bad-response empty too-large", words(policy.AttemptClasses()),
+				"read-timeout disabled bad-response empty mismatch too-large", words(policy.AttemptClasses()),
 		},
 		{"other classes", "interrupted not-ec2 invalid-config cannot-write not-utf8 deadline", words(otherClasses)},
 		{"actions", "retry wait fail absent", words(policy.Actions())},
@@ -72,7 +72,7 @@ var ladder = [][]policy.Class{
 	{policy.ConnectionRefused},
 	{policy.ConnectionReset},
 	{policy.ReadTimeout},
-	{policy.Disabled, policy.BadResponse, policy.Empty, policy.TooLarge, "400", "401", "403", "404", "429", "500", "503", "599"},
+	{policy.Disabled, policy.BadResponse, policy.Empty, policy.Mismatch, policy.TooLarge, "400", "401", "403", "404", "429", "500", "503", "599"},
 }
 
 // rung is the place of a class on the ladder.
@@ -108,8 +108,7 @@ func TestRank(t *testing.T) {
 }
 
 func TestCheckOn(t *testing.T) {
-	const list = "classes are unreachable, blocked, local-error, connect-timeout, connection-refused, connection-reset, " +
-		"read-timeout, disabled, bad-response, empty, too-large, a status from 400 to 599, 4xx and 5xx"
+	list := "classes are " + strings.Join(words(policy.AttemptClasses()), ", ") + ", a status from 400 to 599, 4xx and 5xx"
 	tests := []struct{ on, wantErr string }{
 		{"unreachable", ""},
 		{"disabled", ""},

@@ -52,8 +52,8 @@ func TestConcurrencyOfRequired(t *testing.T) {
 			if got := together(tr.sim.Requests(), tr.sim.Latency); got != n {
 				t.Errorf("%d requests at once, want %d", got, n)
 			}
-			steps := (len(paths) + n - 1) / n
-			if want := time.Duration(2+steps) * tr.sim.Latency; tr.elapsed != want {
+			steps := (len(paths) + n - 1) / n // in the gate, and again in the collection
+			if want := time.Duration(2+2*steps) * tr.sim.Latency; tr.elapsed != want {
 				t.Errorf("took %v, want %v", tr.elapsed, want)
 			}
 		})
@@ -61,7 +61,7 @@ func TestConcurrencyOfRequired(t *testing.T) {
 }
 
 // The crawl as well.
-func TestConcurrencyOfCrawl(t *testing.T) {
+func TestConcurrencyOfCollect(t *testing.T) {
 	for _, n := range []int{1, 3, 16} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			tr := faulty(t, "")

@@ -164,7 +164,7 @@ func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 	status := snapshot.Status{
 		State: snapshot.Waiting, BootID: d.BootID, Version: d.Version, PID: &pid, StartedAt: &now,
 		Errors: map[string]int{}, Required: map[string]snapshot.Requirement{},
-		Missing: previous.Missing, Files: previous.Files, Generation: previous.Generation,
+		Missing: previous.Missing, MissingMore: previous.MissingMore, Files: previous.Files, Generation: previous.Generation,
 	}
 	for _, r := range d.Config.Require {
 		status.Required[r.Path] = snapshot.Requirement{}

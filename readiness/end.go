@@ -21,6 +21,9 @@ func (r *run) end(o outcome) Exit {
 		r.progress.end()
 		r.progress.send("STOPPING=1\nSTATUS=" + statusText("interrupted: "+o.err.Error()))
 	}
+	if err := r.dir.InPlace(); err != nil && o.exit == ExitOK {
+		o = r.cannotWrite(err) // readers would not find the files
+	}
 	err := r.progress.finish(o.fill)
 	if err != nil && o.exit == ExitOK {
 		o = r.cannotWrite(err)
@@ -67,7 +70,7 @@ func (o outcome) fill(st *snapshot.Status) {
 		st.Files = o.files
 	}
 	if o.missing != nil {
-		st.Missing = o.missing
+		st.Missing, st.MissingMore = o.missing, 0
 	}
 	if o.collects {
 		st.Generation++

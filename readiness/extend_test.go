@@ -127,7 +127,7 @@ func TestExtendWhileWaitingForAPlace(t *testing.T) {
 	tr.config.Policy.ReadTimeout = time.Minute
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
-	if tr.elapsed != 10*tr.sim.Latency {
+	if tr.elapsed != 10*tr.sim.Latency+tr.config.Metadata.CollectDeadline {
 		t.Errorf("took %v", tr.elapsed)
 	}
 	tr.wantPromisesKept(t)

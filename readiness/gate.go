@@ -83,6 +83,19 @@ func (g *gate) fetch(ctx context.Context, r Require, places chan struct{}) error
 	return nil
 }
 
+// fetchAgain makes an attempt of the collection: with the gate's checks, if the
+// path is required.
+func (g *gate) fetchAgain(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
+	if _, required := g.fetched[path]; required {
+		body, err := g.check(ctx, t, path)
+		if err == nil && len(body) == 0 {
+			err = fmt.Errorf("GET %s: %w", path, retry.ErrEmpty)
+		}
+		return body, err
+	}
+	return g.client.GetWithin(ctx, t, path)
+}
+
 // check gets a path and checks that its answer can be used: otherwise the path
 // is not there yet.
 func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
@@ -102,7 +115,22 @@ func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte,
 	if path == paths.Identity && found.InstanceID() == "" {
 		return nil, fmt.Errorf("GET %s: %w: no instanceId", path, retry.ErrContent)
 	}
+	if path == paths.RoleInfo {
+		return body, checkCode(path, body)
+	}
 	return body, nil
+}
+
+// checkCode returns nil if a document has no Code, or has the Code Success.
+func checkCode(path string, body []byte) error {
+	var role struct{ Code *string }
+	if err := json.Unmarshal(body, &role); err != nil {
+		return fmt.Errorf("GET %s: %w: its Code is not a string", path, retry.ErrContent)
+	}
+	if role.Code != nil && *role.Code != "Success" {
+		return &retry.MismatchError{Path: path, Got: "its Code is " + words.Excerpt(*role.Code), Want: "Success"}
+	}
+	return nil
 }
 
 // unusable says what is wrong with a body, by its class.

@@ -3,6 +3,7 @@
 package readiness
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/retry"
 )
 
 // firewallAfter is how long a class must last before a local firewall is
@@ -21,8 +23,8 @@ const odd401 = 3
 
 // hint says what an operator can do about a failure. It is empty if there is
 // nothing to say beyond the error. streak is how long failures of this class
-// have lasted, count how many there were.
-func (p *progress) hint(f policy.Failure, streak time.Duration, count int) string {
+// have lasted, count how many there were, err is the last one.
+func (p *progress) hint(f policy.Failure, streak time.Duration, count int, err error) string {
 	switch f.Class {
 	case policy.Disabled:
 		s := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
@@ -55,6 +57,12 @@ func (p *progress) hint(f policy.Failure, streak time.Duration, count int) strin
 	case "404", policy.Empty:
 		if f.Required {
 			return hint404(f)
+		}
+	case policy.Mismatch:
+		if e, ok := errors.AsType[*retry.MismatchError](err); ok && f.Path == paths.RoleInfo {
+			return e.Got + ": look at the role of the instance profile and at its trust policy"
+		} else if ok {
+			return e.Got + "; it must be " + e.Want
 		}
 	case policy.BadResponse:
 		if f.Path == paths.Roles && f.Headers && !f.Token {

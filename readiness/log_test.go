@@ -137,12 +137,17 @@ func TestLogReasons(t *testing.T) {
 	}
 }
 
-// Optional paths are debug's: they are in missing, and their number in the line
-// that says ready.
-func TestLogOfTheCrawl(t *testing.T) {
+// Failures of optional paths are logged at debug; the last line is a warning that
+// names what is missing, unless a listed path is just not there.
+func TestLogOfTheCollection(t *testing.T) {
 	tr := faulty(t, "503@meta-data/mac").run(t)
-	info := tr.logged("INFO")
-	if len(info) > 2 || field(info[len(info)-1], "missing") != "1" || len(tr.logged("WARN")) != 0 {
+	warnings := tr.logged("WARN")
+	if len(tr.logged("INFO")) > 1 || len(warnings) != 1 || field(warnings[0], "missing") != "1" ||
+		!strings.Contains(warnings[0], "; missing: meta-data/mac (503)") {
+		t.Errorf("info %q, warnings %q", tr.logged("INFO"), warnings)
+	}
+	tr = faulty(t, "404@meta-data/mac").run(t)
+	if info := tr.logged("INFO"); len(info) > 2 || field(info[len(info)-1], "missing") != "1" || len(tr.logged("WARN")) != 0 {
 		t.Errorf("info %q, warnings %q", info, tr.logged("WARN"))
 	}
 }

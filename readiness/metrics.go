@@ -35,7 +35,7 @@ func metrics(st snapshot.Status) []metric {
 		{"imds_ready_errors", "Failed attempts at required paths by class.", counts("class", st.Errors)},
 		{"imds_ready_exit_code", "The exit code of imds-ready run; absent while it waits.", optional(st.ExitCode)},
 		{"imds_ready_generation", "Successful collections of metadata in this boot.", count(st.Generation)},
-		{"imds_ready_missing", "Optional paths that could not be fetched.", count(len(st.Missing))},
+		{"imds_ready_missing", "Optional paths that could not be fetched.", count(len(st.Missing) + st.MissingMore)},
 		{"imds_ready_ready_time_seconds", "When the unit became ready, in seconds since 1970; absent if it did not.", instant(st.ReadyAt)},
 		{"imds_ready_requests", "Requests made, including those for tokens.", count(st.Requests)},
 		{"imds_ready_seconds", "Seconds from the start to the decision; absent while it waits.", elapsed(st)},

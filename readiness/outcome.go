@@ -3,10 +3,14 @@
 package readiness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/imds-ready/imds-ready/internal/collect"
@@ -142,18 +146,44 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		o.text = fmt.Sprintf("ready in %s: %s, %s", words.Seconds(time.Since(r.progress.start)),
 			s.InstanceID(), words.Plural(r.progress.attempts(), "attempt"))
 	}
+	if failed := named(o.missing); failed != "" {
+		o.text += "; missing: " + failed
+		o.hint = cmp.Or(o.hint, "requests for these paths failed until the collection gave up; values that this boot had served before are "+
+			"kept; `imds-ready status` lists what is missing")
+		o.warn = true
+	}
 	return o
+}
+
+// named names up to three paths that could not be fetched, the shallowest first.
+// It is empty if they are all listed paths that are not there: an oddity of the
+// real service must not be a warning at every boot.
+func named(missing map[string]string) string {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(missing)), func(class string) bool { return class != "404" }) {
+		return ""
+	}
+	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
+	all := slices.SortedFunc(maps.Keys(missing), func(a, b string) int {
+		return cmp.Or(cmp.Compare(depth(a), depth(b)), cmp.Compare(a, b))
+	})
+	const most = 3
+	var some []string
+	for _, path := range all[:min(len(all), most)] {
+		some = append(some, path+" ("+missing[path]+")")
+	}
+	text := strings.Join(some, ", ")
+	if more := len(all) - len(some); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // collect fetches everything that is not required.
 func (r *run) collect(ctx context.Context) collect.Result {
 	return collect.Collector{
-		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.Client.GetWithin,
+		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.gate.fetchAgain,
 		Fetched: r.gate.fetched, Step: r.progress.step,
-		Failed: func(f policy.Failure, v policy.Verdict, err error) {
-			r.Log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
-				"elapsed", time.Since(r.progress.start), "err", err)
-		},
+		Failed: r.progress.collecting,
 		Refused: func(listing string, entries []string) {
 			r.Log.Warn("ignored entries of a listing that are not names", "path", listing,
 				"entries", len(entries), "first", words.Excerpt(entries[0]))

@@ -224,7 +224,7 @@ func (p *progress) fetched(path string) {
 // deadline, and reports it if that is news.
 func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Verdict, err error) {
 	now := time.Now()
-	hint := p.hintFor(f, now)
+	hint := p.hintFor(f, now, err)
 	p.mu.Lock()
 	if v.Action != policy.Wait {
 		p.status.Attempts++
@@ -251,9 +251,23 @@ func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Ver
 	p.logFailure(f, v, last, news)
 }
 
+// collecting reports a failed attempt at an optional path, of which some are left.
+func (p *progress) collecting(f policy.Failure, v policy.Verdict, err error, left int) {
+	now := time.Now()
+	p.log.Debug("attempt failed", "attempt", v.Attempt, "class", f.Class, "path", f.Path, "retry_in", v.Pause,
+		"elapsed", now.Sub(p.start), "err", err)
+	if v.Action == policy.Absent {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = statusText(fmt.Sprintf("collecting: %s left, %s (%s)", words.Plural(left, "path"), f.Path, f.Class))
+	p.poke()
+}
+
 // hintFor counts a failure of a path's streak and returns a new hint if one is
 // due. Some hints look at the machine, so no mutex is held for them.
-func (p *progress) hintFor(f policy.Failure, now time.Time) *string {
+func (p *progress) hintFor(f policy.Failure, now time.Time, err error) *string {
 	p.mu.Lock()
 	s := p.streaks[f.Path]
 	if s == nil {
@@ -270,7 +284,7 @@ func (p *progress) hintFor(f policy.Failure, now time.Time) *string {
 	if !due {
 		return nil
 	}
-	return new(p.hint(f, lasted, count))
+	return new(p.hint(f, lasted, count, err))
 }
 
 // countAnswer counts an answer, and whether it can come from IMDS. p.mu is held.
@@ -351,7 +365,7 @@ func (p *progress) attempts() int {
 // ended the gate and others may have failed since. class is what the path was
 // given up for: if it is another than the last failure's, the hint is for it.
 func (p *progress) blame(path string, class policy.Class) {
-	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, 0, 0)
+	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, 0, 0, nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.streaks[path]

@@ -43,7 +43,7 @@ func (tr *trial) readBack() {
 	}
 	entries, _ := os.ReadDir(tr.dir)
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && e.Type().IsRegular() {
+		if strings.HasPrefix(e.Name(), ".") && e.Name() != ".lock" && e.Type().IsRegular() {
 			tr.wrong("a temporary file is left: %s", e.Name())
 		}
 		data, err := os.ReadFile(filepath.Join(tr.dir, e.Name()))
@@ -195,7 +195,7 @@ func (tr *trial) object(t testing.TB, name string) map[string]any {
 	return v
 }
 
-// names are the files of the directory, sorted.
+// names are the files of the directory except the lock, sorted.
 func (tr *trial) names(t testing.TB) []string {
 	t.Helper()
 	entries, err := os.ReadDir(tr.dir)
@@ -204,7 +204,9 @@ func (tr *trial) names(t testing.TB) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if e.Name() != ".lock" {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }

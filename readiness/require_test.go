@@ -38,8 +38,8 @@ func TestRequiredFirst(t *testing.T) {
 		}
 	}
 	for path, n := range had {
-		if n > 1 {
-			t.Errorf("%s was had %d times", path, n)
+		if _, again := tr.status.Required[path]; n > 1 && !(again && n == 2) {
+			t.Errorf("%s was fetched %d times", path, n)
 		}
 	}
 	for _, r := range tr.sim.Requests() {

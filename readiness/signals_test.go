@@ -34,7 +34,7 @@ func TestSignals(t *testing.T) {
 		{"in the wait for another path", "404@meta-data/tags/**", 3 * time.Second, syscall.SIGTERM, func(tr *trial) { tr.require(required) }, "404:9"},
 		{"in the GET of another path", "hang@meta-data/tags/**", time.Second, syscall.SIGTERM, func(tr *trial) { tr.require(required) }, ""},
 		{"in the crawl", "slow=1s@meta-data/**", 1500 * time.Millisecond, syscall.SIGTERM, nil, ""},
-		{"in a pause of the crawl", "503;retry-after=9@meta-data/", 5 * time.Second, syscall.SIGTERM, nil, ""},
+		{"in a pause of the crawl", "503;retry-after=4@meta-data/", 3 * time.Second, syscall.SIGTERM, nil, ""},
 		{"in a paced crawl", "", 3500 * time.Millisecond, syscall.SIGTERM, func(tr *trial) { tr.config.Metadata.RequestsPerSecond = 2 }, ""},
 		{"in a paced gate", "", 500 * time.Millisecond, syscall.SIGINT, func(tr *trial) { tr.config.Metadata.RequestsPerSecond = 1 }, ""},
 	}

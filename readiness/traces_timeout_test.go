@@ -53,7 +53,7 @@ func TestTracesTokenForgotten(t *testing.T) {
 	tr.sim.Late = map[string]time.Duration{"meta-data/tags": 3 * time.Second}
 	tr.run(t)
 	tr.wantTrace(t, "PUT 200 @ 0s; DOC 200 @ 0s; REQ 404 @ 0s 50ms 150ms 350ms 750ms 1.25s 1.75s; "+
-		"REQ 401 @ 2.25s; PUT 200 @ 2.75s; REQ 404 @ 2.75s; REQ 200 @ 3.25s")
+		"REQ 401 @ 2.25s; PUT 200 @ 2.75s; REQ 404 @ 2.75s; REQ 200 @ 3.25s 3.25s")
 }
 
 // What a failure does to a path that is required beside the identity document.

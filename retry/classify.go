@@ -23,6 +23,18 @@ var (
 	ErrContent = errors.New("not what this path must hold")
 )
 
+// MismatchError is an answer whose value is not the one that is required. A
+// [Getter]'s Fetch returns it; its class is policy.Mismatch.
+type MismatchError struct {
+	// Path is below the version.
+	Path string
+	// Got is what the answer has, and Want what it must have, for people.
+	Got, Want string
+}
+
+// Error says what is there and what must be.
+func (e *MismatchError) Error() string { return "GET " + e.Path + ": " + e.Got + ", not " + e.Want }
+
 // Classify turns the error of an attempt at a path into a failure with a class.
 //
 // If both address families failed, an answer of the first (IPv4) is
@@ -31,16 +43,18 @@ var (
 // reported if the first is unreachable, and alone if the first is blocked on this
 // host while the second is reached.
 func Classify(err error, path string, optional bool) policy.Failure {
-	e, ok := errors.AsType[*imds.Error](err)
-	if ok && !errors.Is(err, ErrEmpty) && !errors.Is(err, ErrContent) {
-		return judge(e, path, optional)
-	}
 	f := policy.Failure{Class: policy.LocalError, Path: path, Required: !optional}
-	switch {
+	switch e, ok := errors.AsType[*imds.Error](err); {
+	case ok:
+		return judge(e, path, optional)
 	case errors.Is(err, ErrEmpty):
 		f.Class, f.Headers = policy.Empty, true
 	case errors.Is(err, ErrContent):
 		f.Class, f.Headers = policy.BadResponse, true
+	default:
+		if _, ok := errors.AsType[*MismatchError](err); ok {
+			f.Class, f.Headers = policy.Mismatch, true
+		}
 	}
 	return f
 }

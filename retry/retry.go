@@ -62,6 +62,13 @@ type Getter struct {
 	// Fetch makes one attempt. If nil, it is the Client's GetWithin. One that checks
 	// the answer too wraps [ErrEmpty] or [ErrContent].
 	Fetch func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error)
+	// Listed is true for paths that their parent's listing names: the policy sees
+	// it in a failure.
+	Listed bool
+	// GiveUpAt, if not nil, is called after each failure, the first included, and
+	// returns a time that moves the policy's deadline forward. A path whose next
+	// attempt would be later is given up at once.
+	GiveUpAt func(policy.Failure) time.Time
 	// Wake returns a channel that is closed by the next news of the network, which
 	// ends a pause early if the policy is Eager. If nil, pauses are not cut short.
 	Wake func() <-chan struct{}
@@ -101,28 +108,38 @@ type run struct {
 	path   string
 	policy policy.Policy
 
+	deadline     time.Time    // of the attempts, or zero
 	answered     bool         // by the first address family, or the only one
 	secondAnswer policy.Class // the last answer of the second family
 }
 
 func (r *run) loop(ctx context.Context) ([]byte, error) {
 	budget := r.policy.Budget()
-	until, cancel := r.withDeadline(ctx)
-	defer cancel()
+	if r.policy.Deadline > 0 {
+		r.deadline = r.Start.Add(r.policy.Deadline)
+	}
 	var last *GiveUpError
 	for {
 		r.Step(LongestAttempt(r.policy))
 		news := r.news() // taken before the attempt, so that none is lost
-		body, err := r.attempt(until)
+		body, err := r.attempt(ctx)
 		if err == nil {
 			return body, nil
 		}
-		if ctx.Err() != nil { // the caller's end; the deadline is that of until
+		if ctx.Err() != nil { // the caller's end, not the deadline
 			return nil, context.Cause(ctx)
 		}
 		elapsed := time.Since(r.Start)
 		f := Classify(err, r.path, r.Optional)
-		cut := r.policy.Expired(elapsed) && timedOut(f.Class)
+		f.Listed = r.Listed
+		if r.GiveUpAt != nil {
+			at := r.GiveUpAt(f)
+			budget.Limit(at.Sub(r.Start))
+			if r.deadline.IsZero() || at.Before(r.deadline) {
+				r.deadline = at
+			}
+		}
+		cut := budget.Expired(elapsed) && timedOut(f.Class)
 		if cut && last != nil {
 			last.Stop = policy.ErrDeadline // this attempt does not count
 			return nil, last
@@ -147,15 +164,21 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, r.earliest(f.Class, failed)); err != nil {
 			return nil, err
 		}
-		if r.policy.Expired(time.Since(r.Start)) {
+		if budget.Expired(time.Since(r.Start)) {
 			last.Stop = policy.ErrDeadline
 			return nil, last
 		}
 	}
 }
 
-// attempt makes one attempt. A path that must be there must have a body.
+// attempt makes one attempt, until the deadline at the latest. A path that must
+// be there must have a body.
 func (r *run) attempt(ctx context.Context) ([]byte, error) {
+	if !r.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.deadline)
+		defer cancel()
+	}
 	body, err := r.Fetch(ctx, timeouts(r.policy), r.path)
 	if err == nil && len(body) == 0 && !r.Optional {
 		return nil, fmt.Errorf("GET %s: %w", r.path, ErrEmpty)
@@ -243,14 +266,6 @@ func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// withDeadline is ctx with this path's deadline.
-func (r *run) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if r.policy.Deadline == 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, r.Start.Add(r.policy.Deadline))
 }
 
 // timedOut reports whether an attempt that ended at the deadline was cut by it:

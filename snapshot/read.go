@@ -24,6 +24,10 @@ var (
 	ErrLaterSchema = errors.New("a status file of a later version of imds-ready")
 )
 
+// MaxStatus is the size of the largest status.json that is read, in bytes. The daemon
+// writes no larger one.
+const MaxStatus = 1 << 20
+
 // maxRead bounds the size of a file. The daemon writes some KiB, and never more than
 // this.
 const maxRead = 8 << 20
@@ -62,7 +66,7 @@ func openDirectory(dir string) (*os.File, error) {
 }
 
 func readStatus(dir *os.File, path string) (Status, []byte, error) {
-	data, _, err := atomicfile.Read(dir, StatusFile, maxRead)
+	data, _, err := atomicfile.Read(dir, StatusFile, MaxStatus)
 	if errors.Is(err, atomicfile.ErrNotRegular) {
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
 	}

@@ -41,7 +41,7 @@ func TestReadStatus(t *testing.T) {
 		{"a wrong time", minimal + `, "ready_at": "yesterday"}`, ErrNotOurs, "yesterday"},
 		{"a wrong duration", minimal + `, "elapsed_seconds": "5s"}`, ErrNotOurs, "seconds"},
 		{"HTML", "<!DOCTYPE html>", ErrNotOurs, "invalid character"},
-		{"huge", strings.Repeat(" ", maxRead+1), ErrNotOurs, "larger than"},
+		{"huge", strings.Repeat(" ", MaxStatus+1), ErrNotOurs, "larger than"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -52,8 +52,11 @@ type Status struct {
 	Generation int `json:"generation"`
 	// LastError is the last failure; nil when there was none.
 	LastError *LastError `json:"last_error"`
-	// Missing has the class of what could not be had, by path below the version.
+	// Missing has the class of each path that could not be fetched, by path below the
+	// version: at most 512, those nearest to the root.
 	Missing map[string]string `json:"missing"`
+	// MissingMore counts the paths for which Missing has no room.
+	MissingMore int `json:"missing_more"`
 	// PID is the daemon's; nil once the status is final.
 	PID *int `json:"pid"`
 	// ReadyAt is when READY=1 was sent.

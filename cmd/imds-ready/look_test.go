@@ -149,6 +149,9 @@ func cmdModes(ts *testscript.TestScript, neg bool, args []string) {
 	for _, e := range entries {
 		info, err := e.Info()
 		ts.Check(err)
+		if e.Name() == ".lock" && info.Mode() == 0o600 {
+			continue // in every directory that a daemon has opened
+		}
 		got += fmt.Sprintf("%04o %s\n", info.Mode().Perm(), e.Name())
 	}
 	if want := ts.ReadFile(args[1]); got != want {

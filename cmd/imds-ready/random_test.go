@@ -123,7 +123,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Fatalf("the last run ends with %s:\n%s", end, log)
 	}
 	want.check(t, dir)
-	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*.tmp")); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}
 	if text := readFile(t, filepath.Join(dir, snapshot.IdentityFile)); !strings.Contains(text, "i-instance0") {
@@ -163,7 +163,7 @@ type wholeFiles struct {
 // learn takes what is there as right.
 func (w wholeFiles) learn(t *testing.T, dir string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*"))
 	if err != nil || len(files) != 8 {
 		t.Fatalf("there are %v, not 8 files: %v", files, err)
 	}

@@ -102,7 +102,7 @@ func (t *statusText) effort() {
 	for i, class := range classes {
 		classes[i] = fmt.Sprintf("%s %d", class, st.Errors[class])
 	}
-	t.row("errors", few(classes))
+	t.row("errors", few(classes, 0))
 	if st.Endpoint != nil {
 		t.row("endpoint", *st.Endpoint)
 	} else {
@@ -118,7 +118,7 @@ func (t *statusText) result() {
 	} else {
 		t.row("files", "no metadata in "+t.dir)
 	}
-	t.row("missing", few(slices.Collect(classed(st.Missing))))
+	t.row("missing", few(slices.Collect(classed(st.Missing)), st.MissingMore))
 	required := map[string]string{}
 	for path, r := range st.Required {
 		if !r.OK {
@@ -128,7 +128,7 @@ func (t *statusText) result() {
 			}
 		}
 	}
-	t.row("not had", few(slices.Collect(classed(required))))
+	t.row("not had", few(slices.Collect(classed(required)), 0))
 }
 
 // trouble is the last error and what to do about it; when all is well, that is
@@ -161,12 +161,15 @@ func classed(m map[string]string) func(yield func(string) bool) {
 	}
 }
 
-// few is "a, b", and for many how many, the first ones and how many more.
-func few(all []string) string {
-	if len(all) <= maxNamed {
+// few is "a, b", or if there are many, their number, the first ones and how many more.
+// unnamed counts those that are not in the list.
+func few(all []string, unnamed int) string {
+	n := len(all) + unnamed
+	if n <= maxNamed {
 		return strings.Join(all, ", ")
 	}
-	return fmt.Sprintf("%d: %s and %d more", len(all), strings.Join(all[:maxNamed], ", "), len(all)-maxNamed)
+	named := all[:min(len(all), maxNamed)]
+	return fmt.Sprintf("%d: %s and %d more", n, strings.Join(named, ", "), n-len(named))
 }
 
 // painted is the first line in the colour of the state.

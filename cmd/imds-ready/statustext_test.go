@@ -48,7 +48,13 @@ func TestStatusTextIsShort(t *testing.T) {
 			}
 		})
 	}
+	// Paths for which status.json has no room are counted.
 	var buf bytes.Buffer
+	(&statusText{st: snapshot.Status{State: snapshot.Ready, Missing: map[string]string{"a": "503"}, MissingMore: 7}}).print(&buf)
+	if want := "missing:   8: a 503 and 7 more\n"; !strings.Contains(strings.ReplaceAll(buf.String(), "(503)", "503"), want) {
+		t.Errorf("%q, want %q", buf.String(), want)
+	}
+	buf.Reset()
 	(&statusText{st: snapshot.Status{State: snapshot.Waiting}}).print(&buf)
 	if want := "state:     waiting\nwaits:     0 ms\nattempts:  0 (0 requests in all)\nendpoint:  none has answered\n" +
 		"files:     no metadata in \n"; buf.String() != want {

@@ -158,6 +158,8 @@ func failures(t *testing.T, class policy.Class, when string) []policy.Failure {
 		case "", "(any other)":
 		case "(optional path)":
 			f.Required = false
+		case "(optional, listed)":
+			f.Required, f.Listed = false, true
 		case "(after headers)":
 			f.Headers = true
 		case "(not HTTP)":

@@ -134,7 +134,7 @@ func TestRefused(t *testing.T) {
 }
 
 const status = `{"attempts": 1, "boot_id": "b", "deadline_at": null, "elapsed_seconds": 2.300, "endpoint": null,
-"errors": {"503": 1}, "exit_code": null, "files": {"a": null}, "generation": 0, "last_error": null, "missing": {},
+"errors": {"503": 1}, "exit_code": null, "files": {"a": null}, "generation": 0, "last_error": null, "missing": {}, "missing_more": 0,
 "pid": null, "ready_at": null, "requests": 1, "required": {"x": {"ok": true, "class": null}}, "schema": 1,
 "started_at": "2026-01-02T03:04:05.12Z", "state": "ready", "updated_at": null, "version": ""}`
 
@@ -156,6 +156,8 @@ func TestStatusRefused(t *testing.T) {
 		{`"exit_code": null`, `"exit_code": 256`},
 		{`{"a": null}`, `{"a": "abc"}`},
 		{`"last_error": null`, `"last_error": {"class": "x"}`},
+		{`"missing_more": 0`, `"missing_more": -1`},
+		{`"missing_more": 0,`, ``},
 		{`"pid": null`, `"pid": 0`},
 		{`"class": null`, `"class": 1`},
 		{`"ok": true, `, ``},

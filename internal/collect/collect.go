@@ -5,10 +5,10 @@ package collect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
@@ -19,10 +19,17 @@ import (
 
 // The bounds of a collection: a listing is data from outside.
 const (
-	maxBytes            = 4 << 20
-	maxEntries          = 4096
-	maxDepth            = 12
-	maxOptionalAttempts = 4
+	maxBytes   = 4 << 20
+	maxEntries = 4096
+	maxDepth   = 12
+)
+
+// How long an optional path is retried after its first failure, and after the
+// first 404 although its parent lists it: an interface is listed before its
+// leaves answer, but an oddity of the real service must not delay every boot.
+const (
+	patience    = 5 * time.Second
+	patience404 = time.Second
 )
 
 // Metadata is the [metadata] table of the configuration.
@@ -34,29 +41,32 @@ type Metadata struct {
 	CollectDeadline time.Duration
 	// UserData and Signatures request the secret files of these names.
 	UserData, Signatures bool
-	// Concurrency is how many requests are under way at once, 1 to 16.
+	// Concurrency is how many requests are under way at once, 1 to 16. If zero, it
+	// is 1.
 	Concurrency int
 	// RequestsPerSecond is how many requests begin in any one second, 1 to 200.
 	RequestsPerSecond int
 }
 
-// Collector collects everything that is not required. It is a literal; the
-// functions may be nil where marked so.
+// Collector is the input of a collection. The functions may be nil, except
+// Fetch.
 type Collector struct {
 	Metadata Metadata
 	// Policy is that of [retry].
 	Policy policy.Policy
-	// Fetch makes one attempt at a path.
+	// Fetch makes one attempt at a path, and checks a required path as the gate
+	// does.
 	Fetch func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error)
-	// Fetched has the bodies of required paths. They are not requested again.
+	// Fetched has the bodies of the required paths. Apart from the identity
+	// document and the roles they are requested once more, so that requiring a path
+	// never makes it older than the others; if that fails, the body here counts.
 	Fetched map[string][]byte
-	// Step, if not nil, is called before each step with the longest time that it
-	// can take.
+	// Step is called before each step with the longest time that it can take.
 	Step func(longest time.Duration)
-	// Failed, if not nil, is called after each failed attempt.
-	Failed func(policy.Failure, policy.Verdict, error)
-	// Refused, if not nil, is called with the entries of a listing that are not
-	// names.
+	// Failed is called after each failed attempt with the number of paths that are
+	// left, including this one.
+	Failed func(f policy.Failure, v policy.Verdict, err error, left int)
+	// Refused is called with the entries of a listing that cannot be names.
 	Refused func(listing string, entries []string)
 }
 
@@ -69,14 +79,26 @@ type Result struct {
 	Missing map[string]policy.Class
 }
 
+// item is a path to fetch.
+type item struct {
+	path   string
+	listed bool // its parent's listing names it
+}
+
 // collection is one collection under way.
 type collection struct {
 	Collector
-	start   time.Time
+	start  time.Time
+	places *places
+
+	mu      sync.Mutex
+	changed *sync.Cond // queue or active has changed
+	queue   []item     // first attempts, in order
+	active  int        // paths under way, including those in a pause
 	leaves  map[string][]byte
 	missing map[string]policy.Class
 	entries int
-	bytes   atomic.Int64
+	bytes   int
 }
 
 // outcome is how one path ended: a body, or a class.
@@ -90,167 +112,277 @@ const classAbsent policy.Class = "absent"
 
 // Run collects. Each listing's entries follow in sorted order behind what is
 // queued already: with one request at a time that is level by level, so that two
-// collections of one tree make the same requests; with more, a silent path delays
+// collections of one tree make the same requests. A path in a pause holds no
+// place, and first attempts go before retries, so that a path that fails delays
 // nothing but itself. If the context ends, the result is incomplete.
 func (c Collector) Run(ctx context.Context) Result {
-	r := &collection{Collector: c, start: time.Now(), leaves: map[string][]byte{}, missing: map[string]policy.Class{}}
-	queue := r.roots()
-	busy := 0
-	var mu sync.Mutex
-	more := sync.NewCond(&mu)
+	r := &collection{
+		Collector: c, start: time.Now(), places: newPlaces(max(1, c.Metadata.Concurrency)),
+		leaves: map[string][]byte{}, missing: map[string]policy.Class{},
+	}
+	r.changed = sync.NewCond(&r.mu)
+	if r.Step == nil {
+		r.Step = func(time.Duration) {}
+	}
+	until := ctx
+	if d := c.Metadata.CollectDeadline; d > 0 {
+		var cancel context.CancelFunc
+		until, cancel = context.WithDeadline(ctx, r.start.Add(d))
+		defer cancel()
+	}
+	r.queue = r.roots()
 	var all sync.WaitGroup
-	for range max(1, c.Metadata.Concurrency) {
-		all.Go(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for {
-				for len(queue) == 0 && busy > 0 {
-					more.Wait()
-				}
-				if len(queue) == 0 {
-					return
-				}
-				path := queue[0]
-				queue = queue[1:]
-				busy++
-				mu.Unlock()
-				result := r.get(ctx, path)
-				mu.Lock()
-				busy--
-				queue = append(queue, r.record(path, result)...)
-				more.Broadcast()
-			}
-		})
+	for {
+		it, ok := r.next()
+		if !ok {
+			break
+		}
+		if err := r.places.acquire(until, first); err != nil {
+			r.finish(it, outcome{class: policy.PastDeadline})
+			continue
+		}
+		all.Go(func() { r.finish(it, r.get(ctx, it)) })
 	}
 	all.Wait()
 	return Result{Leaves: r.leaves, Missing: r.missing}
 }
 
-// roots are the paths that no listing leads to. What the gate fetched is recorded
-// as if it had been requested now.
-func (c *collection) roots() []string {
-	var roots []string
+// next takes the first path of the queue; false once there will be none.
+func (c *collection) next() (item, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) == 0 {
+		if c.active == 0 {
+			return item{}, false
+		}
+		c.changed.Wait()
+	}
+	it := c.queue[0]
+	c.queue = c.queue[1:]
+	c.active++
+	return it, true
+}
+
+// finish records how a path ended and queues what it leads to.
+func (c *collection) finish(it item, o outcome) {
+	c.Step(0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, c.record(it.path, o)...)
+	c.active--
+	c.changed.Broadcast()
+}
+
+// left is how many paths are queued or under way.
+func (c *collection) left() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) + c.active
+}
+
+// roots are the paths that no listing leads to.
+func (c *collection) roots() []item {
+	var roots []item
 	if c.descend(paths.MetaData) {
-		roots = append(roots, paths.MetaData)
+		roots = append(roots, item{path: paths.MetaData, listed: true}) // it is always there
 	}
 	if c.Metadata.Signatures {
 		for _, name := range []string{"pkcs7", "rsa2048", "signature"} {
-			roots = append(roots, strings.TrimSuffix(paths.Identity, "document")+name)
+			roots = append(roots, item{path: strings.TrimSuffix(paths.Identity, "document") + name})
 		}
 	}
 	if c.Metadata.UserData {
-		roots = append(roots, paths.UserData)
+		roots = append(roots, item{path: paths.UserData})
 	}
-	for path, body := range c.Fetched {
-		if path == paths.Identity || strings.HasPrefix(path, paths.MetaData) && !strings.HasSuffix(path, "/") {
-			c.leaves[path] = body
+	if body, ok := c.Fetched[paths.Identity]; ok {
+		c.leaves[paths.Identity] = body
+	}
+	var again []string
+	for path := range c.Fetched {
+		if c.again(path) && !slices.Contains(roots, item{path: path}) && path != paths.MetaData {
+			again = append(again, path)
 		}
+	}
+	slices.Sort(again)
+	for _, path := range again {
+		roots = append(roots, item{path: path})
 	}
 	return roots
 }
 
-// get gets one path within what is left of time and space.
-func (c *collection) get(ctx context.Context, path string) outcome {
-	if body, ok := c.Fetched[path]; ok {
-		return outcome{body: body}
+// again reports whether a required path is requested once more, for a file.
+func (c *collection) again(path string) bool {
+	_, fetched := c.Fetched[path]
+	return fetched && strings.HasPrefix(path, paths.MetaData) && !paths.IsCredentials(path)
+}
+
+// get gets one path within what is left of time and space. It begins with a
+// place, and holds none when it returns.
+func (c *collection) get(ctx context.Context, it item) outcome {
+	holds := true
+	defer func() {
+		if holds {
+			c.places.release()
+		}
+	}()
+	c.mu.Lock()
+	full := c.bytes >= maxBytes
+	c.mu.Unlock()
+	if full {
+		return outcome{class: policy.TooLarge}
 	}
 	p := c.Policy
 	p.Deadline = c.Metadata.CollectDeadline
-	if p.MaxAttempts == 0 || p.MaxAttempts > maxOptionalAttempts {
-		p.MaxAttempts = maxOptionalAttempts
-	}
-	if p.Deadline == 0 { // a network that goes away now must not be waited for without end
-		p.Classifier = func(f policy.Failure) (policy.Action, bool) {
-			if action := c.Policy.Decide(f); action != policy.Wait {
-				return action, true
-			}
-			return policy.Retry, true
-		}
-	}
-	if p.Expired(time.Since(c.start)) {
-		return outcome{class: policy.PastDeadline}
-	}
-	if c.bytes.Load() >= maxBytes {
-		return outcome{class: policy.TooLarge}
+	fetched, required := c.Fetched[it.path]
+	if required {
+		p.MaxAttempts = 1
 	}
 	getter := retry.Getter{
-		Policy: p, Optional: true, Start: c.start, Fetch: c.Fetch, Step: c.Step, Failed: c.Failed,
+		Policy: p, Optional: true, Listed: it.listed, Start: c.start, Step: c.Step, GiveUpAt: giveUpAt(it),
+		Fetch: func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
+			if !holds {
+				if err := c.places.acquire(ctx, retried); err != nil {
+					return nil, &imds.Error{Op: "GET", Path: path, Err: fmt.Errorf("%w: %w", imds.ErrNotBegun, err)}
+				}
+				holds = true
+			}
+			body, err := c.Fetch(ctx, t, path)
+			if err == nil {
+				err = checkListing(it, body)
+			}
+			if err != nil {
+				c.places.release()
+				holds = false
+				return nil, err
+			}
+			return body, nil
+		},
+		Failed: func(f policy.Failure, v policy.Verdict, err error) {
+			if c.Failed != nil {
+				c.Failed(f, v, err, c.left())
+			}
+		},
 	}
-	body, err := getter.Get(ctx, path)
-	if gaveUp, ok := errors.AsType[*retry.GiveUpError](err); ok {
-		if errors.Is(gaveUp.Last, imds.ErrNotBegun) {
-			return outcome{class: policy.PastDeadline}
-		}
+	body, err := getter.Get(ctx, it.path)
+	gaveUp, isGiveUp := errors.AsType[*retry.GiveUpError](err)
+	switch {
+	case err == nil:
+		return outcome{body: body}
+	case required:
+		return outcome{body: fetched}
+	case isGiveUp && errors.Is(gaveUp.Last, imds.ErrNotBegun):
+		return outcome{class: policy.PastDeadline}
+	case isGiveUp:
 		return outcome{class: gaveUp.Class}
+	default: // absent, or the caller's context ended: then nothing is published
+		return outcome{class: classAbsent}
 	}
-	if err != nil {
-		return outcome{class: classAbsent} // or the context ended: then nothing is published
+}
+
+// giveUpAt is a [retry.Getter]'s GiveUpAt for a path.
+func giveUpAt(it item) func(policy.Failure) time.Time {
+	var failed, notFound time.Time
+	return func(f policy.Failure) time.Time {
+		now := time.Now()
+		if failed.IsZero() {
+			failed = now
+		}
+		at := failed.Add(patience)
+		if f.Class == "404" && !neverAbsent(it.path) {
+			if notFound.IsZero() {
+				notFound = now
+			}
+			at = earlier(at, notFound.Add(patience404))
+		}
+		return at
 	}
-	if c.bytes.Add(int64(len(body))) > maxBytes {
-		return outcome{class: policy.TooLarge}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return outcome{body: body}
+	return a
+}
+
+// neverAbsent reports whether a directory is on every instance, if it is
+// requested at all: a 404 or an empty listing is a fault like any other.
+func neverAbsent(path string) bool { return path == paths.MetaData || path == paths.Macs }
+
+// checkListing returns an error for a listing that cannot be what was requested.
+func checkListing(it item, body []byte) error {
+	if !strings.HasSuffix(it.path, "/") {
+		return nil
+	}
+	if len(body) == 0 && neverAbsent(it.path) {
+		return fmt.Errorf("GET %s: %w", it.path, retry.ErrEmpty)
+	}
+	if entries, refused := parseListing(it.path, body); len(entries) == 0 && len(refused) > 0 {
+		return fmt.Errorf("GET %s: %w: no entry is a name", it.path, retry.ErrContent)
+	}
+	return nil
 }
 
 // record keeps the outcome of one path and returns the paths that it leads to.
-func (c *collection) record(path string, f outcome) []string {
+// c.mu is held.
+func (c *collection) record(path string, o outcome) []item {
+	c.bytes += len(o.body)
 	switch {
-	case f.class == classAbsent:
+	case o.class == classAbsent:
 		return nil
-	case f.class != "":
-		c.missing[path] = f.class
+	case o.class == "" && c.bytes > maxBytes:
+		c.missing[path] = policy.TooLarge
+		return nil
+	case o.class != "":
+		c.missing[path] = o.class
 		return nil
 	case !strings.HasSuffix(path, "/"):
-		c.leaves[path] = f.body
+		c.leaves[path] = o.body
 		return nil
 	}
 	if path != paths.MetaData {
-		c.leaves[path] = nil // a directory, were it empty
+		c.leaves[path] = nil // a directory, even if it is empty
 	}
-	entries, refused := imds.ParseListing(f.body)
-	if path == paths.PublicKeys {
-		entries, refused = c.takeKeys(entries, refused)
-	}
+	entries, refused := parseListing(path, o.body)
 	if len(refused) > 0 {
 		c.missing[path] = policy.BadResponse
 		if c.Refused != nil {
 			c.Refused(path, refused)
 		}
 	}
-	var next []string
-	children := c.children(path, entries)
-	slices.Sort(children)
-	for _, child := range children {
-		if _, ok := c.leaves[child]; ok {
-			continue // required, and fetched
-		}
-		// Names count as well: long ones, one below the other, are more bytes than
-		// were received.
-		if c.entries == maxEntries || strings.Count(child, "/") > maxDepth ||
-			c.bytes.Add(int64(len(child))) > maxBytes {
-			c.missing[path] = policy.TooLarge
-			break
-		}
-		c.entries++
-		next = append(next, child)
+	if path == paths.PublicKeys {
+		entries = c.keyNames(entries)
 	}
-	return next
+	return c.children(path, entries)
 }
 
-// children are the paths that a listing's entries lead to and that the
-// configuration includes.
-func (c *collection) children(dir string, entries []string) []string {
-	var found []string
+// children are the paths that a listing's entries lead to, in sorted order, as
+// far as the configuration includes them and the bounds allow. Entries count
+// before they are filtered, and names count as bytes: long ones, nested, are more
+// than was received.
+func (c *collection) children(dir string, entries []string) []item {
+	slices.Sort(entries)
+	isDirectory := make(map[string]bool, len(entries))
 	for _, e := range entries {
-		if slices.Contains(entries, e+"/") {
-			continue // both x and x/: the directory
+		if name, ok := strings.CutSuffix(e, "/"); ok {
+			isDirectory[name] = true
 		}
+	}
+	var found []item
+	for _, e := range entries {
 		path := dir + e
-		if paths.IsCredentials(path) {
-			continue
+		c.entries++
+		c.bytes += len(path)
+		if c.entries > maxEntries || c.bytes > maxBytes || strings.Count(path, "/") > maxDepth {
+			c.missing[dir] = policy.TooLarge
+			break
 		}
-		if strings.HasSuffix(path, "/") && c.descend(path) || !strings.HasSuffix(path, "/") && c.wanted(path) {
-			found = append(found, path)
+		isDir := strings.HasSuffix(path, "/")
+		switch {
+		case isDirectory[e], paths.IsCredentials(path), c.again(path):
+			// both x and x/ are listed: the directory; or requested already
+		case isDir && c.descend(path), !isDir && c.wanted(path):
+			found = append(found, item{path: path, listed: true})
 		}
 	}
 	return found

@@ -23,29 +23,8 @@ func preset(t testing.TB, name string) policy.Policy {
 	return p
 }
 
-// wantDefaults is imds-ready.toml(5), written out.
-func wantDefaults(t testing.TB) readiness.Config {
-	t.Helper()
-	p := preset(t, "boot")
-	p.MaxAttempts, p.Deadline = 0, 5*time.Minute
-	p.Backoff = policy.Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Multiplier: 2, Jitter: policy.JitterFull}
-	p.ConnectTimeout, p.ReadTimeout = 250*time.Millisecond, 2*time.Second
-	p.RetryConnectTimeouts, p.Eager = true, true
-	return readiness.Config{
-		Policy:     p,
-		Require:    []readiness.Require{{Path: "dynamic/instance-identity/document", Deadline: 5 * time.Minute}},
-		OnTimeout:  readiness.Fail,
-		OnDisabled: readiness.Fail,
-		OnNotEC2:   readiness.Skip,
-		Metadata: readiness.Metadata{
-			Include: []string{"meta-data/**"}, CollectDeadline: 10 * time.Second, Concurrency: 4, RequestsPerSecond: 160,
-		},
-	}
-}
-
-func TestDefaults(t *testing.T) {
+func TestNothingIsSet(t *testing.T) {
 	for name, files := range map[string]tree{
-		"no file":             {},
 		"empty file":          {"/etc/imds-ready/imds-ready.toml": ""},
 		"empty named file":    {"config.toml": "# nothing\n"},
 		"empty tables":        {"config.toml": "[endpoint]\n[retry]\n[ready]\n[metadata]\n[output]\n"},
@@ -53,61 +32,7 @@ func TestDefaults(t *testing.T) {
 		"lines of Windows":    {"config.toml": "[endpoint]\r\nmode = \"auto\"\r\n"},
 		"lists without entry": {"config.toml": "require = []\nretry.rule = []\n"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := files.mustLoad(t)
-			if want := wantDefaults(t); !reflect.DeepEqual(c.Readiness, want) {
-				t.Errorf("got  %+v\nwant %+v", c.Readiness, want)
-			}
-			wantIMDS := &imds.Client{
-				Endpoints: []string{"http://169.254.169.254", "http://[fd00:ec2::254]"}, TokenTTL: 6 * time.Hour,
-			}
-			if !reflect.DeepEqual(c.IMDS, wantIMDS) {
-				t.Errorf("the client's endpoints are %v, its token lifetime %v", c.IMDS.Endpoints, c.IMDS.TokenTTL)
-			}
-		})
-	}
-}
-
-// TestDefaultSettings writes out what `check` prints when nothing is set: the
-// keys, their order and their defaults of imds-ready.toml(5).
-func TestDefaultSettings(t *testing.T) {
-	want := [][2]string{
-		{"endpoint.mode", `"auto"`},
-		{"endpoint.url", `""`},
-		{"endpoint.interface", `""`},
-		{"endpoint.token_ttl", `"6h"`},
-		{"retry.preset", `"boot"`},
-		{"retry.max_attempts", `0`},
-		{"retry.deadline", `"5m"`},
-		{"retry.initial_backoff", `"50ms"`},
-		{"retry.multiplier", `2.0`},
-		{"retry.max_backoff", `"500ms"`},
-		{"retry.jitter", `"full"`},
-		{"retry.connect_timeout", `"250ms"`},
-		{"retry.read_timeout", `"2s"`},
-		{"retry.retry_connect_timeouts", `true`},
-		{"retry.eager", `true`},
-		{"require[1].path", `"dynamic/instance-identity/document"`},
-		{"ready.on_timeout", `"fail"`},
-		{"ready.on_disabled", `"fail"`},
-		{"ready.on_not_ec2", `"skip"`},
-		{"metadata.include", `["meta-data/**"]`},
-		{"metadata.exclude", `[]`},
-		{"metadata.collect_deadline", `"10s"`},
-		{"metadata.user_data", `false`},
-		{"metadata.signatures", `false`},
-		{"metadata.concurrency", `4`},
-		{"metadata.requests_per_second", `160`},
-		{"output.textfile", `""`},
-	}
-	got := tree{}.mustLoad(t).Settings
-	if len(got) != len(want) {
-		t.Fatalf("%d settings, want %d:\n%v", len(got), len(want), got)
-	}
-	for i, w := range want {
-		if s := (Setting{Key: w[0], Value: w[1], Origin: "default"}); got[i] != s {
-			t.Errorf("setting %d is %+v, want %+v", i, got[i], s)
-		}
+		t.Run(name, func(t *testing.T) { sameAsDefaults(t, files.mustLoad(t)) })
 	}
 }
 

@@ -43,15 +43,14 @@ type document struct {
 type reader struct {
 	document
 	schema schema
-	source Source   // of the current statement
-	table  []string // the header above it
-	entry  *entry   // the entry of a list above it, if any
-	skip   bool     // below a header that is wrong: one problem is enough
-	lines  map[place]int
+	source Source        // of the current statement
+	table  []string      // the header above it
+	entry  *entry        // the entry of a list above it, if any
+	skip   bool          // below a header that is wrong: one problem is enough
+	lines  map[place]int // of the tables and keys above it
 }
 
-// place is where something is defined once: a key or a table, in an entry or
-// outside of any.
+// place is a table or a key, in an entry of a list or outside of any.
 type place struct {
 	entry *entry
 	name  string
@@ -61,7 +60,7 @@ type place struct {
 // before the error are still checked, so that all problems are reported at once.
 func parse(keys schema, file, text string) document {
 	r := reader{schema: keys, source: Source{File: file}, lines: map[place]int{}}
-	text = strings.TrimPrefix(text, "\ufeff") // the library does the same: some editors begin a file so
+	text = strings.TrimPrefix(text, "\ufeff") // as the library does: some editors write one
 	if problem, line := encoding(text); problem != "" {
 		r.source.Line = line
 		r.problem("", "", problem)
@@ -73,26 +72,26 @@ func parse(keys schema, file, text string) document {
 		r.problem("", "", "nested too deeply: no key needs more than three levels")
 		return r.document
 	}
-	broken, line := brokenAt(text)
-	for i, s := range statements {
-		r.source.Line = s.line
-		if s.line >= line {
+	line, broken := check(text)
+	explained := false
+	for _, s := range statements {
+		if s.line > line {
 			break
 		}
+		r.source.Line = s.line
+		before := len(r.problems)
 		if err := r.statement(s); err != nil {
-			statements = statements[:i]
 			if broken == nil { // the splitter and the library differ: nothing may get lost
 				broken, line = err, s.line
 			}
 			break
 		}
+		// A statement at the error that is valid by itself repeats another one.
+		explained = s.line == line && len(r.problems) > before
 	}
-	if broken != nil {
+	if broken != nil && !explained {
 		r.source.Line = line
-		i := slices.IndexFunc(statements, func(s statement) bool { return s.line == line })
-		if i < 0 || !r.repeated(statements[i]) {
-			r.problem("", "", "broken TOML: "+advice(text, line, broken))
-		}
+		r.problem("", "", "broken TOML: "+advice(text, line, broken))
 	}
 	r.finish(broken != nil)
 	return r.document
@@ -122,17 +121,17 @@ func lineAt(text string, offset int) int {
 	return 1 + strings.Count(text[:min(max(offset, 0), len(text))], "\n")
 }
 
-// brokenAt returns the error of a file that is not TOML, and its line.
-func brokenAt(text string) (err error, line int) {
+// check returns the error of a file that is not TOML, and its line.
+func check(text string) (line int, err error) {
 	err = toml.Unmarshal([]byte(text), new(map[string]any))
 	if err == nil {
-		return nil, math.MaxInt
+		return math.MaxInt, nil
 	}
 	if broken, ok := errors.AsType[toml.ParseError](err); ok {
 		// Position.Line is one too many where a newline is the error.
-		return errors.New(strings.TrimSuffix(broken.Message, ".")), lineAt(text, broken.Position.Start)
+		return lineAt(text, broken.Position.Start), errors.New(strings.TrimSuffix(broken.Message, "."))
 	}
-	return err, 1
+	return 1, err
 }
 
 // advice says what to write in a line that is not TOML, for mistakes that the
@@ -173,16 +172,35 @@ func (r *reader) statement(s statement) error {
 	if err != nil {
 		return err
 	}
+	list := strings.HasPrefix(s.text, "[[")
 	if s.header {
-		r.header(path, strings.HasPrefix(s.text, "[["))
+		r.header(path, list)
 	} else {
 		path = slices.Concat(r.table, path)
 		r.value(path, raw, s.value)
 	}
-	if at := (place{r.entry, toml.Key(path).String()}); !r.skip && r.lines[at] == 0 {
-		r.lines[at] = r.source.Line
+	if !r.skip {
+		r.once(toml.Key(path).String(), s, list)
 	}
 	return nil
+}
+
+// once reports what is defined for the second time, with the first line.
+func (r *reader) once(name string, s statement, list bool) {
+	at := place{r.entry, name}
+	if list {
+		at.entry = nil
+	}
+	switch first := r.lines[at]; {
+	case first > 0 && list:
+		r.problem(brackets(name), "", fmt.Sprintf("written in another way in line %d: write %s for each entry", first, brackets(name)))
+	case first > 0 && s.header:
+		r.problem(brackets(name), "", fmt.Sprintf("already begun in line %d: merge the two tables", first))
+	case first > 0:
+		r.problem(name, s.value, fmt.Sprintf("already set in line %d: remove one of the two", first))
+	case !list:
+		r.lines[at] = s.line
+	}
 }
 
 // decode returns the name and the value of a statement, or the name of a header.
@@ -204,38 +222,6 @@ func (s statement) decode() (path []string, raw any, err error) {
 		raw = raw.(map[string]any)[name]
 	}
 	return path, raw, nil
-}
-
-// repeated reports the statement at which the library stopped if it is valid by
-// itself, because then it defines something again.
-func (r *reader) repeated(s statement) bool {
-	path, _, err := s.decode()
-	if err != nil || r.skip && !s.header {
-		return false
-	}
-	before := len(r.problems)
-	entry := r.entry
-	if s.header {
-		entry = nil
-	} else {
-		path = slices.Concat(r.table, path)
-	}
-	name := toml.Key(path).String()
-	first := r.lines[place{entry, name}]
-	_ = r.statement(s)
-	switch {
-	case s.header && len(r.problems) > before: // such as [require] after [[require]]
-		return true
-	case first == 0:
-		return false
-	case !s.header:
-		r.problem(name, s.value, fmt.Sprintf("already set in line %d: remove one of the two", first))
-	case isList(name):
-		r.problem(brackets(name), "", fmt.Sprintf("written in another way in line %d: write %[2]s for each entry", first, brackets(name)))
-	default:
-		r.problem(brackets(name), "", fmt.Sprintf("already begun in line %d: merge the two tables", first))
-	}
-	return true
 }
 
 // header begins a table.
@@ -283,7 +269,7 @@ func (r *reader) value(path []string, raw any, source string) {
 		r.inlineList(path, raw, source)
 	default:
 		message := "unknown key"
-		if len(r.problems) <= maxProblems { // the search takes time, and more are only counted
+		if len(r.problems) <= maxProblems { // the search takes time
 			message = r.schema.unknown(name)
 		}
 		r.problem(name, source, message)
@@ -293,8 +279,8 @@ func (r *reader) value(path []string, raw any, source string) {
 // assign checks a value and keeps it.
 func (r *reader) assign(name string, raw any, source string) {
 	k := r.schema.key(name)
-	if k.listed() && (r.entry == nil || r.entry.list != k.table()) {
-		r.problem(name, source, "belongs in a list of tables: write "+brackets(k.table()))
+	if k.listed() && (r.entry == nil || r.entry.list != k.table) {
+		r.problem(name, source, "belongs in a list of tables: write "+brackets(k.table))
 		return
 	}
 	set, problems := k.read(raw)
@@ -358,15 +344,20 @@ func (r *reader) finish(broken bool) {
 		for _, leaf := range needs[e.list] {
 			name := e.list + "." + leaf
 			if _, ok := e.fields[name]; !ok {
-				r.source = e.source
-				r.problem(brackets(e.list), "", r.schema.key(name).withRange(leaf+" is missing"))
+				r.problems = append(r.problems, Problem{
+					Source: e.source, Key: brackets(e.list), Message: r.schema.key(name).withRange(leaf + " is missing"),
+				})
 			}
 		}
 	}
 }
 
+// problem reports what is wrong with the current statement. After the first
+// hundred and one, which are in the order of lines, problems are only counted.
 func (r *reader) problem(name, value, message string) {
-	r.problems = append(r.problems, Problem{
-		Source: r.source, Key: words.Shorten(visible(name), maxShown), Value: echo(value), Message: message,
-	})
+	p := Problem{Source: r.source, Message: message}
+	if len(r.problems) <= maxProblems {
+		p.Key, p.Value = words.Shorten(visible(name), maxShown), echo(value)
+	}
+	r.problems = append(r.problems, p)
 }

@@ -67,7 +67,7 @@ func TestExampleUncommented(t *testing.T) {
 		got = append(got, strings.ReplaceAll(s.Key, "[1]", ""))
 	}
 	for _, k := range newSchema() {
-		if k.table() != ruleList {
+		if k.table != ruleList {
 			want = append(want, k.name)
 		}
 	}
@@ -92,7 +92,7 @@ func TestExampleRule(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for _, k := range newSchema() {
-		if k.table() == ruleList && setting(t, c, "retry.rule[1]."+k.leaf()) == "not set" {
+		if k.table == ruleList && setting(t, c, "retry.rule[1]."+k.leaf) == "not set" {
 			t.Errorf("%s is not in the example", k.name)
 		}
 	}
@@ -118,7 +118,7 @@ func TestExampleRanges(t *testing.T) {
 		}
 	}
 	for _, k := range newSchema() {
-		if k.table() != ruleList && !strings.Contains(seen[k.name], k.valid) {
+		if k.table != ruleList && !strings.Contains(seen[k.name], k.valid) {
 			t.Errorf("the comment above %s does not have its range, %s:\n%s", k.name, k.valid, seen[k.name])
 		}
 	}

@@ -104,22 +104,17 @@ func (s source) read() (string, *Problem) {
 		return "", nil
 	}
 	if info.IsDir() || !s.named && !info.Mode().IsRegular() {
-		return fail(errNotRegular)
+		return fail(errors.New("must be a regular file"))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
 		return fail(err)
 	case len(data) > maxFile:
-		return fail(errTooLarge)
+		return fail(errors.New("must be at most 1 MiB"))
 	}
 	return string(data), nil
 }
-
-var (
-	errNotRegular = errors.New("must be a regular file")
-	errTooLarge   = errors.New("must be at most 1 MiB")
-)
 
 // unreadable is the problem of a file or directory that cannot be read, with
 // what to do about it.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,9 +58,9 @@ func TestFileProblems(t *testing.T) {
 			mkdir("etc"),
 			"etc/imds-ready/imds-ready.toml.d: cannot be read: not a directory",
 		},
-		{"drop-in leads nowhere", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: the link points to nothing"},
+		{"drop-in is a dangling link", base, link("nowhere", adminName+"20.toml"), adminName + "20.toml: the link points to nothing"},
 		{
-			"file leads nowhere",
+			"file is a dangling link",
 			tree{"etc/imds-ready/x": ""},
 			link("nowhere", mainName),
 			mainName + ": the link points to nothing",
@@ -216,26 +215,11 @@ func asAnother() int {
 }
 
 func TestHidden(t *testing.T) {
-	const vendor, admin = "/usr/lib/imds-ready/imds-ready.toml.d/", "/etc/imds-ready/imds-ready.toml.d/"
-	root := t.TempDir()
-	for name, text := range map[string]string{
-		vendor + "10.toml": "", vendor + "20.toml": "", vendor + "30.toml": "", admin + "10.toml": "", admin + "40.toml": "",
-	} {
-		if err := os.MkdirAll(filepath.Dir(root+name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(root+name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(os.DevNull, root+admin+"30.toml"); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(Options{Root: root, Getenv: func(string) string { return "" }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := c.Hidden, []string{root + vendor + "10.toml", root + vendor + "30.toml"}; !slices.Equal(got, want) {
-		t.Errorf("hidden: %v, want %v", got, want)
+	const vendor = "usr/lib/imds-ready/imds-ready.toml.d/"
+	c, problems := machine(t, tree{
+		vendor + "10.toml": "", vendor + "20.toml": "", vendor + "30.toml": "", adminName + "10.toml": "", adminName + "40.toml": "",
+	}, func(root string) error { return os.Symlink(os.DevNull, filepath.Join(root, adminName, "30.toml")) })
+	if problems != "" || len(c.Hidden) != 2 || !strings.HasSuffix(c.Hidden[0], vendor+"10.toml") || !strings.HasSuffix(c.Hidden[1], vendor+"30.toml") {
+		t.Errorf("hidden: %v, %s", c.Hidden, problems)
 	}
 }

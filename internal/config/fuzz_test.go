@@ -139,8 +139,8 @@ func anyConfig(t *rapid.T) string {
 			b.WriteString(brackets(table) + "\n")
 			for _, k := range keys {
 				needed := k.name == "require.path" || k.name == "retry.rule.on" || k.name == "retry.rule.action"
-				if k.table() == table && (needed || rapid.Bool().Draw(t, "set")) {
-					b.WriteString(k.leaf() + " = " + values[k.name]() + "\n")
+				if k.table == table && (needed || rapid.Bool().Draw(t, "set")) {
+					b.WriteString(k.leaf + " = " + values[k.name]() + "\n")
 				}
 			}
 		}

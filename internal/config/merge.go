@@ -18,18 +18,13 @@ import (
 type merged struct {
 	keys     map[string]assignment
 	rules    []map[string]assignment
-	requires []requirement
-}
-
-// requirement is one required path and the fields of its entries.
-type requirement struct {
-	path   string
-	fields map[string]assignment
+	requires []map[string]assignment
+	required map[string]int // the index in requires, by path
 }
 
 // merge puts the documents together, in the order in which they apply.
 func merge(documents []document) merged {
-	m := merged{keys: map[string]assignment{}, requires: []requirement{{paths.Identity, map[string]assignment{}}}}
+	m := merged{keys: map[string]assignment{}, requires: []map[string]assignment{{}}, required: map[string]int{paths.Identity: 0}}
 	for _, d := range documents {
 		for _, a := range d.assignments {
 			m.keys[a.key.name] = a
@@ -51,20 +46,29 @@ const requirePathKey = "require.path"
 
 // require adds what one entry says of its path.
 func (m *merged) require(fields map[string]assignment) {
-	var v values
-	fields[requirePathKey].set(&v)
-	path := v.require.Path
-	i := slices.IndexFunc(m.requires, func(r requirement) bool { return r.path == path })
-	if i < 0 {
-		m.requires = append(m.requires, requirement{path, maps.Clone(fields)})
+	path := requiredPath(fields)
+	i, ok := m.required[path]
+	if !ok {
+		m.required[path] = len(m.requires)
+		m.requires = append(m.requires, maps.Clone(fields))
 		return
 	}
 	// The path stays where it was first written.
-	first, written := m.requires[i].fields[requirePathKey]
-	maps.Copy(m.requires[i].fields, fields)
+	first, written := m.requires[i][requirePathKey]
+	maps.Copy(m.requires[i], fields)
 	if written {
-		m.requires[i].fields[requirePathKey] = first
+		m.requires[i][requirePathKey] = first
 	}
+}
+
+// requiredPath is the path of an entry. The identity document is required even
+// if no entry has it.
+func requiredPath(fields map[string]assignment) string {
+	v := values{require: readiness.Require{Path: paths.Identity}}
+	if a, ok := fields[requirePathKey]; ok {
+		a.set(&v)
+	}
+	return v.require.Path
 }
 
 // defaults are the values of the keys that nothing sets; those of [retry] are
@@ -81,7 +85,7 @@ func defaults(preset policy.Policy) values {
 			OnNotEC2:   readiness.Skip,
 			Metadata: readiness.Metadata{
 				Include:           []string{"meta-data/**"},
-				CollectDeadline:   10 * time.Second,
+				CollectDeadline:   30 * time.Second,
 				Concurrency:       4,
 				RequestsPerSecond: 160,
 			},
@@ -110,14 +114,14 @@ func (m merged) resolve(keys schema) (values, []Setting) {
 				v.ready.Policy.Rules = append(v.ready.Policy.Rules, v.rule)
 			}
 		case k.name == requirePathKey: // after [retry], which has the defaults
-			for i, r := range m.requires {
+			for i, fields := range m.requires {
 				v.require = readiness.Require{
-					Path: r.path, MaxAttempts: v.ready.Policy.MaxAttempts, Deadline: v.ready.Policy.Deadline,
+					Path: requiredPath(fields), MaxAttempts: v.ready.Policy.MaxAttempts, Deadline: v.ready.Policy.Deadline,
 				}
-				if _, ok := r.fields[requirePathKey]; !ok { // the identity document
-					settings = append(settings, Setting{Key: requireList + "[1].path", Value: tomlString(r.path), Origin: "default"})
+				if _, ok := fields[requirePathKey]; !ok {
+					settings = append(settings, Setting{Key: "require[1].path", Value: k.show(&v), Origin: "default"})
 				}
-				settings = append(settings, resolveEntry(keys, requireList, i, r.fields, &v)...)
+				settings = append(settings, resolveEntry(keys, requireList, i, fields, &v)...)
 				v.ready.Require = append(v.ready.Require, v.require)
 			}
 		case k.listed():
@@ -138,9 +142,9 @@ func (m merged) resolve(keys schema) (values, []Setting) {
 // resolveEntry sets the fields of one entry.
 func resolveEntry(keys schema, list string, i int, fields map[string]assignment, v *values) (settings []Setting) {
 	for _, k := range keys {
-		if a, ok := fields[k.name]; ok && k.table() == list {
+		if a, ok := fields[k.name]; ok && k.table == list {
 			a.set(v)
-			settings = append(settings, a.setting(fmt.Sprintf("%s[%d].%s", list, i+1, k.leaf()), v))
+			settings = append(settings, a.setting(fmt.Sprintf("%s[%d].%s", list, i+1, k.leaf), v))
 		}
 	}
 	return settings

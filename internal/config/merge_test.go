@@ -72,7 +72,7 @@ deadline = "3m"
 		}
 		p.Rules = append(p.Rules, policy.Rule{On: []string{status}, Action: action})
 	}
-	want := wantDefaults(t)
+	want := tree{}.mustLoad(t).Readiness
 	want.Policy = p
 	want.Require = []readiness.Require{
 		{Path: readiness.IdentityPath, Deadline: 3 * time.Minute, MaxAttempts: 6},

@@ -20,7 +20,7 @@ const (
 	rangeTextfile = `, valid: the absolute path of a directory, or of a file that ends in ".prom"; "" for no metrics`
 	noUnit        = `must be a number and a unit (ms, s, m, h), as in "5s" or "1m30s"`
 	noClass       = `; classes are unreachable, blocked, local-error, connect-timeout, connection-refused, connection-reset, ` +
-		`read-timeout, disabled, bad-response, empty, too-large, a status from 400 to 599, 4xx and 5xx`
+		`read-timeout, disabled, bad-response, empty, mismatch, too-large, a status from 400 to 599, 4xx and 5xx`
 	tables    = `[endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]`
 	allTables = `valid: ` + tables
 )
@@ -91,7 +91,7 @@ func TestProblems(t *testing.T) {
 		{"number for a url", "endpoint.url = 80", `F:1: endpoint.url = 80: must be a string, not a whole number` + rangeURL},
 		{"textfile", "output.textfile = 'metrics.prom'", `F:1: output.textfile = 'metrics.prom': must be absolute: begin it with a slash` + rangeTextfile},
 		{"number for a textfile", "[output]\ntextfile = 1", `F:2: output.textfile = 1: must be a string, not a whole number` + rangeTextfile},
-		{"misspelt textfile", "[output]\ntext_file = '/run/imds'", `F:2: output.text_file = '/run/imds': unknown key, did you mean output.textfile?`},
+		{"misspelled textfile", "[output]\ntext_file = '/run/imds'", `F:2: output.text_file = '/run/imds': unknown key, did you mean output.textfile?`},
 		{"require.path", "[[require]]\npath = '/meta-data/ami-id'", `F:2: require.path = '/meta-data/ami-id': begins with a slash: drop it` + rangePath},
 		{"require.path as a list", "[[require]]\npath = []", `F:2: require.path = []: must be a string, not a list` + rangePath},
 		{"require.deadline", "[[require]]\npath = 'user-data'\ndeadline = 5", `F:3: require.deadline = 5: a duration needs a unit (ms, s, m, h): write "5s"` + rangeDeadline},
@@ -129,24 +129,24 @@ func TestProblems(t *testing.T) {
 		{"table below an entry", "[[require]]\npath = 'user-data'\n[require.more]\nx = 1", `F:3: [require.more]: unknown table, ` + allTables},
 
 		// Unknown keys.
-		{"misspelt key", "[retry]\nmax_atempts = 4", `F:2: retry.max_atempts = 4: unknown key, did you mean retry.max_attempts?`},
+		{"misspelled key", "[retry]\nmax_atempts = 4", `F:2: retry.max_atempts = 4: unknown key, did you mean retry.max_attempts?`},
 		{"dash", "[metadata]\nuser-data = true", `F:2: metadata.user-data = true: unknown key, did you mean metadata.user_data?`},
 		{"case", "[Retry]\nDeadline = '5m'", `F:1: [Retry]: unknown table, did you mean [retry]?`},
 		{"case of a key", "[retry]\nDeadline = '5m'", `F:2: retry.Deadline = '5m': unknown key, did you mean retry.deadline?`},
 		{"wrong table", "[metadata]\non_timeout = 'fail'", `F:2: metadata.on_timeout = 'fail': unknown key, did you mean ready.on_timeout?`},
 		{"no table", "deadline = '5m'", `F:1: deadline = '5m': unknown key, did you mean retry.deadline?`},
-		{"misspelt dotted", "raedy.on_timeout = 'fail'", `F:1: raedy.on_timeout = 'fail': unknown key, did you mean ready.on_timeout?`},
-		{"misspelt inline", "retry = { jiter = 'full' }", `F:1: retry.jiter = 'full': unknown key, did you mean retry.jitter?`},
-		{"misspelt list", "[[retry.rules]]\non = 5", `F:1: [[retry.rules]]: unknown table, did you mean [[retry.rule]]?`},
-		{"misspelt inline list", "[retry]\nrules = []", `F:2: retry.rules = []: unknown key, did you mean [[retry.rule]]?`},
-		{"misspelt in an entry", "[[require]]\npath = 'user-data'\ndeadlin = '5s'", `F:3: require.deadlin = '5s': unknown key, did you mean require.deadline?`},
+		{"misspelled dotted", "raedy.on_timeout = 'fail'", `F:1: raedy.on_timeout = 'fail': unknown key, did you mean ready.on_timeout?`},
+		{"misspelled inline", "retry = { jiter = 'full' }", `F:1: retry.jiter = 'full': unknown key, did you mean retry.jitter?`},
+		{"misspelled list", "[[retry.rules]]\non = 5", `F:1: [[retry.rules]]: unknown table, did you mean [[retry.rule]]?`},
+		{"misspelled inline list", "[retry]\nrules = []", `F:2: retry.rules = []: unknown key, did you mean [[retry.rule]]?`},
+		{"misspelled in an entry", "[[require]]\npath = 'user-data'\ndeadlin = '5s'", `F:3: require.deadlin = '5s': unknown key, did you mean require.deadline?`},
 		{"quoted dot", "'retry.deadline' = '5m'", `F:1: "retry.deadline" = '5m': unknown key, did you mean retry.deadline?`},
 		{"below a key", "retry.deadline.x = 1", `F:1: retry.deadline.x = 1: unknown key, valid tables: ` + tables},
 		{"unknown in its table", "[endpoint]\nproxy = 'x'", `F:2: endpoint.proxy = 'x': unknown key, valid in [endpoint]: mode, url, interface or token_ttl`},
-		{"another issue's table", "[refresh]\ninterval = '5m'", `F:1: [refresh]: unknown table, ` + allTables},
+		{"unknown table", "[refresh]\ninterval = '5m'", `F:1: [refresh]: unknown table, ` + allTables},
 		{"unknown in another", "[output]\nformat = 'text'", `F:2: output.format = 'text': unknown key, valid in [output]: textfile`},
-		{"and another one", "[verify]", `F:1: [verify]: unknown table, ` + allTables},
-		{"and the last", "metadata.credentials = true", `F:1: metadata.credentials = true: unknown key, valid in [metadata]: include, exclude, collect_deadline, user_data, signatures, concurrency or requests_per_second`},
+		{"unknown table without keys", "[verify]", `F:1: [verify]: unknown table, ` + allTables},
+		{"unknown in a large table", "metadata.credentials = true", `F:1: metadata.credentials = true: unknown key, valid in [metadata]: include, exclude, collect_deadline, user_data, signatures, concurrency or requests_per_second`},
 		{"control characters", "\"a\\u001b[2J\" = \"\\u001b\\u202e\"", `F:1: "a\u001b[2J" = "\u001b\u202e": unknown key, valid tables: ` + tables},
 
 		// The value as it was written.

@@ -45,8 +45,8 @@ type values struct {
 
 // key is one row of the schema.
 type key struct {
-	// name is dotted: "retry.max_backoff".
-	name string
+	// name is dotted, "retry.max_backoff", and consists of the other two.
+	name, table, leaf string
 	// valid is that of its kind.
 	valid string
 	// read checks a value of a file and returns how to set it, or what is
@@ -58,9 +58,9 @@ type key struct {
 
 // field makes a row from a kind and the place of the value.
 func field[T any](name string, k kind[T], at func(*values) *T) key {
+	table, leaf := cut(name)
 	return key{
-		name:  name,
-		valid: k.valid,
+		name: name, table: table, leaf: leaf, valid: k.valid,
 		read: func(raw any) (func(*values), []string) {
 			value, problems := k.read(raw)
 			return func(v *values) { *at(v) = value }, problems
@@ -78,25 +78,13 @@ func (k key) withRange(problem string) string {
 	return problem + ", valid: " + k.valid
 }
 
-// table is the name of the table that the key is in.
-func (k key) table() string {
-	table, _ := cut(k.name)
-	return table
-}
-
-// leaf is the last part of the name.
-func (k key) leaf() string {
-	_, leaf := cut(k.name)
-	return leaf
-}
-
 // listed reports whether the key is a field of a list's entries.
-func (k key) listed() bool { return isList(k.table()) }
+func (k key) listed() bool { return isList(k.table) }
 
 func isList(table string) bool { return table == ruleList || table == requireList }
 
 // fromPreset reports whether a preset gives the key its value.
-func (k key) fromPreset() bool { return k.table() == "retry" && k.name != presetKey }
+func (k key) fromPreset() bool { return k.table == "retry" && k.name != presetKey }
 
 // schema has all keys, in the order of the documentation.
 type schema []key
@@ -165,9 +153,9 @@ func (s schema) lookup(name string) meaning {
 		switch {
 		case k.name == name:
 			return isKey
-		case k.table() == name && k.listed():
+		case k.table == name && k.listed():
 			return isListOfTables
-		case k.table() == name:
+		case k.table == name:
 			return isTable
 		}
 	}
@@ -183,7 +171,7 @@ func (s schema) key(name string) key {
 func (s schema) tables() []string {
 	var names []string
 	for _, k := range s {
-		names = append(names, k.table())
+		names = append(names, k.table)
 	}
 	return slices.Compact(names)
 }
@@ -205,8 +193,8 @@ func (s schema) unknown(name string) string {
 	var leaves []string
 	for _, k := range s {
 		candidates = append(candidates, k.name)
-		if k.table() == table {
-			leaves = append(leaves, k.leaf())
+		if k.table == table {
+			leaves = append(leaves, k.leaf)
 		}
 	}
 	switch meant := likely(name, candidates); {

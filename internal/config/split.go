@@ -20,11 +20,10 @@ type statement struct {
 	header bool   // [table] or [[list]]
 }
 
-// token is what the splitter tells apart: a string of one of the four kinds, a
-// comment, any other character, or many that mean nothing to it. Up to two
-// quotes may stand before the closing three. A string that does not end on its
-// line, where it must, ends there: the library reports it.
-var token = regexp.MustCompile(`"""(?:\\(?s:.)|[^\\])*?"{3,5}|'''(?s:.)*?'{3,5}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#[^\n]*|[^"'#\n\[\]{}=,. \t\r]+|(?s:.)`)
+// skipped is a string of one of the four kinds, or a comment. Up to two quotes
+// may stand before the closing three. A string that does not end on its line,
+// where it must, ends there: the library reports it.
+var skipped = regexp.MustCompile(`^(?:"""(?:\\(?s:.)|[^\\])*?"{3,5}|'''(?s:.)*?'{3,5}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#[^\n]*)`)
 
 // splitter finds where statements begin and end: at a newline that is not in a
 // string, a bracket or a comment. It reads nothing else, the TOML library
@@ -54,23 +53,27 @@ func elements(source string) []statement {
 
 func splitAt(ends, text string) (found []statement, deep int) {
 	s := splitter{text: text, line: 1, start: -1}
-	for pos := 0; pos < len(text); {
-		t := token.FindString(text[pos:])
-		if s.depth == 0 && (t[0] == '#' || strings.Contains(ends, t)) {
+	for pos := 0; pos < len(text); pos++ {
+		c := text[pos]
+		if s.depth == 0 && (c == '#' || strings.IndexByte(ends, c) >= 0) {
 			s.end(pos)
 		}
-		s.take(t, pos)
-		s.line += strings.Count(t, "\n")
-		pos += len(t)
+		s.take(c, pos)
+		if c == '"' || c == '\'' || c == '#' {
+			t := skipped.FindString(text[pos:])
+			s.line += strings.Count(t, "\n")
+			pos += len(t) - 1
+		}
 	}
 	s.end(len(text))
 	return s.found, s.deep
 }
 
-// take looks at one token.
-func (s *splitter) take(t string, pos int) {
-	switch t[0] {
+// take looks at a character that is not inside a string or a comment.
+func (s *splitter) take(c byte, pos int) {
+	switch c {
 	case '\n':
+		s.line++
 		s.dots = 0
 		return
 	case '#', ' ', '\t', '\r':
@@ -84,7 +87,7 @@ func (s *splitter) take(t string, pos int) {
 	if s.start < 0 {
 		s.start, s.at, s.equals = pos, s.line, -1
 	}
-	switch t[0] {
+	switch c {
 	case '[', '{':
 		s.depth++
 		s.dots = 0

@@ -9,52 +9,38 @@ import (
 )
 
 func TestTextfile(t *testing.T) {
-	const (
-		relative = "must be absolute: begin it with a slash"
-		dots     = `has a segment "." or ".."`
-		control  = "has a control character"
-	)
-	for _, tt := range []struct{ raw, value, problem string }{
-		{"", "", ""},
-		{"/run/imds", "/run/imds/imds_ready.prom", ""},
-		{"/run/imds/", "/run/imds/imds_ready.prom", ""},
-		{"/", "/imds_ready.prom", ""},
-		{"/run/imds/gate.prom", "/run/imds/gate.prom", ""},
-		{"/run//imds///gate.prom", "/run/imds/gate.prom", ""},
-		{"/run/imds.prom/", "/run/imds.prom/imds_ready.prom", ""},
-		{"/run/gate.prom.d", "/run/gate.prom.d/imds_ready.prom", ""},
-		{"/run/gate.PROM", "/run/gate.PROM/imds_ready.prom", ""},
-		{"/srv/a b/größe", "/srv/a b/größe/imds_ready.prom", ""},
-		{"/srv/..hidden/...", "/srv/..hidden/.../imds_ready.prom", ""},
-
-		{"run/imds", "", relative},
-		{"imds.prom", "", relative},
-		{"~/imds.prom", "", relative},
-		{" /run/imds", "", relative},
-		{"./imds.prom", "", relative},
-		{"/run/../etc", "", dots},
-		{"/run/..", "", dots},
-		{"/run/./imds.prom", "", dots},
-		{"/run/imds\n", "", control},
-		{"/run/\x00/imds.prom", "", control},
-		{"/run/\x7f", "", control},
-		{"/run/\u0085", "", control},
+	for raw, want := range map[string]string{
+		"":                       "",
+		"/run/imds":              "/run/imds/imds_ready.prom",
+		"/run/imds/":             "/run/imds/imds_ready.prom",
+		"/":                      "/imds_ready.prom",
+		"/run/imds/gate.prom":    "/run/imds/gate.prom",
+		"/run//imds///gate.prom": "/run/imds/gate.prom",
+		"/run/imds.prom/":        "/run/imds.prom/imds_ready.prom",
+		"/run/gate.prom.d":       "/run/gate.prom.d/imds_ready.prom",
+		"/run/gate.PROM":         "/run/gate.PROM/imds_ready.prom",
+		"/srv/a b/größe":         "/srv/a b/größe/imds_ready.prom",
+		"/srv/..hidden/...":      "/srv/..hidden/.../imds_ready.prom",
 	} {
-		value, problem := textfile(tt.raw)
-		if value != tt.value || problem != tt.problem {
-			t.Errorf("%q: got %q, %q, want %q, %q", tt.raw, value, problem, tt.value, tt.problem)
+		if got, problem := textfile(raw); got != want || problem != "" {
+			t.Errorf("%q: got %q, %q, want %q", raw, got, problem, want)
 		}
 	}
-}
-
-// TestTextfileSetting checks that `check` shows the file, not its directory.
-func TestTextfileSetting(t *testing.T) {
+	for problem, raws := range map[string][]string{
+		"must be absolute: begin it with a slash": {"run/imds", "imds.prom", "~/imds.prom", " /run/imds", "./imds.prom"},
+		`has a segment "." or ".."`:               {"/run/../etc", "/run/..", "/run/./imds.prom"},
+		"has a control character":                 {"/run/imds\n", "/run/\x00/imds.prom", "/run/\x7f", "/run/\u0085"},
+	} {
+		for _, raw := range raws {
+			if value, got := textfile(raw); got != problem || value != "" {
+				t.Errorf("%q: got %q, %q, want the problem %q", raw, value, got, problem)
+			}
+		}
+	}
+	// check shows the file, not its directory.
 	c := one(t, "[output]\ntextfile = '/run/imds'")
 	if got, want := setting(t, c, "output.textfile"), `"/run/imds/imds_ready.prom" from config.toml:2`; got != want {
 		t.Errorf("output.textfile is %s, want %s", got, want)
-	}
-	if want := "/run/imds/imds_ready.prom"; c.Readiness.Textfile != want {
-		t.Errorf("the daemon has %q, want %q", c.Readiness.Textfile, want)
 	}
 }
 

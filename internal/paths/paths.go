@@ -20,6 +20,8 @@ const (
 	// Roles lists the role of the instance profile. It is the one listing of
 	// credentials that may be required: to wait for a role that works.
 	Roles = MetaData + "iam/security-credentials/"
+	// RoleInfo describes the instance profile and whether its role works.
+	RoleInfo = MetaData + "iam/info"
 	// PublicKeys lists 0=name, 1=name; the keys are at 0/openssh-key and so on.
 	PublicKeys = MetaData + "public-keys/"
 	// Tags has the instance's tags, if they are enabled in the metadata options.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -29,43 +28,28 @@ const maxFile = 8 << 20
 type Dir struct {
 	path string
 	root *os.Root
-	self *os.File   // the directory itself: the lock hangs on it
+	self *os.File   // the directory itself
+	lock *os.File   // the lock file, nil until it is locked
 	mu   sync.Mutex // one write at a time: the names of temporaries are fixed
 }
 
-// LockedError means that another daemon holds the directory.
-type LockedError struct {
-	Dir string
-	// PID is the other daemon's, from its status.json, or 0 if it is unknown.
-	PID int
-}
-
-func (e *LockedError) Error() string {
-	who := "another daemon"
-	if e.PID != 0 {
-		who = "process " + strconv.Itoa(e.PID)
-	}
-	return "locking " + e.Dir + ": " + who + " holds it"
-}
+// maxTries bounds how often OpenDir starts over because something was replaced.
+const maxTries = 10
 
 // OpenDir opens the directory at path, and makes it if it is missing, with its
-// parents, mode 0755 whatever the umask. It takes flock(2) on the directory
-// itself, so there is no lock file to be left behind, and the kernel releases it
-// when the process ends in any way. If another process holds it, the error is a
-// *[LockedError].
+// parents, mode 0755 whatever the umask. It takes flock(2) on the file .lock in it.
+// If another process holds that, the error is a *[LockedError].
 func OpenDir(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory: %w", err)
 	}
-	// The lock of a directory that is removed between open and flock is useless;
-	// the next try takes the one that is there now.
-	for range 3 {
+	for range maxTries {
 		d, err := openDir(path)
 		if err != nil {
 			return nil, err
 		}
-		if d.inPlace() {
+		if d.InPlace() == nil {
 			return d, nil
 		}
 		d.Close()
@@ -88,45 +72,29 @@ func openDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	d := &Dir{path: path, root: root, self: self}
-	if err := flock(self); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = &LockedError{Dir: path, PID: d.holder()}
-		} else {
-			err = fmt.Errorf("locking %s: %w", path, err)
-		}
+	if err := d.takeLock(); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// flock locks f, or returns EWOULDBLOCK at once.
-func flock(f *os.File) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-// holder is the process that the status names, or 0.
-func (d *Dir) holder() int {
-	st, err := d.Status()
-	if err != nil || st.PID == nil {
-		return 0
-	}
-	return *st.PID
-}
-
-// inPlace reports whether the path still leads to the directory that is locked.
-func (d *Dir) inPlace() bool {
-	locked, err := d.self.Stat()
+// InPlace returns an error if the path no longer leads to the directory that is
+// held, because it was moved away, removed or mounted over: readers do not find the
+// files then.
+func (d *Dir) InPlace() error {
+	held, err := d.self.Stat()
 	if err != nil {
-		return false
+		return fmt.Errorf("checking %s: %w", d.path, err)
 	}
 	there, err := os.Stat(d.path)
-	return err == nil && os.SameFile(locked, there)
+	if err != nil {
+		return fmt.Errorf("checking %s: %w", d.path, err)
+	}
+	if !os.SameFile(held, there) {
+		return fmt.Errorf("checking %s: it was moved or mounted over since this process opened it", d.path)
+	}
+	return nil
 }
 
 // makeDir makes the directory at path and its parents. New ones get mode 0755,
@@ -146,12 +114,21 @@ func makeDir(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.Chmod(path, 0o755)
+	// By descriptor: the name may lead elsewhere by now.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o755), f.Close())
 }
 
 // Close releases the directory and its lock. The files stay.
 func (d *Dir) Close() error {
-	return errors.Join(d.self.Close(), d.root.Close())
+	err := errors.Join(d.self.Close(), d.root.Close())
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
 }
 
 // Begin must be the first call of the holder of the lock. It removes the temporary
@@ -186,7 +163,7 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 // package snapshot, or is the file system's.
 func (d *Dir) Status() (snapshot.Status, error) {
 	var st snapshot.Status
-	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, maxFile)
+	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, snapshot.MaxStatus)
 	if err == nil {
 		st, err = snapshot.ParseStatus(data)
 	}
@@ -313,10 +290,11 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	return f.Sum(), nil
 }
 
-// WriteStatus writes status.json. It comes after the files that it lists. The
-// status is written in the form of [snapshot.Status.Normal].
+// WriteStatus writes status.json. It comes after the files that it lists. It has
+// at most [snapshot.MaxStatus] bytes: texts are shortened, and entries of `missing`
+// that do not fit are counted in missing_more.
 func (d *Dir) WriteStatus(st snapshot.Status) error {
-	data, err := encode(st.Normal())
+	data, err := encode(bounded(st))
 	if err == nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()

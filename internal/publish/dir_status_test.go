@@ -54,6 +54,7 @@ func TestWriteStatus(t *testing.T) {
   "generation": 0,
   "last_error": null,
   "missing": {},
+  "missing_more": 0,
   "pid": null,
   "ready_at": null,
   "requests": 0,
@@ -91,6 +92,7 @@ func TestWriteStatus(t *testing.T) {
   "missing": {
     "meta-data/iam/info": "bad-response"
   },
+  "missing_more": 0,
   "pid": 4711,
   "ready_at": "2026-01-02T03:04:05.5Z",
   "requests": 95,

@@ -4,84 +4,12 @@ package publish
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/imds-ready/imds-ready/snapshot"
 )
-
-// flock belongs to the open file, so two in one process are like two daemons.
-func TestLock(t *testing.T) {
-	tests := []struct {
-		name   string
-		status *snapshot.Status
-		text   string
-		pid    int
-		want   string
-	}{
-		{name: "no status yet", want: "another daemon holds it"},
-		{name: "a final status", status: &snapshot.Status{State: snapshot.Ready, BootID: "b"}, want: "another daemon holds it"},
-		{name: "not our status", text: "{}", want: "another daemon holds it"},
-		{name: "waiting", status: &snapshot.Status{State: snapshot.Waiting, BootID: "b", PID: new(4711)}, pid: 4711, want: "process 4711 holds it"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			first := open(t)
-			if tt.text != "" {
-				put(t, filepath.Join(first.path, snapshot.StatusFile), tt.text)
-			}
-			if tt.status != nil {
-				if err := first.WriteStatus(*tt.status); err != nil {
-					t.Fatal(err)
-				}
-			}
-			before := entries(t, first.path)
-			second, err := OpenDir(first.path)
-			locked, isLocked := errors.AsType[*LockedError](err)
-			if second != nil || !isLocked {
-				t.Fatalf("the second: %v, %v", second, err)
-			}
-			if locked.Dir != first.path || locked.PID != tt.pid {
-				t.Errorf("%+v, want PID %d", locked, tt.pid)
-			}
-			if want := "locking " + first.path + ": " + tt.want; err.Error() != want {
-				t.Errorf("error %q, want %q", err, want)
-			}
-			if after := entries(t, first.path); after != before {
-				t.Errorf("the second left %s, before it was %s", after, before)
-			}
-			first.Close()
-			third, err := OpenDir(first.path)
-			if err != nil {
-				t.Fatalf("after the first has gone: %v", err)
-			}
-			third.Close()
-		})
-	}
-}
-
-// The lock is the directory's, however it is reached.
-func TestLockThroughALink(t *testing.T) {
-	d := open(t)
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(d.path, link); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenDir(link); !isLocked(err) {
-		t.Errorf("through a link: %v", err)
-	}
-	t.Chdir(filepath.Dir(d.path))
-	if _, err := OpenDir("imds"); !isLocked(err) {
-		t.Errorf("by a relative path: %v", err)
-	}
-}
-
-func isLocked(err error) bool {
-	_, ok := errors.AsType[*LockedError](err)
-	return ok
-}
 
 func TestOpenDirFails(t *testing.T) {
 	base := t.TempDir()
@@ -116,23 +44,23 @@ func TestOpenDirLeavesModes(t *testing.T) {
 	}
 }
 
-// A directory that was replaced while it was locked would be locked in vain.
+// The lock of a directory that readers do not find is worth nothing.
 func TestInPlace(t *testing.T) {
 	d := open(t)
-	if !d.inPlace() {
-		t.Error("just opened, and not in place")
+	if err := d.InPlace(); err != nil {
+		t.Errorf("just opened: %v", err)
 	}
 	if err := os.Rename(d.path, d.path+".old"); err != nil {
 		t.Fatal(err)
 	}
-	if d.inPlace() {
-		t.Error("moved away, and in place")
+	if err := d.InPlace(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("moved away: %v", err)
 	}
 	if err := os.Mkdir(d.path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if d.inPlace() {
-		t.Error("replaced, and in place")
+	if err := d.InPlace(); err == nil || !strings.Contains(err.Error(), "moved or mounted over") {
+		t.Errorf("replaced: %v", err)
 	}
 	other, err := OpenDir(d.path)
 	if err != nil {

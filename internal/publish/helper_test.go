@@ -107,7 +107,7 @@ func open(t testing.TB) *Dir {
 	return d
 }
 
-// entries are the names in a directory, dotfiles too.
+// entries are the names in a directory except the lock, dotfiles too.
 func entries(t testing.TB, dir string) string {
 	t.Helper()
 	list, err := os.ReadDir(dir)
@@ -116,7 +116,9 @@ func entries(t testing.TB, dir string) string {
 	}
 	var names []string
 	for _, e := range list {
-		names = append(names, e.Name())
+		if e.Name() != lockFile {
+			names = append(names, e.Name())
+		}
 	}
 	return strings.Join(names, " ")
 }

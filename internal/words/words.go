@@ -81,7 +81,7 @@ func Excerpt(s string) string { return strconv.QuoteToASCII(Shorten(s, 64)) }
 // characters and runs of white space become one space.
 func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if moves(r) {
 			return ' '
 		}
 		return r
@@ -94,12 +94,16 @@ func OneLine(s string) string {
 // is for names, such as the paths of a listing.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if moves(r) {
 			return utf8.RuneError
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
+
+// moves reports whether a character moves a terminal's cursor or changes the
+// direction of text: it could make a line look like another one.
+func moves(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // Distance returns how many characters must be inserted, deleted, replaced or
 // swapped with their neighbor to turn a into b (optimal string alignment).

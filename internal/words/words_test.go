@@ -55,6 +55,7 @@ func TestForeignText(t *testing.T) {
 		{"excerpt", words.Excerpt("\x1b[1m\u00e9"), `"\x1b[1m\u00e9"`},
 		{"one line", words.OneLine(" a\n\tb\x1b[1m \xff"), "a b [1m \uFFFD"},
 		{"printable", words.Printable("a\nb\xff"), "a\uFFFDb\uFFFD"},
+		{"text that changes direction", words.OneLine("a\u202eb") + words.Printable("a\u2066b"), "a ba\uFFFDb"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)

@@ -21,7 +21,7 @@ func keyed(listing string) imdstest.Tree {
 }
 
 // public-keys: "0=name" in the listing, the key at 0/openssh-key.
-func TestCrawlPublicKeys(t *testing.T) {
+func TestCollectPublicKeys(t *testing.T) {
 	a, b := map[string]any{"name": "web-key", "openssh-key": "ssh-ed25519 A"}, map[string]any{"name": "a=b c", "openssh-key": "ssh-ed25519 B"}
 	tests := []struct {
 		name, listing string
@@ -46,7 +46,7 @@ func TestCrawlPublicKeys(t *testing.T) {
 
 // What stands before the "=" becomes a part of a path, so it has to be a name
 // like any other.
-func TestCrawlPublicKeysHostile(t *testing.T) {
+func TestCollectPublicKeysHostile(t *testing.T) {
 	for _, entry := range []string{"..=up", ".=here", "=nothing", "0=web-key\n0=again", "0=dir/", "..=x/", "="} {
 		t.Run(entry, func(t *testing.T) {
 			tr := newTrial(t, imdstest.New(keyed("1=b\n"+entry))).run(t)
@@ -75,7 +75,7 @@ func TestCrawlPublicKeysHostile(t *testing.T) {
 }
 
 // iam/ may list both x and x/: the directory.
-func TestCrawlFileAndDirectory(t *testing.T) {
+func TestCollectFileAndDirectory(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	tree["meta-data/placement/group"] = "a file"
 	tree["meta-data/placement/group/name"] = "a directory"
@@ -90,7 +90,7 @@ func TestCrawlFileAndDirectory(t *testing.T) {
 }
 
 // An empty directory is {}, as everything that was listed has a key.
-func TestCrawlEmptyDirectory(t *testing.T) {
+func TestCollectEmptyDirectory(t *testing.T) {
 	tr := faulty(t, "empty@meta-data/tags/instance/").run(t)
 	if got := tr.object(t, "tags.json"); len(got) != 0 {
 		t.Errorf("tags.json %v", got)

@@ -76,7 +76,7 @@ func lines(body string) []any {
 }
 
 // The files of the default tree say what the tree says, and nothing is missing.
-func TestCrawlFiles(t *testing.T) {
+func TestCollectFiles(t *testing.T) {
 	tr := faulty(t, "").run(t)
 	if got := tr.names(t); !slices.Equal(got, everything) || len(tr.status.Missing) != 0 {
 		t.Errorf("files %q, missing %v", got, tr.status.Missing)
@@ -109,21 +109,42 @@ func TestCrawlFiles(t *testing.T) {
 	}
 }
 
-// The gate's answers are in the files though they are not asked for again.
-func TestCrawlTakesWhatTheGateHad(t *testing.T) {
+// Required paths are requested once more by the collection, and no other path is.
+func TestCollectRequestsRequiredPathsAgain(t *testing.T) {
 	tr := faulty(t, "").require("meta-data/mac", "meta-data/iam/info", "meta-data/placement/", required, "meta-data/public-keys/0/openssh-key").run(t)
 	if got, want := tr.object(t, "meta-data.json"), below(t, imdstest.DefaultTree()); !reflect.DeepEqual(got, want) {
 		t.Errorf("meta-data.json:\n%v\nwant:\n%v", got, want)
 	}
-	asked := tr.asked()
-	slices.Sort(asked)
-	if once := slices.Compact(slices.Clone(asked)); len(once) != len(asked) {
-		t.Errorf("%d requests for %d paths", len(asked), len(once))
+	count := map[string]int{}
+	for _, path := range tr.asked() {
+		count[path]++
+	}
+	for path, n := range count {
+		want := 1
+		if _, required := tr.status.Required[path]; required && path != readiness.IdentityPath {
+			want = 2
+		}
+		if n != want {
+			t.Errorf("%s was requested %d times, want %d", path, n, want)
+		}
+	}
+}
+
+// A required path that fails in the collection keeps the gate's value, and one
+// that has changed since has its newest.
+func TestCollectKeepsTheGatesValue(t *testing.T) {
+	tr := faulty(t, "ok@meta-data/macx1,503@meta-data/mac").require("meta-data/mac").run(t)
+	if got := tr.object(t, "meta-data.json")["mac"]; got == nil || len(tr.status.Missing) != 0 {
+		t.Errorf("mac %v, missing %v", got, tr.status.Missing)
+	}
+	tr = faulty(t, "body=aa@meta-data/macx1,body=bb@meta-data/mac").require("meta-data/mac").run(t)
+	if got := tr.object(t, "meta-data.json")["mac"]; got != "bb" {
+		t.Errorf("mac %v, want the value of the collection", got)
 	}
 }
 
 // user-data and the signatures are asked for only on request, and are secret.
-func TestCrawlSecretFiles(t *testing.T) {
+func TestCollectSecretFiles(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.UserData, tr.config.Metadata.Signatures = true, true
 	tr.run(t)
@@ -155,7 +176,7 @@ func TestCrawlSecretFiles(t *testing.T) {
 
 // A user-data that is not there is no file and nothing is missing; one that is
 // binary is kept byte by byte.
-func TestCrawlUserData(t *testing.T) {
+func TestCollectUserData(t *testing.T) {
 	for body, files := range map[string]int{"": len(everything), "\x1f\x8b\x00\xff": len(everything) + 1} {
 		tree := imdstest.DefaultTree().Without("user-data")
 		if body != "" {
@@ -174,7 +195,7 @@ func TestCrawlUserData(t *testing.T) {
 }
 
 // Without tags there is no tags.json, and the file of an earlier run goes.
-func TestCrawlWithoutTags(t *testing.T) {
+func TestCollectWithoutTags(t *testing.T) {
 	first := faulty(t, "").run(t)
 	next := newTrial(t, imdstest.New(imdstest.DefaultTree().Without("meta-data/tags")))
 	next.dir = first.dir

@@ -37,7 +37,7 @@ func levels(tree imdstest.Tree) []string {
 }
 
 // Two crawls of one tree ask the same in the same order.
-func TestCrawlOrder(t *testing.T) {
+func TestCollectOrder(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
@@ -48,7 +48,7 @@ func TestCrawlOrder(t *testing.T) {
 }
 
 // A listing may be in any order; the requests are not.
-func TestCrawlOrderOfAListing(t *testing.T) {
+func TestCollectOrderOfAListing(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	tree["meta-data/placement/"] = "region\navailability-zone-id\navailability-zone"
 	tr := newTrial(t, imdstest.New(tree))
@@ -65,7 +65,7 @@ func TestCrawlOrderOfAListing(t *testing.T) {
 }
 
 // One token for all, and each request once: nothing is asked for in vain.
-func TestCrawlRequests(t *testing.T) {
+func TestCollectRequests(t *testing.T) {
 	tr := faulty(t, "").run(t)
 	puts := 0
 	for _, r := range tr.sim.Requests() {

@@ -73,7 +73,7 @@ func globRows() []globRow {
 
 // What include and exclude leave: which listings are asked for, and which
 // leaves. Listings that cannot lead to a wanted path cost no request.
-func TestCrawlGlobs(t *testing.T) {
+func TestCollectGlobs(t *testing.T) {
 	for _, tt := range globRows() {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, "")
@@ -100,7 +100,7 @@ func TestCrawlGlobs(t *testing.T) {
 }
 
 // Excluding a part leaves everything else, and its own file goes with it.
-func TestCrawlExclude(t *testing.T) {
+func TestCollectExclude(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.Exclude = []string{"meta-data/tags/**", "meta-data/network/**"}
 	tr.run(t)
@@ -120,7 +120,7 @@ func TestCrawlExclude(t *testing.T) {
 }
 
 // A required path is in the files whatever include says: it was asked for.
-func TestCrawlIncludeDoesNotTakeARequiredPathAway(t *testing.T) {
+func TestCollectIncludeDoesNotTakeARequiredPathAway(t *testing.T) {
 	tr := faulty(t, "").require("meta-data/instance-id", required)
 	tr.config.Metadata.Include = []string{"meta-data/mac"}
 	tr.run(t)
