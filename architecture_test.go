@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +139,41 @@ func TestFilesNameTheirLicense(t *testing.T) {
 	})
 	if err != nil || looked < 40 {
 		t.Errorf("looked at %d files: %v", looked, err)
+	}
+}
+
+// TestSecurityNamesTests looks for each test and each fact of the boot test that
+// SECURITY.md names.
+func TestSecurityNamesTests(t *testing.T) {
+	page, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests, facts strings.Builder
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		into := &facts
+		switch {
+		case err != nil || d.IsDir():
+			return err
+		case strings.HasSuffix(path, "_test.go"):
+			into = &tests
+		case !strings.HasPrefix(path, "test/boot/"):
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		into.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`|\"([^\"]+)\"").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 30 {
+		t.Errorf("only %d names found", len(named))
+	}
+	for _, m := range named {
+		if m[1] != "" && !strings.Contains(tests.String(), "func "+m[1]+"(") || !strings.Contains(facts.String(), m[2]) {
+			t.Errorf("SECURITY.md names %s, which is not a test here", m[0])
+		}
 	}
 }

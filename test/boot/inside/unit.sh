@@ -62,13 +62,15 @@ sandbox_facts() {
 	# shellcheck disable=SC2046
 	/usr/bin/imds-probe $(hidden_here) >/run/probe.outside
 	fact 'sandbox: a probe in the place of the program comes to its end' eval 'is imds-probe.service active && probed ok AF_UNIX AF_INET'
-	fact 'sandbox: io_uring, userfaultfd, memfd_create, process_vm_*, ptrace and 23 more are refused' probed EPERM $refused
+	fact 'sandbox: io_uring, userfaultfd, memfd_create, process_vm_*, ptrace and 22 more are refused' probed EPERM $refused
 	fact 'sandbox: so are sockets of other families' probed EAFNOSUPPORT AF_VSOCK AF_PACKET
 	fact 'sandbox: no memory is writable and executable' probed EPERM mmap-write-execute mmap-execute
 	fact 'sandbox: no other program can be executed' probed EACCES execve
 	fact 'sandbox: no core dump' probed '0 0' 'RLIMIT_CORE is'
 	fact 'sandbox: at most 256 descriptors' probed '256 256' 'RLIMIT_NOFILE is'
 	fact 'sandbox: what the daemon does not need is out of reach' probed EACCES $(hidden_here)
+	fact 'sandbox: only /run/imds can be written' eval \
+		'probed EROFS write:/ write:/etc write:/usr write:/var/lib write:/run && probed EACCES write:/dev/shm && probed ok write:/run/imds'
 	fact 'sandbox: outside, none of this is refused' allowed_outside
 	systemctl stop imds-probe.service
 	rm -f /run/systemd/system/imds-probe.service /usr/bin/imds-probe

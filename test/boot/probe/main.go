@@ -79,6 +79,9 @@ func main() {
 	for _, path := range os.Args[1:] {
 		report(path, read(path))
 	}
+	for _, dir := range []string{"/", "/etc", "/usr", "/var/lib", "/run", "/dev/shm", "/run/imds"} {
+		report("write:"+dir, write(dir))
+	}
 	report("execve", syscall.Exec("/bin/true", []string{"true"}, nil)) // last: it does not return if it succeeds
 }
 
@@ -96,6 +99,16 @@ func read(path string) error {
 		return nil
 	}
 	return err
+}
+
+// write makes a file in a directory and removes it.
+func write(dir string) error {
+	f, err := os.CreateTemp(dir, "probe")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return os.Remove(f.Name())
 }
 
 func mapExecutable(path string) error {
