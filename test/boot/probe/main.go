@@ -82,6 +82,7 @@ func main() {
 	for _, dir := range []string{"/", "/etc", "/usr", "/var/lib", "/run", "/dev/shm", "/run/imds"} {
 		report("write:"+dir, write(dir))
 	}
+	report("mmap-execute-written", mapWritten("/run/imds/probe"))
 	report("execve", syscall.Exec("/bin/true", []string{"true"}, nil)) // last: it does not return if it succeeds
 }
 
@@ -111,6 +112,16 @@ func write(dir string) error {
 	return os.Remove(f.Name())
 }
 
+// mapWritten writes a program and maps it as mapExecutable does.
+func mapWritten(path string) error {
+	if err := os.WriteFile(path, make([]byte, 4096), 0o700); err != nil {
+		return err
+	}
+	defer os.Remove(path)
+	return mapExecutable(path)
+}
+
+// mapExecutable maps a file so that it can be executed, as a loader does.
 func mapExecutable(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
