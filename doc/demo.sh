@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A bad boot, against the simulator on loopback; run by `make demo`.
-# IMDS refuses connections for 2 s, answers 503 for 1 s, and the role of the
-# instance appears only 4.5 s after the start.
+# `make demo` runs this: a bad boot against the simulator on loopback. IMDS refuses
+# connections for 2 s and answers 503 for 1 s. The role of the instance appears
+# 4.5 s after the start.
 set -eu
 work=$(mktemp -d)
 sim=
@@ -11,7 +11,7 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' HUP INT PIPE TERM # a reader that had enough leaves no simulator behind
+trap 'exit 1' HUP INT PIPE TERM # also ends the simulator if the reader of a pipe exits
 
 cat >"$work/imds-ready.toml" <<'TOML'
 [retry]
@@ -23,7 +23,7 @@ TOML
 
 say() { printf '\n== %s\n' "$*"; }
 
-say 'the simulator: refused for 2 s, 503 for 1 s, meta-data/iam after 4.5 s'
+say 'the simulator refuses connections for 2 s and answers 503 for 1 s; meta-data/iam appears after 4.5 s'
 bin/imds-sim --listen 127.0.0.1:0 --schedule 'refuse:2s,503:1s,ok' --late meta-data/iam=4500ms \
 	--log "$work/requests" >"$work/url" 2>"$work/sim.err" &
 sim=$!
@@ -40,14 +40,14 @@ done
 read -r url <"$work/url"
 echo "$url"
 
-say 'imds-ready run, as systemd would start it; its log:'
+say 'the log of imds-ready run, as systemd would start it:'
 code=0
 AWS_EC2_METADATA_SERVICE_ENDPOINT=$url bin/imds-ready run \
 	--config "$work/imds-ready.toml" --directory "$work/imds" || code=$?
 echo "exit code $code"
 [ "$code" -eq 0 ] || exit "$code"
 
-say 'the files that every service can read now (/run/imds on a real machine):'
+say 'the files that every service can read now (in /run/imds on a real machine):'
 ls -l "$work/imds"
 say 'imds.env:'
 cat "$work/imds/imds.env"
@@ -56,6 +56,6 @@ cat "$work/imds/identity.json"
 say 'status.json:'
 cat "$work/imds/status.json"
 
-say 'what IMDS was asked: seconds since its start, request, answer (the crawl is cut short)'
+say 'the requests to IMDS: seconds since its start, request, status (the first 28 only)'
 sed -n 's/^{"at":\([0-9.]*\),.*"kind":"\([A-Z]*\)","path":"\([^"]*\)","status":\([0-9]*\),.*/\1 \2 \3 \4/p' "$work/requests" |
-	awk '$2 != "SYN" { if (++n <= 28) printf "%7.3f  %-3s %-40s %s\n", $1, $2, $3, $4 } END { print "   ...  " n " requests in all" }'
+	awk '$2 != "SYN" { if (++n <= 28) printf "%7.3f  %-3s %-40s %s\n", $1, $2, $3, $4 } END { print "   ...  " n " requests in total" }'

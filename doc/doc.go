@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package doc is the folder of the documentation: manual pages, schemas, drop-ins
-// and the demonstration. There is no code in it; its tests run what README.md shows.
+// and the demonstration. It has no code. Its tests run the examples of README.md.
 //
-// A block of README.md is run when it is fenced as sh, python or go, loaded when it
-// is toml, and compared with doc/examples when it is ini. The files are those of the
-// simulator's instance then, in a directory of the test. An indented block needs a
-// machine of its own, and is only shown; of its make targets a test knows that they
-// exist.
+// A fenced block of README.md is run if its language is sh, python or go. A toml
+// block is loaded as a configuration, and an ini block is compared with
+// doc/examples. The examples read the files of the simulator's instance, in a
+// directory of the test. Indented blocks need a machine of their own and are not
+// run; a test only checks that the make targets in them exist.
 package doc

@@ -30,7 +30,7 @@ func read(t *testing.T, name string) string {
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
-// blocks are the fenced blocks of README.md in a language.
+// blocks returns the fenced blocks of README.md in a language.
 func blocks(t *testing.T, language string) []string {
 	t.Helper()
 	var found []string
@@ -54,7 +54,7 @@ func TestEveryLanguageIsTested(t *testing.T) {
 	}
 }
 
-// load reads a configuration as a file of this name.
+// load loads text as the configuration file imds-ready.toml.
 func load(t *testing.T, text string) (*config.Config, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "imds-ready.toml")
@@ -72,7 +72,7 @@ func TestConfigurations(t *testing.T) {
 			continue
 		}
 		if !slices.ContainsFunc(c.Settings, func(s config.Setting) bool { return s.Source.Line > 0 }) {
-			t.Errorf("nothing is set by\n%s", text)
+			t.Errorf("no key is set by\n%s", text)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestConfigurations(t *testing.T) {
 func TestMistake(t *testing.T) {
 	_, err := load(t, "[retry]\ndeadline = 5\n")
 	if err == nil {
-		t.Fatal("the mistake is none")
+		t.Fatal("the configuration is valid")
 	}
 	_, message, _ := strings.Cut(err.Error(), "imds-ready.toml:")
 	message = "imds-ready.toml:" + message
@@ -93,19 +93,20 @@ func TestMistake(t *testing.T) {
 	}
 }
 
-// TestDropIn looks for each line in the examples, which `make boot-test` boots.
+// TestDropIn looks for each line of the drop-in in the examples, which
+// `make boot-test` boots.
 func TestDropIn(t *testing.T) {
 	examples := read(t, "doc/examples/hard.conf") + read(t, "doc/examples/vendor.conf")
 	for _, text := range blocks(t, "ini") {
 		for line := range strings.Lines(text) {
 			if !strings.HasPrefix(line, "#") && !strings.Contains(examples, "\n"+line) {
-				t.Errorf("no example has %s", line)
+				t.Errorf("the examples do not contain %s", line)
 			}
 		}
 	}
 	soft := "EnvironmentFile=-/run/imds/imds.env"
 	if !strings.Contains(read(t, "README.md"), soft) || !strings.Contains(read(t, "doc/examples/soft.conf"), soft) {
-		t.Errorf("a soft service says %s", soft)
+		t.Errorf("README.md or soft.conf does not contain %s", soft)
 	}
 }
 
@@ -135,7 +136,7 @@ func TestTables(t *testing.T) {
 	}
 	for _, m := range runFile.FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(known, m[1]) {
-			t.Errorf("%s is no file", m[0])
+			t.Errorf("imds-ready does not write %s", m[0])
 		}
 	}
 	const exitUsage = 64
@@ -145,7 +146,7 @@ func TestTables(t *testing.T) {
 	}
 	var codes []int
 	for _, m := range codeRow.FindAllStringSubmatch(text, -1) {
-		code, _ := strconv.Atoi(m[1]) // the expression has digits only
+		code, _ := strconv.Atoi(m[1]) // the expression matches digits only
 		codes = append(codes, code)
 	}
 	if !slices.Equal(codes, want) {
@@ -155,7 +156,7 @@ func TestTables(t *testing.T) {
 
 func TestLinksAndTargets(t *testing.T) {
 	links, goals := 0, 0
-	for _, m := range linkTo.FindAllStringSubmatch(read(t, "README.md"), -1) {
+	for _, m := range linkTo.FindAllStringSubmatch(fence.ReplaceAllString(read(t, "README.md"), ""), -1) {
 		links++
 		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
 			t.Error(err)
@@ -164,7 +165,7 @@ func TestLinksAndTargets(t *testing.T) {
 	for _, m := range makeGoal.FindAllStringSubmatch(read(t, "README.md"), -1) {
 		goals++
 		if !strings.Contains(read(t, "Makefile"), "\n"+m[1]+":") {
-			t.Errorf("the Makefile has no %s", m[1])
+			t.Errorf("the Makefile has no target %s", m[1])
 		}
 	}
 	if links < 7 || goals < 5 {

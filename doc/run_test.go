@@ -18,11 +18,11 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// patience bounds each program; the slowest waits three seconds.
+// patience bounds each program; the slowest one takes about three seconds.
 const patience = time.Minute
 
-// world is a machine on which the gate was passed: the programs, and the files of
-// the simulator's instance.
+// world stands for a machine whose gate is ready: it has the programs and the
+// files of the simulator's instance.
 type world struct {
 	bin, dir, empty string
 	url             string
@@ -31,7 +31,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{bin: t.TempDir(), dir: filepath.Join(t.TempDir(), "imds"), empty: filepath.Join(t.TempDir(), "empty.toml")}
-	// Looked at here, so that go test runs this anew when a program has changed.
+	// The sources are stat-ed so that go test does not reuse a cached result after
+	// a program has changed.
 	sources, err := filepath.Glob(filepath.Join(root, "cmd", "*", "*.go"))
 	if err != nil {
 		t.Fatal(err)
@@ -49,29 +50,35 @@ func newWorld(t *testing.T) *world {
 	if err := os.WriteFile(w.empty, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := imdstest.New(imdstest.DefaultTree())
+	w.url = simulate(t, "ok")
+	w.run(t, filepath.Join(w.bin, "imds-ready"), "run", "--config", w.empty)
+	return w
+}
+
+// simulate starts a simulator on loopback that follows a schedule of faults.
+func simulate(t *testing.T, schedule string) (url string) {
+	t.Helper()
+	s := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(schedule)...)
 	t.Cleanup(func() { s.Close() })
 	url, err := s.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.url = url
-	w.run(t, filepath.Join(w.bin, "imds-ready"), "run", "--config", w.empty)
-	return w
+	return url
 }
 
-// here puts the world's own places into what README.md shows: no example touches
-// the machine's files, its configuration or its ports.
+// here replaces the paths and ports in an example of README.md with those of the
+// test, so that no example touches the files, configuration or ports of the machine.
 func (w *world) here(t *testing.T, text string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free
+	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
 	if err != nil {
 		t.Fatal(err)
 	}
 	free := l.Addr().String()
 	l.Close()
 	return strings.NewReplacer(
-		"make build ", ": ", // it is built
+		"make build ", ": ", // the programs are built already
 		"PATH=$PWD/bin:$PATH", "",
 		"/run/imds", w.dir,
 		"/tmp/imds", filepath.Join(t.TempDir(), "imds"),
@@ -81,8 +88,8 @@ func (w *world) here(t *testing.T, text string) string {
 	).Replace(text)
 }
 
-// run runs a program to its end and returns what it prints. Its processes end
-// with it.
+// run runs a program, waits for it, and returns its output. If it takes too long,
+// its whole process group is killed.
 func (w *world) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -112,8 +119,7 @@ func file(t *testing.T, name, text string) string {
 	return path
 }
 
-// TestPrograms runs the examples. What they print is the instance that the
-// simulator makes up.
+// TestPrograms runs the examples. They print values of the simulator's instance.
 func TestPrograms(t *testing.T) {
 	w := newWorld(t)
 	var identity map[string]string
@@ -127,7 +133,7 @@ func TestPrograms(t *testing.T) {
 	}
 	identity = map[string]string{}
 	for k, v := range all {
-		identity[k], _ = v.(string) // the rest is null or a list
+		identity[k], _ = v.(string) // other values are null or lists
 	}
 	id, region, zone := identity["instanceId"], identity["region"], identity["availabilityZone"]
 	if id == "" || region == "" || zone == "" {
@@ -149,12 +155,7 @@ func TestPrograms(t *testing.T) {
 	if len(shell) != 3 {
 		t.Errorf("%d shell examples", len(shell))
 	}
-	for _, text := range blocks(t, "go") {
-		// The file belongs to no module: its imports are looked up in this one.
-		if out := w.run(t, "go", "run", file(t, "main.go", w.here(t, text))); out != region+" <nil>\n" {
-			t.Errorf("Go says %q", out)
-		}
-	}
+	w.goPrograms(t, region+" <nil>\n", id+" in "+region+"\n")
 	for _, text := range blocks(t, "python") {
 		w.python(t, text, id+" "+region+" subnet-")
 	}
@@ -163,10 +164,32 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// goPrograms runs the Go programs: the one that reads the files, and the one that
+// makes requests of its own. The latter meets a simulator whose faults only its own
+// policies retry.
+func (w *world) goPrograms(t *testing.T, wants ...string) {
+	t.Helper()
+	programs := blocks(t, "go")
+	if len(programs) != len(wants) {
+		t.Fatalf("README.md has %d Go programs, want %d", len(programs), len(wants))
+	}
+	faulty := *w
+	faulty.url = simulate(t, "503x2,404@meta-data/instance-idx1,ok")
+	for i, text := range programs {
+		if strings.Contains(text, "imds.Client") && !strings.Contains(text, `os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")`) {
+			t.Fatalf("not run, because it would leave loopback:\n%s", text)
+		}
+		// The file is not part of a module: go run resolves its imports in this one.
+		if out := faulty.run(t, "go", "run", file(t, "main.go", w.here(t, text))); out != wants[i] {
+			t.Errorf("Go program %d prints %q, want %q", i+1, out, wants[i])
+		}
+	}
+}
+
 var pythonKey = regexp.MustCompile(`(identity|network)\["(\w+)"\]`)
 
-// python runs an example where there is a Python. Everywhere it looks up the keys
-// that it names.
+// python looks up the keys that an example uses, and runs the example if the
+// machine has Python.
 func (w *world) python(t *testing.T, text, want string) {
 	t.Helper()
 	keys := pythonKey.FindAllStringSubmatch(text, -1)
@@ -181,11 +204,11 @@ func (w *world) python(t *testing.T, text, want string) {
 	}
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Log("no python3: the example was read, not run")
+		t.Log("python3 is missing: the example was not run")
 		return
 	}
 	if out := w.run(t, python, file(t, "example.py", w.here(t, text))); !strings.HasPrefix(out, want) {
-		t.Errorf("Python says %q, want %q", out, want)
+		t.Errorf("Python prints %q, want %q", out, want)
 	}
 }
 
@@ -194,7 +217,7 @@ var (
 	ansibleCommand = regexp.MustCompile(`(?m)command: imds-ready (.*)$`)
 )
 
-// ansible looks up the key, and runs the command, of an example.
+// ansible looks up the key of an example and runs its command.
 func (w *world) ansible(t *testing.T, text string, identity map[string]string) {
 	t.Helper()
 	key, command := ansibleKey.FindStringSubmatch(text), ansibleCommand.FindStringSubmatch(text)

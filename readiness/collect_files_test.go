@@ -36,7 +36,7 @@ func below(t *testing.T, tree imdstest.Tree) map[string]any {
 		switch {
 		case last == "": // the listing of public-keys: the name of the one key
 			_, name, _ := strings.Cut(body, "=")
-			dir["0"] = map[string]any{"name": name, "openssh-key": tree["meta-data/public-keys/0/openssh-key"]}
+			dir["0"] = map[string]any{"name": name, "openssh-key": strings.TrimSuffix(tree["meta-data/public-keys/0/openssh-key"], "\n")}
 		case segments[0] == "public-keys":
 		case isDocument(path):
 			var v any

@@ -108,7 +108,7 @@ func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte,
 	case strings.HasSuffix(path, "/"):
 		return body, checkListing(path, body)
 	}
-	found, problems := publish.Build(map[string][]byte{path: body})
+	found, problems := publish.Build(publish.Collection{Leaves: map[string][]byte{path: body}})
 	if len(problems) > 0 { // it would be in no file
 		return nil, fmt.Errorf("GET %s: %w: %s", path, retry.ErrContent, unusable(problems[0].Class))
 	}

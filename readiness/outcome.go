@@ -122,24 +122,20 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	if ctx.Err() != nil {
 		return r.decide(context.Cause(ctx))
 	}
-	s, problems := publish.Build(collected.Leaves)
-	r.Log.Debug("writing the files", "missing", len(collected.Missing))
 	o.missing = map[string]string{}
 	for path, class := range collected.Missing {
 		o.missing[path] = string(class)
 	}
+	s, problems := publish.Build(publish.Collection{
+		Leaves: collected.Leaves, Missing: o.missing, Previous: r.dir.Previous(r.previous),
+	})
 	for _, p := range problems {
 		o.missing[p.Path] = p.Class
 	}
-	s = s.Keeping(o.missing)
+	r.Log.Debug("writing the files", "missing", len(o.missing))
 	files, _, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
 	if err != nil {
 		return r.cannotWrite(err)
-	}
-	for _, name := range s.Kept() {
-		if old, ok := r.progress.status.Files[name]; ok {
-			files[name] = old
-		}
 	}
 	o.files, o.collects = files, true
 	if o.state == snapshot.Ready {

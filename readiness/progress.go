@@ -232,11 +232,11 @@ func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Ver
 	p.status.Errors[string(f.Class)]++
 	p.countAnswer(f)
 	class := string(f.Class)
-	p.status.Required[f.Path] = snapshot.Requirement{Class: &class}
 	s := p.streaks[f.Path]
 	if hint != nil {
 		s.hint, s.hinted = *hint, now
 	}
+	p.status.Required[f.Path] = snapshot.Requirement{Class: &class, Hint: s.hint}
 	s.last = &snapshot.LastError{At: now, Class: class, Hint: s.hint, Message: words.Shorten(err.Error(), maxStatus), Path: f.Path}
 	p.status.LastError = s.last
 	p.changed = true

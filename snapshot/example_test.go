@@ -28,11 +28,11 @@ func daemon() (dir string, remove func()) {
 		log.Fatal(err)
 	}
 	defer d.Close()
-	s, _ := publish.Build(map[string][]byte{
+	s, _ := publish.Build(publish.Collection{Leaves: map[string][]byte{
 		"dynamic/instance-identity/document": []byte(`{"accountId": "123456789012", "instanceId": "i-0abc"}`),
 		"meta-data/placement/region":         []byte("eu-west-1"),
 		"meta-data/security-groups":          []byte("default\nweb"),
-	})
+	}})
 	files, _, err := d.Publish(s, snapshot.Ready, nil)
 	if err == nil {
 		err = d.WriteStatus(snapshot.Status{

@@ -88,7 +88,8 @@ type LastError struct {
 
 // Requirement is the state of one required path.
 type Requirement struct {
-	Class *string `json:"class"` // of the last failure; nil when there was none
+	Class *string `json:"class"`          // of the last failure; nil when there was none
+	Hint  string  `json:"hint,omitempty"` // what to do about the last failure, if it is known
 	OK    bool    `json:"ok"`
 }
 

@@ -16,15 +16,14 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// badServer is a server that does not do what IMDS does, and what comes of it.
+// badServer is a server that does not behave like IMDS, and the result.
 type badServer struct {
 	name, schedule string
-	exit, class    string // class is that of last_error; "": none
+	exit, class    string // class is that of last_error, or "" without an error
 	hint           string // a regular expression
 	missing        string // a path of `missing` and its class, "PATH CLASS"
 }
 
-// These are the servers of issue 2, "Bad input", and their relatives.
 var badServers = []badServer{
 	{name: "HTML", schedule: "html", exit: "76", class: "bad-response", hint: "proxy|portal"},
 	{name: "HTML instead of the document", schedule: "html@get", exit: "76", class: "bad-response", hint: "proxy|portal"},
@@ -44,16 +43,16 @@ var badServers = []badServer{
 	{name: "one byte a second", schedule: "drip=1s@get", exit: "75", class: "read-timeout"},
 	{name: "token with control characters", schedule: "badtoken", exit: "76", class: "bad-response"},
 	{name: "token without a lifetime", schedule: "nottl", exit: "76", class: "bad-response"},
-	{name: "lifetime of nothing", schedule: "ttl=0", exit: "76", class: "bad-response"},
-	{name: "lifetime that is no number", schedule: "ttl=soon", exit: "76", class: "bad-response"},
+	{name: "lifetime of zero", schedule: "ttl=0", exit: "76", class: "bad-response"},
+	{name: "lifetime that is not a number", schedule: "ttl=soon", exit: "76", class: "bad-response"},
 	{name: "empty token", schedule: "empty@put", exit: "76", class: "bad-response"},
 	{name: "empty document", schedule: "empty@get", exit: "75", class: "empty"},
 	{name: "no content", schedule: "204@get", exit: "75", class: "empty"},
 	{name: "document that is another JSON", schedule: `body="[]"@get`, exit: "76", class: "bad-response"},
-	{name: "document of no instance", schedule: `body="{\"region\":\"r\"}"@get`, exit: "76", class: "bad-response"},
+	{name: "document without an instance", schedule: `body="{\"region\":\"r\"}"@get`, exit: "76", class: "bad-response"},
 	{name: "document and something after it", schedule: "utf8@dynamic/**", exit: "76", class: "bad-response"},
 	{name: "value that is not UTF-8", schedule: "utf8@meta-data/hostname", exit: "0", missing: "meta-data/hostname not-utf8"},
-	{name: "JSON that is none", schedule: "html@meta-data/iam/info", exit: "0", missing: "meta-data/iam/info bad-response"},
+	{name: "invalid JSON", schedule: "html@meta-data/iam/info", exit: "0", missing: "meta-data/iam/info bad-response"},
 	{name: "headers without end", schedule: "bigheaders", exit: "76", class: "too-large"},
 	{name: "interim answers without end", schedule: "interim=1000", exit: "76", class: "too-large"},
 	{name: "interim answers", schedule: "interim=5", exit: "0"},
@@ -64,8 +63,8 @@ var badServers = []badServer{
 	{name: "throttled", schedule: "429;retry-after=1", exit: "75", class: "429"},
 }
 
-// badConfig gives a server up after a few attempts, whatever time they take on
-// a busy machine. Only a server that falls silent ends by the clock.
+// badConfig gives up after a few attempts, however long they take on a busy machine.
+// Only the attempts at a silent server end by the clock.
 func (tt badServer) badConfig() string {
 	readTimeout := "20s"
 	if tt.class == "read-timeout" {
@@ -83,7 +82,7 @@ requests_per_second = 200
 `
 }
 
-// collect is the deadline of the collection: short where nothing else ends it.
+// collect is the deadline of the collection. It is short if nothing else ends it.
 func (tt badServer) collect() string {
 	if tt.schedule == "self-listing" {
 		return "1500ms"
@@ -91,8 +90,8 @@ func (tt badServer) collect() string {
 	return "20s"
 }
 
-// TestBadServers runs the daemon against servers that are not IMDS: each is
-// classified, bounded and hinted at, and no half file is there.
+// TestBadServers runs the daemon against servers that are not IMDS. Each has its
+// class, its bound and its hint, and no file is incomplete.
 func TestBadServers(t *testing.T) {
 	schemas := schematest.Load(t)
 	for _, tt := range badServers {
@@ -111,7 +110,7 @@ func TestBadServers(t *testing.T) {
 	}
 }
 
-// checkStatus holds status.json against the row.
+// checkStatus compares status.json with the row.
 func (tt badServer) checkStatus(t *testing.T, schemas schematest.Schemas, dir string) {
 	t.Helper()
 	text := readFile(t, filepath.Join(dir, snapshot.StatusFile))
@@ -132,8 +131,8 @@ func (tt badServer) checkStatus(t *testing.T, schemas schematest.Schemas, dir st
 	}
 }
 
-// checkFiles finds what must never be: a half file, a temporary one, a token, a
-// request of what a hostile answer leads to, one without a token.
+// checkFiles finds forbidden results: an incomplete or temporary file, a token, and a
+// request without a token or for a path that a hostile answer named.
 func checkFiles(t *testing.T, schemas schematest.Schemas, dir, log string, s *imdstest.Server) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -143,7 +142,7 @@ func checkFiles(t *testing.T, schemas schematest.Schemas, dir, log string, s *im
 	texts := map[string]string{"the log": log}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") && e.Name() != ".lock" {
-			t.Errorf("%s is left", e.Name())
+			t.Errorf("%s remains", e.Name())
 		}
 		texts[e.Name()] = readFile(t, filepath.Join(dir, e.Name()))
 		if strings.HasSuffix(e.Name(), ".json") {
@@ -162,9 +161,9 @@ func checkFiles(t *testing.T, schemas schematest.Schemas, dir, log string, s *im
 			t.Errorf("a request without a token: %v", r)
 		case r.Kind != "GET" && r.Path != "api/token", strings.HasSuffix(r.Path, "redirected"),
 			slices.Contains(segments, ".."), slices.Contains(segments, "a"), slices.Contains(segments, "security-credentials"):
-			t.Errorf("it asks for %v", r)
+			t.Errorf("a forbidden request: %v", r)
 		case strings.Count(r.Path, "/") > 13:
-			t.Errorf("it goes too deep: %v", r)
+			t.Errorf("a request that is too deep: %v", r)
 		}
 	}
 	if len(s.Requests()) > 1000 {

@@ -3,27 +3,29 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/imds-ready/imds-ready/internal/config"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// checked is check --json.
-type checked struct {
+// checkReport is the document of check --json.
+type checkReport struct {
 	Valid    bool            `json:"valid"`
 	Files    []string        `json:"files"`
 	Settings []setting       `json:"settings"`
 	Required []string        `json:"required"`
-	Modes    []mode          `json:"timelines"`
+	Outages  []outage        `json:"timelines"`
 	Warnings []string        `json:"warnings"`
 	Problems []configProblem `json:"problems"`
 
-	patience []string // of the paths that have their own
+	ownLimits []string // in words, for the required paths that have limits of their own
 }
 
 type setting struct {
@@ -40,94 +42,103 @@ type configProblem struct {
 	Message string `json:"message"`
 }
 
-// check reads the configuration as run would and makes no request.
-func (p *program) check() (readiness.Exit, error) {
+func (p *program) checkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "validate the configuration and show the effect of the policy",
+		Long: `check validates the configuration, and prints each setting with its origin and
+when run would make its attempts if IMDS did not answer. It makes no request.`,
+		Args: noArguments,
+		Run:  func(*cobra.Command, []string) { p.exit = int(p.check()) },
+	}
+	p.configFlag(c)
+	c.Flags().BoolVar(&p.json, "json", false, "print JSON")
+	return c
+}
+
+func (p *program) check() readiness.Exit {
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
-		return readiness.ExitConfig, p.printProblems(err)
+		p.printProblems(err)
+		return readiness.ExitConfig
 	}
-	c := checked{Valid: true, Files: loaded.Files, Modes: modes(loaded), Warnings: warnings(loaded)}
+	r := checkReport{Valid: true, Files: loaded.Files, Outages: outages(loaded), Warnings: warnings(loaded)}
 	for _, s := range loaded.Settings {
-		c.Settings = append(c.Settings, setting{Key: s.Key, Value: s.Value, From: s.Origin})
+		r.Settings = append(r.Settings, setting{Key: s.Key, Value: s.Value, From: s.Origin})
 	}
-	for _, r := range loaded.Readiness.Require {
-		c.Required = append(c.Required, r.Path)
-		if p := loaded.Readiness.Policy; r.Deadline != p.Deadline || r.MaxAttempts != p.MaxAttempts {
-			c.patience = append(c.patience, ownPatience(r))
+	for _, required := range loaded.Readiness.Require {
+		r.Required = append(r.Required, required.Path)
+		if p := loaded.Readiness.Policy; required.Deadline != p.Deadline || required.MaxAttempts != p.MaxAttempts {
+			r.ownLimits = append(r.ownLimits, limits(required))
 		}
 	}
 	if p.json {
-		return readiness.ExitOK, p.printJSON(c)
+		p.printReportJSON(r)
+	} else {
+		p.printReport(r)
 	}
-	p.printChecked(c)
-	return readiness.ExitOK, nil
+	return readiness.ExitOK
 }
 
-// printProblems prints what is wrong, one problem a line.
-func (p *program) printProblems(err error) error {
+// printProblems prints what is wrong with the configuration, one problem a line.
+func (p *program) printProblems(err error) {
 	if !p.json {
 		fmt.Fprintln(p.stderr, strings.TrimSpace(err.Error()))
-		return nil
+		return
 	}
-	c := checked{}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		for _, q := range problems {
-			c.Problems = append(c.Problems, configProblem{
-				File: q.Source.File, Line: q.Source.Line, Key: q.Key, Value: q.Value, Message: q.Message,
-			})
-		}
-	} else {
-		c.Problems = []configProblem{{Message: err.Error()}}
+	r := checkReport{}
+	problems, _ := errors.AsType[config.Problems](err) // Load returns no other error
+	for _, q := range problems {
+		r.Problems = append(r.Problems, configProblem{
+			File: q.Source.File, Line: q.Source.Line, Key: q.Key, Value: q.Value, Message: q.Message,
+		})
 	}
-	return p.printJSON(c)
+	p.printReportJSON(r)
 }
 
-// printJSON prints null lists as empty ones: a reader need not ask.
-func (p *program) printJSON(c checked) error {
-	c.Files = append([]string{}, c.Files...)
-	c.Settings = append([]setting{}, c.Settings...)
-	c.Required = append([]string{}, c.Required...)
-	c.Modes = append([]mode{}, c.Modes...)
-	c.Warnings = append([]string{}, c.Warnings...)
-	c.Problems = append([]configProblem{}, c.Problems...)
-	enc := json.NewEncoder(p.stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(c)
+// printReportJSON prints nil lists as empty ones, so that readers need not
+// expect null.
+func (p *program) printReportJSON(r checkReport) {
+	r.Files = append([]string{}, r.Files...)
+	r.Settings = append([]setting{}, r.Settings...)
+	r.Required = append([]string{}, r.Required...)
+	r.Outages = append([]outage{}, r.Outages...)
+	r.Warnings = append([]string{}, r.Warnings...)
+	r.Problems = append([]configProblem{}, r.Problems...)
+	p.printJSON(r, "  ")
 }
 
-func (p *program) printChecked(c checked) {
-	if len(c.Files) == 0 {
-		fmt.Fprintln(p.stdout, "The configuration is valid: there is no file, so the defaults apply.")
-	} else {
-		fmt.Fprintf(p.stdout, "The configuration is valid: %s\n", strings.Join(c.Files, ", "))
+func (p *program) printReport(r checkReport) {
+	files := strings.Join(r.Files, ", ")
+	if files == "" {
+		files = "no file exists, so the defaults apply."
 	}
-	fmt.Fprintln(p.stdout)
+	fmt.Fprintf(p.stdout, "The configuration is valid: %s\n\n", files)
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "KEY\tVALUE\tFROM")
-	for _, s := range c.Settings {
+	for _, s := range r.Settings {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Key, s.Value, s.From)
 	}
 	t.Flush()
-	fmt.Fprintf(p.stdout, "\nRequired before READY=1: %s\n", strings.Join(c.Required, ", "))
-	for _, line := range c.patience {
+	fmt.Fprintf(p.stdout, "\nRequired before READY=1: %s\n", strings.Join(r.Required, ", "))
+	for _, line := range r.ownLimits {
 		fmt.Fprintln(p.stdout, "  "+line)
 	}
 	fmt.Fprintln(p.stdout)
-	printModes(p.stdout, c.Modes)
-	for _, w := range c.Warnings {
+	printOutages(p.stdout, r.Outages)
+	for _, w := range r.Warnings {
 		fmt.Fprintln(p.stderr, "warning:", w)
 	}
 }
 
-// ownPatience says how long a path is waited for, in words.
-func ownPatience(r readiness.Require) string {
+// limits describes when the wait for a required path gives up.
+func limits(r readiness.Require) string {
 	var ends []string
 	if r.Deadline > 0 {
 		ends = append(ends, fmt.Sprintf("%v after the start", r.Deadline))
 	}
 	if r.MaxAttempts > 0 {
-		ends = append(ends, "after "+plural(r.MaxAttempts, "attempt"))
+		ends = append(ends, "after "+words.Plural(r.MaxAttempts, "attempt"))
 	}
 	if ends == nil {
 		return r.Path + ": never gives up"

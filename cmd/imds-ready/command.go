@@ -7,12 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/imds-ready/imds-ready/internal/words"
+	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -24,8 +28,8 @@ const defaultDirectory = "/run/imds"
 // program is one invocation.
 type program struct {
 	stdout, stderr io.Writer
-	console        io.Writer // stdout, where nothing depends on its being written
-	exit           int       // what a command that was run came to
+	console        io.Writer // stdout without the check for write errors
+	exit           int       // the exit code of the command
 
 	config, directory   string
 	logLevel, logFormat string
@@ -33,32 +37,75 @@ type program struct {
 	ignoreBootID        bool
 }
 
-// command is the tree of commands.
+// command returns the tree of commands.
 func (p *program) command() *cobra.Command {
+	showVersion := false
 	root := &cobra.Command{
 		Use:   "imds-ready",
 		Short: "wait until EC2's Instance Metadata Service answers",
-		Long: "imds-ready blocks until IMDSv2 answers, under the retry policy of /etc/imds-ready/imds-ready.toml,\n" +
-			"writes the metadata to /run/imds/*.json and tells systemd READY=1.",
-		Args:              cobra.NoArgs,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return p.checkLogFlags() },
+		Long: `imds-ready blocks until IMDSv2 answers, under the retry policy in
+/etc/imds-ready/imds-ready.toml. Then it writes the metadata to /run/imds/*.json
+and sends READY=1 to systemd.`,
+		Args:                       noArguments,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: run, check, wait, get, status, completion or version")
+			if !showVersion {
+				return errors.New("missing command: must be run, check, wait, get, status, completion or version")
+			}
+			p.printVersion()
+			return nil
 		},
 	}
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringVar(&p.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.PersistentFlags().StringVar(&p.logFormat, "log-format", "auto",
-		"auto, journal, text or json; auto: the journal's own protocol when stderr is the journal, else text")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if !c.HasParent() { // a mistyped command is the cause of an unknown flag after it
+			err = cmp.Or(noArguments(c, c.Flags().Args()), err)
+		}
+		return err
+	})
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(p.runCommand(), p.checkCommand(), p.waitCommand(), p.getCommand(), p.statusCommand(),
 		p.completionCommand(), p.versionCommand())
 	return root
 }
 
-// helpCommand is cobra's, but that an unknown topic is an error.
+// noArguments is cobra.NoArgs with better messages.
+func noArguments(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasParent():
+		return fmt.Errorf("%s: unexpected argument %q", c.Name(), args[0])
+	default:
+		return unknownCommand(c, args[0])
+	}
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	var similar []string
+	if name != "" { // the empty name is a prefix of all
+		similar = root.SuggestionsFor(name)
+	}
+	return fmt.Errorf("unknown command %q%s", name, didYouMean(similar))
+}
+
+// didYouMean is the end of a message that suggests names, if there are any.
+func didYouMean(names []string) string {
+	last := len(names) - 1
+	switch {
+	case last < 0:
+		return ""
+	case last == 0:
+		return ": did you mean " + names[0] + "?"
+	default:
+		return ": did you mean " + strings.Join(names[:last], ", ") + " or " + names[last] + "?"
+	}
+}
+
+// helpCommand behaves like cobra's, except that an unknown topic is an error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [command]",
@@ -66,73 +113,78 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			topic, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return fmt.Errorf("no help for %q: it is no command", strings.Join(args, " "))
+				return unknownCommand(root, strings.Join(args, " "))
 			}
 			return topic.Help()
 		},
 	}
 }
 
-func (p *program) runCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "run",
-		Short: "wait for IMDS, write the files, say READY=1 (the unit's ExecStart)",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := p.logger()
-			if err != nil {
-				return err
-			}
-			p.exit = int(p.daemon(c.Context(), log))
-			return nil
-		},
-	}
-	p.configFlag(c)
-	p.directoryFlag(c, "where the files go")
-	return c
-}
-
-func (p *program) checkCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "check",
-		Short: "validate the configuration and show what the policy will do; no request is made",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			exit, err := p.check()
-			p.exit = int(exit)
-			return err
-		},
-	}
-	p.configFlag(c)
-	c.Flags().BoolVar(&p.json, "json", false, "print JSON")
-	return c
-}
-
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			p.exit = 0
-			_, err := fmt.Fprintln(p.stdout, "imds-ready", version)
-			return err
+		Args:  noArguments,
+		Run:   func(*cobra.Command, []string) { p.printVersion() },
+	}
+}
+
+func (p *program) printVersion() { fmt.Fprintln(p.stdout, "imds-ready", version) }
+
+// completionCommand prints the scripts that complete commands, flags and the keys
+// of get.
+func (p *program) completionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish"}
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "print the completion script for a shell",
+		Long: `completion prints the script that a shell loads. The packages install all three.
+To load it in the current shell only:
+  bash:  . <(imds-ready completion bash)   (needs the package bash-completion)
+  zsh:   . <(imds-ready completion zsh)    (after compinit)
+  fish:  imds-ready completion fish | source`,
+		ValidArgs: shells,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && slices.Contains(shells, args[0]) {
+				return nil
+			}
+			return fmt.Errorf("completion: invalid shell %q: must be bash, zsh or fish", strings.Join(args, " "))
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch root := c.Root(); args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(p.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(p.stdout)
+			default:
+				return root.GenFishCompletion(p.stdout, true)
+			}
 		},
 	}
 }
 
 func (p *program) configFlag(c *cobra.Command) {
-	c.Flags().StringVar(&p.config, "config", "", "read this file and its .d directory only (default /etc/imds-ready/imds-ready.toml and its drop-ins)")
+	c.Flags().StringVar(&p.config, "config", "",
+		"read `FILE` and FILE.d/*.toml instead of\n/etc/imds-ready/imds-ready.toml and its drop-ins")
 }
 
-func (p *program) directoryFlag(c *cobra.Command, usage string) {
-	c.Flags().StringVar(&p.directory, "directory", "", usage+" (default $RUNTIME_DIRECTORY, else "+defaultDirectory+")")
+func (p *program) directoryFlag(c *cobra.Command, use string) {
+	c.Flags().StringVar(&p.directory, "directory", "",
+		use+" `DIR`\n(default $RUNTIME_DIRECTORY or else "+defaultDirectory+")")
 	_ = c.MarkFlagDirname("directory") // for completion; it fails for an unknown flag only
 }
 
-// dir is where run writes. systemd may name several directories; ours is the
-// first (systemd.exec(5), RuntimeDirectory=).
-func (p *program) dir() string {
+// readerFlags adds the flags of wait, get and status, which read the files and
+// never the configuration, so that any user can run them.
+func (p *program) readerFlags(c *cobra.Command) {
+	p.directoryFlag(c, "read the files in")
+	c.Flags().BoolVar(&p.ignoreBootID, "ignore-boot-id", false,
+		"accept files of another boot, and do not look for\nthe daemon's process: for containers that see the\nfiles of the host")
+}
+
+// writeDirectory is where run writes. systemd may name several directories; ours
+// is the first (systemd.exec(5), RuntimeDirectory=).
+func (p *program) writeDirectory() string {
 	return cmp.Or(p.directory, runtimeDirectory(), defaultDirectory)
 }
 
@@ -141,10 +193,11 @@ func runtimeDirectory() string {
 	return first
 }
 
-// readFrom is where wait, get and status read. A unit that calls them may have a
-// RuntimeDirectory= of its own, which is not where the files are: the variable
-// counts when a daemon has written there, or where there is no other place.
-func (p *program) readFrom() string {
+// readDirectory is where wait, get and status read. A unit that calls them may
+// have a RuntimeDirectory= of its own, which does not contain the files, so the
+// variable counts only if the daemon wrote there, or if the default directory
+// does not exist.
+func (p *program) readDirectory() string {
 	own := runtimeDirectory()
 	if p.directory != "" || own == "" {
 		return cmp.Or(p.directory, defaultDirectory)
@@ -155,4 +208,56 @@ func (p *program) readFrom() string {
 		return own
 	}
 	return defaultDirectory
+}
+
+// bootID names the boot whose files are accepted.
+func (p *program) bootID() string {
+	if p.ignoreBootID {
+		return snapshot.AnyBoot
+	}
+	return snapshot.BootID()
+}
+
+// report prints a problem and then the hints that are not empty, one a line. A
+// status quotes text of a server, so all of it is cleaned for the terminal.
+func (p *program) report(problem string, hints ...string) {
+	fmt.Fprintln(p.stderr, "imds-ready: "+words.OneLine(problem))
+	for _, hint := range hints {
+		if hint != "" {
+			fmt.Fprintln(p.stderr, "imds-ready: hint: "+words.OneLine(hint))
+		}
+	}
+}
+
+// reportUnreadable explains why a file could not be read, and returns the exit
+// code. prefix begins the message, and may be empty.
+func (p *program) reportUnreadable(prefix string, err error) int {
+	code, hint := p.remedy(err)
+	if code == readiness.ExitTempFail {
+		prefix += "no status from this boot: "
+	}
+	p.report(prefix+err.Error(), hint)
+	return int(code)
+}
+
+// remedy returns the exit code and the hint for an error of package snapshot.
+func (p *program) remedy(err error) (readiness.Exit, string) {
+	switch dir := p.readDirectory(); {
+	case errors.Is(err, snapshot.ErrLaterSchema):
+		return readiness.ExitProtocol, "update this imds-ready to the version that wrote the file, or a later one"
+	case errors.Is(err, snapshot.ErrNotOurs):
+		return readiness.ExitProtocol, "find out which program writes to " + dir +
+			"; `systemctl restart imds-ready` writes the files again, --directory selects another directory"
+	case errors.Is(err, fs.ErrPermission):
+		return readiness.ExitNoPerm, "run it as a user who can read " + dir +
+			"; imds-ready creates the directory with mode 0755 and its public files with mode 0644"
+	case errors.Is(err, snapshot.ErrOtherBoot):
+		return readiness.ExitTempFail, "`systemctl start imds-ready` writes new files; " +
+			"in a container that sees the host's files, use --ignore-boot-id"
+	case errors.Is(err, fs.ErrNotExist):
+		return readiness.ExitTempFail, "see `systemctl status imds-ready`; `imds-ready wait` waits for the file; " +
+			"--directory selects another directory"
+	default:
+		return readiness.ExitNoPerm, "make sure that " + dir + " is a readable directory; --directory selects another one"
+	}
 }

@@ -2,6 +2,6 @@
 
 package main
 
-// Main is main, for the black-box tests, which are a package of their own: they
-// see the program as anybody does.
+// Main is main, for the black-box tests in package main_test, which use the
+// program as a user does.
 func Main() { main() }

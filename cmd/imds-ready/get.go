@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,185 +17,212 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// getting is one get.
-type getting struct {
-	key        string
-	list       bool
-	fallback   *string // of --default; nil: none
-	waits      bool
-	wait       time.Duration
-	jsonAlways bool
+// getOptions are the argument and the flags of get.
+type getOptions struct {
+	key      string
+	list     bool
+	fallback *string // of --default, or nil without it
+	wait     bool
+	timeout  time.Duration // of --wait
 }
 
 func (p *program) getCommand() *cobra.Command {
-	var g getting
+	var o getOptions
 	var fallback string
 	c := &cobra.Command{
 		Use:   "get KEY",
-		Short: "print one value from the files; no request is made",
-		Long: "get prints what IMDS has said in this boot. KEY is a path below meta-data, or identity and below for the\n" +
-			"identity document: instance-id, placement/region, tags/instance/Name, identity/accountId, iam/info/Code.\n" +
-			"A string is printed as it is, a list one item a line, a directory as JSON.",
-		Example: "  imds-ready get instance-id\n" +
-			"  imds-ready get tags/instance/Role --default web\n" +
-			"  imds-ready get placement --json\n" +
-			"  imds-ready get --list network",
-		Args:              cobra.MaximumNArgs(1),
+		Short: "print one value from the files",
+		Long: `get prints a value that IMDS returned during this boot. It makes no request.
+KEY is a path below meta-data, or identity/ and a key of the identity document:
+instance-id, placement/region, tags/instance/Name, identity/accountId.
+A string is printed as it is, a list one item per line, a directory as JSON.`,
+		Example: `  imds-ready get instance-id
+  imds-ready get tags/instance/Role --default web
+  imds-ready get placement --json
+  imds-ready get --list network`,
+		Args:              func(c *cobra.Command, args []string) error { return noArguments(c, args[min(1, len(args)):]) },
 		ValidArgsFunction: p.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
-			g.waits = c.Flags().Changed("wait")
+			o.wait = c.Flags().Changed("wait")
 			if c.Flags().Changed("default") {
-				g.fallback = &fallback
+				o.fallback = &fallback
 			}
 			if len(args) > 0 {
-				g.key = args[0]
+				o.key = args[0]
 			}
-			g.jsonAlways = p.json
-			if err := g.check(len(args)); err != nil {
+			if err := o.validate(len(args) > 0); err != nil {
 				return err
 			}
-			p.exit = p.get(c.Context(), g)
+			p.exit = p.get(c.Context(), o)
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&p.json, "json", false, "print the value as JSON, whatever it is")
-	c.Flags().StringVar(&fallback, "default", "", "print this, with exit code 0, when there is no such key or the gate was decided without IMDS")
-	c.Flags().BoolVar(&g.list, "list", false, "print the keys below KEY, or all, one a line; directories end in a slash")
-	c.Flags().DurationVar(&g.wait, "wait", 0, "first wait until the gate is decided, this long at most, such as 90s; 0: no limit")
+	c.Flags().BoolVar(&p.json, "json", false, "print the value as JSON, whatever its type")
+	c.Flags().StringVar(&fallback, "default", "",
+		"print `VALUE` if the key does not exist, or if the gate\nwas decided without IMDS")
+	c.Flags().BoolVar(&o.list, "list", false, "print all keys, or those below KEY, one per line;\ndirectories end with a slash")
+	c.Flags().DurationVar(&o.timeout, "wait", 0,
+		"first wait up to `DURATION`, such as 90s, until the\ngate is decided (0: no limit)")
 	p.readerFlags(c)
 	return c
 }
 
-// check finds what is wrong with the command line, before anything is read.
-func (g getting) check(args int) error {
+// validate checks the command line before any file is read.
+func (o getOptions) validate(hasKey bool) error {
 	switch {
-	case args == 0 && !g.list:
-		return errors.New("get: a key is missing: write one such as instance-id, or --list for all of them")
-	case g.list && g.fallback != nil:
-		return errors.New("get: --list and --default exclude each other: a list has no value to stand in for")
-	case g.wait < 0:
-		return fmt.Errorf("--wait %v: it is 0, which is no limit, or more", g.wait)
-	case args == 0:
+	case !hasKey && !o.list:
+		return errors.New("get: missing key: must be a key such as instance-id, or --list for all keys")
+	case o.list && o.fallback != nil:
+		return errors.New("get: must have --list or --default, not both")
+	case o.timeout < 0:
+		return fmt.Errorf("invalid --wait %v: must be 0 (no limit) or positive", o.timeout)
+	case !hasKey:
 		return nil
 	}
-	if err := snapshot.CheckKey(g.key); err != nil {
+	if err := snapshot.CheckKey(o.key); err != nil {
 		return fmt.Errorf("get: %w", err)
 	}
 	return nil
 }
 
-// get prints a value or a list of keys.
-func (p *program) get(ctx context.Context, g getting) int {
-	if g.waits {
-		if _, code := p.await(ctx, g.wait); code != 0 {
+// get prints a value or a list of keys, and returns the exit code.
+func (p *program) get(ctx context.Context, o getOptions) int {
+	if o.wait {
+		if _, code := p.await(ctx, o.timeout, "--wait"); code != 0 {
 			return code
 		}
 	}
-	v, err := snapshot.Open(p.readFrom(), p.boot())
+	v, err := snapshot.Open(p.readDirectory(), p.bootID())
 	if err != nil {
-		return p.unreadable("", err)
+		return p.reportUnreadable("", err)
 	}
-	if g.list {
-		return p.list(v, g)
+	if o.list {
+		return p.list(v, o)
 	}
-	value, err := v.Lookup(g.key)
+	value, err := v.Lookup(o.key)
 	if err != nil {
-		return p.absent(v, g, err)
+		return p.reportAbsent(v, o, err)
 	}
-	p.printValue(value, g.jsonAlways)
+	p.printValue(value)
 	return 0
 }
 
-// list prints keys.
-func (p *program) list(v *snapshot.Values, g getting) int {
-	keys, err := v.List(g.key)
-	if err == nil && len(keys) == 0 && v.Status().Generation == 0 {
-		return p.uncollected(v.Status(), "there are no keys: ")
-	}
-	if err != nil {
-		return p.absent(v, g, err)
-	}
-	if g.jsonAlways {
-		p.printJSONValue(append([]string{}, keys...))
-		return 0
-	}
-	for _, key := range keys {
-		fmt.Fprintln(p.stdout, key)
+func (p *program) list(v *snapshot.Values, o getOptions) int {
+	keys, err := v.List(o.key)
+	switch {
+	case err != nil:
+		return p.reportAbsent(v, o, err)
+	case len(keys) == 0 && v.Status().Generation == 0:
+		return p.reportUncollected(v.Status(), "no keys")
+	case p.json:
+		p.printJSON(append([]string{}, keys...), "  ")
+	default:
+		for _, key := range keys {
+			fmt.Fprintln(p.stdout, key)
+		}
 	}
 	return 0
 }
 
-// absent says why there is no value, or prints the one that stands in for it.
-func (p *program) absent(v *snapshot.Values, g getting, err error) int {
+// reportAbsent explains why there is no value, or prints that of --default.
+func (p *program) reportAbsent(v *snapshot.Values, o getOptions, err error) int {
 	st := v.Status()
 	e, ok := errors.AsType[*snapshot.KeyError](err)
-	nothing := st.Generation == 0
+	uncollected := st.Generation == 0
 	switch {
 	case !ok:
-		return p.unreadable("", err)
-	case nothing && st.State == snapshot.Waiting:
-		return p.uncollected(st, fmt.Sprintf("%q: ", g.key))
-	case g.fallback != nil:
-		p.printValue(*g.fallback, g.jsonAlways)
+		return p.reportUnreadable("", err)
+	case o.fallback != nil && (!uncollected || st.State != snapshot.Waiting):
+		p.printValue(*o.fallback)
 		return 0
-	case nothing:
-		return p.uncollected(st, fmt.Sprintf("%q: ", g.key))
+	case uncollected:
+		return p.reportUncollected(st, fmt.Sprintf("%q", o.key))
 	}
-	p.tell(err.Error()+didYouMean(v, e), p.advice(e))
+	p.report(err.Error()+suggestKeys(v, e), p.absentHint(e))
 	return int(readiness.ExitFailure)
 }
 
-// advice is what to do about a key that is not there.
-func (p *program) advice(e *snapshot.KeyError) string {
+func (p *program) absentHint(e *snapshot.KeyError) string {
 	switch {
 	case e.Credentials:
-		return "use an AWS SDK or the AWS CLI: they ask IMDS themselves, and again when credentials expire"
+		return "use an AWS SDK or the AWS CLI, which get credentials from IMDS and renew them"
 	case strings.TrimPrefix(e.Key, "meta-data/") == snapshot.UserDataFile:
-		return "with metadata.user_data = true it is in " + p.readFrom() + "/" + snapshot.UserDataFile + ", for the user imds-ready alone"
+		return "with metadata.user_data = true it is in " + p.readDirectory() + "/" + snapshot.UserDataFile +
+			", readable by the user imds-ready only"
 	case e.Class != "":
-		return "`imds-ready status` says what is missing; --default gives a value in its place"
+		return "`imds-ready status` lists the missing paths; --default VALUE prints VALUE instead"
 	default:
-		return "`imds-ready get --list` prints all keys; --default gives a value in the place of an absent one"
+		return "`imds-ready get --list` prints all keys; --default VALUE prints VALUE instead"
 	}
 }
 
-// uncollected says that the gate has brought no files, and how it stands.
-func (p *program) uncollected(st snapshot.Status, what string) int {
-	do := []string{hint(st), "--default gives a value in the place of what could not be had"}
+// reportUncollected explains that no metadata was collected during this boot.
+func (p *program) reportUncollected(st snapshot.Status, prefix string) int {
+	hint := "--default VALUE prints VALUE instead"
 	if st.State == snapshot.Waiting {
-		do[1] = "--wait 5m waits for it"
+		hint = "--wait 5m waits for it"
 	}
-	p.tell(what+"nothing from this boot: the gate of "+p.readFrom()+" "+verdict(st), do...)
+	p.report(prefix+": no metadata from this boot: "+p.verdict(st), lastHint(st), hint)
 	return int(readiness.ExitTempFail)
 }
 
-// completeKeys completes keys from the files, a directory at a time. A shell gets
-// no error: there is just nothing to complete.
-func (p *program) completeKeys(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	v, err := snapshot.Open(p.readFrom(), p.boot())
+// printValue prints a string as it is and a list one item per line. Anything
+// else, and with --json everything, is printed as JSON.
+func (p *program) printValue(value any) {
+	list, isList := value.([]any)
+	text, isText := value.(string)
+	switch {
+	case isText && !p.json:
+		fmt.Fprintln(p.stdout, text)
+	case isList && !p.json:
+		for _, item := range list {
+			if text, ok := item.(string); ok {
+				fmt.Fprintln(p.stdout, text)
+			} else {
+				p.printJSON(item, "")
+			}
+		}
+	default:
+		p.printJSON(value, "  ")
+	}
+}
+
+// printJSON prints value as the files contain it: sorted, with <, > and & not
+// escaped. If indent is empty, it is one line.
+func (p *program) printJSON(value any, indent string) {
+	encoder := json.NewEncoder(p.stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	_ = encoder.Encode(value) // every type that is printed can be encoded
+}
+
+// completeKeys completes keys from the files, one directory level at a time. An
+// error would disturb the shell, so there are no candidates then.
+func (p *program) completeKeys(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	v, err := snapshot.Open(p.readDirectory(), p.bootID())
 	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, directive
 	}
 	keys, err := v.List("")
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, directive
 	}
 	prefix := ""
-	if rest, ok := strings.CutPrefix(begun, "meta-data/"); ok {
-		prefix, begun = "meta-data/", rest
+	if rest, ok := strings.CutPrefix(typed, "meta-data/"); ok {
+		prefix, typed = "meta-data/", rest
 	}
-	directive := cobra.ShellCompDirectiveNoFileComp
 	var found []cobra.Completion
 	for _, key := range keys {
-		rest, ok := strings.CutPrefix(key, begun)
+		rest, ok := strings.CutPrefix(key, typed)
 		if !ok || rest == "" {
 			continue
 		}
 		if i := strings.IndexByte(rest, '/'); i >= 0 {
 			rest = rest[:i+1]
-			directive |= cobra.ShellCompDirectiveNoSpace // the key goes on
+			directive |= cobra.ShellCompDirectiveNoSpace // the key continues
 		}
-		found = append(found, prefix+begun+rest)
+		found = append(found, prefix+typed+rest)
 	}
 	return slices.Compact(found), directive
 }

@@ -3,52 +3,49 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// checkLogFlags refuses what logger would, also for commands that log nothing.
-func (p *program) checkLogFlags() error {
-	if err := new(slog.Level).UnmarshalText([]byte(p.logLevel)); err != nil {
-		return fmt.Errorf("--log-level %q: it is debug, info, warn or error", p.logLevel)
-	}
-	if !slices.Contains([]string{"auto", "journal", "text", "json"}, p.logFormat) {
-		return fmt.Errorf("--log-format %q: it is auto, journal, text or json", p.logFormat)
-	}
-	return nil
-}
-
-// logger is what --log-level and --log-format ask for.
+// logger makes the logger for --log-level and --log-format, and replaces the
+// format auto by the one that it stands for.
 func (p *program) logger() (*slog.Logger, error) {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(p.logLevel)) // checked before
+	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
+		return nil, fmt.Errorf("invalid --log-level %q: must be debug, info, warn or error", p.logLevel)
+	}
 	if p.logFormat == "auto" {
 		p.logFormat = "text"
-		if native, err := journal.StderrIsJournalStream(); err == nil && native {
+		if connected, err := journal.StderrIsJournalStream(); err == nil && connected {
 			p.logFormat = "journal"
 		}
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	switch p.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
 	case "json":
 		return slog.New(slog.NewJSONHandler(p.stderr, options)), nil
 	case "journal":
 		if !journal.Enabled() {
-			return nil, fmt.Errorf("--log-format journal: no journal listens on this machine; use text or json")
+			return nil, errors.New("--log-format journal: this machine has no journal socket; must be text or json here")
 		}
 		return slog.New(&journalHandler{level: level}), nil
 	default:
-		return slog.New(slog.NewTextHandler(p.stderr, options)), nil
+		return nil, fmt.Errorf("invalid --log-format %q: must be auto, journal, text or json", p.logFormat)
 	}
 }
 
-// readable rounds durations for people, in JSON too, and leaves the time to the
-// journal where that is what reads the text.
+// readable rounds durations for people, in JSON too, and omits the time if the
+// journal reads the text and adds its own.
 func readable(groups []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		return slog.String(a.Key, a.Value.Duration().Round(time.Millisecond).String())
@@ -59,5 +56,66 @@ func readable(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// plainLog reports whether stderr is read by people, as it is.
-func (p *program) plainLog() bool { return p.logFormat == "text" }
+// journalHandler speaks the journal's native protocol, so that each attribute
+// is a field: journalctl IMDS_CLASS=connect-timeout. The message repeats most
+// attributes, because journalctl shows nothing else by default.
+type journalHandler struct {
+	level slog.Level
+	attrs []slog.Attr
+}
+
+// Enabled implements [slog.Handler].
+func (h *journalHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+// Handle implements [slog.Handler].
+func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
+	message, fields := h.entry(r)
+	return journal.Send(message, priority(r.Level), fields)
+}
+
+// entry returns the message and the fields for a record.
+func (h *journalHandler) entry(r slog.Record) (message string, fields map[string]string) {
+	message, fields = r.Message, map[string]string{}
+	add := func(a slog.Attr) bool {
+		value := readable(nil, a).Value.String()
+		fields["IMDS_"+strings.ToUpper(a.Key)] = value
+		switch a.Key {
+		case "class", "path", "state", "endpoint": // the message says these in words
+		default:
+			if value == "" || strings.ContainsAny(value, " \"=") { // as slog's text
+				value = strconv.Quote(value)
+			}
+			message += " " + a.Key + "=" + value
+		}
+		return true
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	if id := messageID(fields["IMDS_STATE"], fields["IMDS_CLASS"]); id != "" {
+		fields["MESSAGE_ID"] = id
+	}
+	return message, fields
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &journalHandler{level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+}
+
+// WithGroup implements [slog.Handler]; the journal's fields are flat.
+func (h *journalHandler) WithGroup(string) slog.Handler { return h }
+
+func priority(l slog.Level) journal.Priority {
+	switch {
+	case l >= slog.LevelError:
+		return journal.PriErr
+	case l >= slog.LevelWarn:
+		return journal.PriWarning
+	case l >= slog.LevelInfo:
+		return journal.PriInfo
+	default:
+		return journal.PriDebug
+	}
+}

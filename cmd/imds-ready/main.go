@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command imds-ready blocks until EC2's Instance Metadata Service answers,
-// writes what it said to /run/imds and says READY=1. See imds-ready --help.
+// writes the metadata to /run/imds and sends READY=1 to systemd. See
+// imds-ready --help.
 package main
 
 import (
@@ -22,19 +23,20 @@ import (
 var version = "0.0.0-dev"
 
 func main() {
-	// Neither the wait nor the crawl needs parallelism: with a second processor a
-	// crawl took longer and a wait a sixth more CPU time, and threads cost memory.
+	// Neither the wait nor the collection needs parallelism. With a second processor
+	// the collection took longer, the wait used a sixth more CPU time, and the
+	// additional threads cost memory.
 	runtime.GOMAXPROCS(1)
-	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more ends nothing
-	ctx, interrupted := untilSignal(context.Background())
+	signal.Ignore(syscall.SIGPIPE) // the wait must outlive the reader of the log
+	ctx := untilSignal()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if i, ok := errors.AsType[*readiness.Interrupted](interrupted()); ok && code == int(i.Exit()) {
+	if i, ok := errors.AsType[*readiness.Interrupted](context.Cause(ctx)); ok && code == int(i.Exit()) {
 		die(i.Signal)
 	}
 	os.Exit(code)
 }
 
-// run is the whole program but for the process itself.
+// run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &checkedWriter{to: stdout}
 	p := &program{stdout: out, console: stdout, stderr: stderr}
@@ -42,12 +44,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: see %s --help\n", err, root.Name())
+	if command, err := root.ExecuteContextC(ctx); err != nil {
+		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: hint: see %s --help\n", err, command.CommandPath())
 		return exitUsage
 	}
 	if out.err != nil {
-		if !errors.Is(out.err, syscall.EPIPE) { // the reader had enough: nothing to say
+		if !errors.Is(out.err, syscall.EPIPE) { // the reader closed the pipe on purpose, as head(1) does
 			fmt.Fprintf(stderr, "imds-ready: writing the output: %v\n", out.err)
 		}
 		return int(readiness.ExitFailure)
@@ -55,8 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return p.exit
 }
 
-// checkedWriter remembers that something could not be written, so that no
-// caller needs to look: half an output must not end with 0.
+// checkedWriter keeps the first write error for run, so that truncated output
+// never ends with exit code 0 and no other function has to check.
 type checkedWriter struct {
 	to  io.Writer
 	err error
@@ -70,17 +72,17 @@ func (w *checkedWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// signalGrace is how long after a signal the process ends at the latest, whatever
-// it is stuck in: a full notification socket, a file system that hangs.
+// signalGrace is how long the process may run after a signal, even if it is
+// blocked by a full notification socket or a hanging file system.
 const signalGrace = 900 * time.Millisecond
 
-// untilSignal returns a context that ends with a [readiness.Interrupted] on the
-// first SIGTERM or SIGINT; the second one kills. The function tells the cause.
-func untilSignal(parent context.Context) (context.Context, func() error) {
-	ctx, cancel := context.WithCancelCause(parent)
+// untilSignal returns a context that the first SIGTERM or SIGINT cancels with a
+// [readiness.Interrupted] as its cause. The second signal kills the process.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGINT) { // as for a job that a script left in the background
+	if !signal.Ignored(syscall.SIGINT) { // scripts ignore it in background jobs
 		signal.Notify(signals, syscall.SIGINT)
 	}
 	go func() {
@@ -93,17 +95,17 @@ func untilSignal(parent context.Context) (context.Context, func() error) {
 			die(s)
 		}
 	}()
-	return ctx, func() error { return context.Cause(ctx) }
+	return ctx
 }
 
 // die ends the process by the signal, so that a shell sees 128 plus its number
-// and systemd a clean stop: exiting with 143 would leave the unit failed. The
-// kernel spares the first process of a PID namespace, which can only exit.
+// and systemd a clean stop: exit code 143 would leave the unit failed. The
+// kernel does not kill the first process of a PID namespace, which can only exit.
 func die(s syscall.Signal) {
 	if os.Getpid() != 1 {
 		signal.Reset(s)
 		_ = syscall.Kill(os.Getpid(), s)
-		time.Sleep(50 * time.Millisecond) // it is delivered within this time
+		time.Sleep(50 * time.Millisecond) // the signal is delivered within this time
 	}
 	os.Exit(128 + int(s))
 }

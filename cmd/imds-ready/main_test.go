@@ -24,13 +24,13 @@ import (
 )
 
 // TestMain makes the test binary the program under test as well: called as
-// imds-ready it is main itself, so that exit codes and deaths by signal are
-// those of a real process.
+// imds-ready it runs main, so that exit codes and signals are those of a real
+// process.
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"imds-ready": guarded})
 }
 
-// leakChecked fails a run that leaves goroutines of the simulators behind.
+// leakChecked fails if a goroutine of a simulator still runs at the end.
 type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
@@ -45,11 +45,11 @@ func (l leakChecked) Run() int {
 	return 0
 }
 
-// exitGuard is the exit code of a run that the guard has stopped.
+// exitGuard is the exit code of a command that the guard refused.
 const exitGuard = 99
 
-// guarded is main, unless a request could leave this machine or a file land in
-// the machine's own /run/imds.
+// guarded runs main, unless it could send a request to another machine or write to
+// the /run/imds of this one.
 func guarded() {
 	if danger := dangerOf(os.Args[1:], os.Getenv); danger != "" {
 		fmt.Fprintln(os.Stderr, "guard of the tests:", danger)
@@ -61,8 +61,8 @@ func guarded() {
 	imdsready.Main()
 }
 
-// dangerOf says why a command line must not be run in a test; "": it may. Only
-// run makes requests. An endpoint in the environment beats one in the file.
+// dangerOf returns why a command line must not run in a test, or "" if it may. Only
+// run makes requests. An endpoint in the environment overrides that in the file.
 func dangerOf(args []string, getenv func(string) string) string {
 	at := slices.Index(args, "run")
 	if at < 0 {
@@ -92,10 +92,10 @@ func dangerOf(args []string, getenv func(string) string) string {
 	return ""
 }
 
-// fileURL is endpoint.url in a file of the tests.
+// fileURL matches endpoint.url in a file of the tests.
 var fileURL = regexp.MustCompile(`(?m)^url *= *"(.*)"$`)
 
-// dangerOfFile wants one endpoint in the file, on loopback.
+// dangerOfFile requires one endpoint in the file, on loopback.
 func dangerOfFile(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -117,7 +117,7 @@ func isLoopback(endpoint string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// TestGuard holds the guard itself: the tests rest on it.
+// The safety of the machine depends on the guard.
 func TestGuard(t *testing.T) {
 	const refused, aws = "http://127.0.0.1:9", "http://169.254.169.254"
 	file := t.TempDir() + "/c.toml"
@@ -149,7 +149,7 @@ func TestGuard(t *testing.T) {
 			}
 			danger := dangerOf(strings.Fields(tt.args), func(key string) string { return env[key] })
 			if (danger != "") != tt.stopped {
-				t.Errorf("the guard says %q, stopped should be %v", danger, tt.stopped)
+				t.Errorf("the guard returns %q, want stopped %v", danger, tt.stopped)
 			}
 			delete(env, "RUNTIME_DIRECTORY")
 			danger = dangerOf(strings.Fields(tt.args), func(key string) string { return env[key] })
@@ -160,16 +160,16 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// scriptsWithin bounds all scripts together; they take seconds.
-const scriptsWithin = 2 * time.Minute
+// scriptsTimeout bounds all scripts together; they take seconds.
+const scriptsTimeout = 2 * time.Minute
 
-// TestScripts runs every script of testdata/script. See testdata/README for
-// their commands.
+// TestScripts runs every script of testdata/script. testdata/README describes their
+// commands.
 func TestScripts(t *testing.T) {
 	schemas := schematest.Load(t)
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
-		Deadline: time.Now().Add(scriptsWithin),
+		Deadline: time.Now().Add(scriptsTimeout),
 		Setup:    func(env *testscript.Env) error { return setup(env, schemas) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sim": cmdSim, "simlog": cmdSimlog, "notify": cmdNotify, "notified": cmdNotified,
@@ -181,13 +181,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setup gives each script a world of its own, in which nothing answers.
+// setup gives each script a world of its own, in which no endpoint answers.
 func setup(env *testscript.Env, schemas schematest.Schemas) error {
 	w := &world{work: env.WorkDir, schemas: schemas}
 	env.Values[worldKey{}] = w
-	env.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody)
+	env.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", closedEndpoint)
 	env.Setenv("RUNTIME_DIRECTORY", env.WorkDir+"/imds")
-	// The race detector would hold up each exit for a second.
+	// The race detector would delay each exit by a second.
 	env.Setenv("GORACE", cmp.Or(env.Getenv("GORACE"), "atexit_sleep_ms=0"))
 	env.Defer(func() {
 		if err := w.end(); err != nil {

@@ -4,7 +4,7 @@ package main
 
 import "github.com/imds-ready/imds-ready/policy"
 
-// messageID is MESSAGE_ID= of a log line about a state or a class, or empty. With
+// messageID returns MESSAGE_ID= for a log line about a state or a class, or "". With
 // it journalctl -x finds the explanation in packaging/systemd/imds-ready.catalog
 // (journalctl(1), systemd.journal-fields(7)). The IDs never change.
 func messageID(state, class string) string {

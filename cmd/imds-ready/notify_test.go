@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +16,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// receiver stands in for systemd at NOTIFY_SOCKET: it takes datagrams and keeps
-// them in order. A deaf one takes none, so that its queue fills.
+// receiver replaces systemd at NOTIFY_SOCKET: it reads datagrams and keeps them in
+// order. A deaf one reads none, so that its queue fills up.
 type receiver struct {
 	dir  string
 	conn *net.UnixConn
@@ -26,11 +27,11 @@ type receiver struct {
 	datagrams []string
 }
 
-// sentinel is what the test itself sends to see that all before it has come.
+// sentinel is a datagram of the test itself: those sent before it have arrived.
 const sentinel = "X_SENTINEL=1"
 
-// receive makes a socket in a directory of its own: a socket's path is limited
-// to 108 bytes.
+// receive creates a socket in a directory of its own, because the path of a socket
+// is limited to 108 bytes.
 func receive(deaf bool) (*receiver, error) {
 	dir, err := os.MkdirTemp("", "notify")
 	if err != nil {
@@ -51,7 +52,7 @@ func receive(deaf bool) (*receiver, error) {
 
 func (r *receiver) path() string { return filepath.Join(r.dir, "socket") }
 
-// read takes datagrams until the socket is closed.
+// read reads datagrams until the socket is closed.
 func (r *receiver) read() {
 	defer close(r.done)
 	buf := make([]byte, 64<<10)
@@ -66,27 +67,27 @@ func (r *receiver) read() {
 	}
 }
 
-// all are the datagrams so far, less our own.
+// all returns the datagrams so far, without those of the test.
 func (r *receiver) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(r.datagrams), func(s string) bool { return s == sentinel })
 }
 
-// flushed are all the datagrams that were sent before now.
+// flushed returns all datagrams that were sent before now.
 func (r *receiver) flushed(ts *testscript.TestScript) []string {
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: r.path(), Net: "unixgram"})
 	ts.Check(err)
 	defer conn.Close()
 	_, err = conn.Write([]byte(sentinel))
 	ts.Check(err)
-	came := until(patience, func() bool {
+	arrived := until(patience, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return len(r.datagrams) > 0 && r.datagrams[len(r.datagrams)-1] == sentinel
 	})
-	if !came {
-		ts.Fatalf("the socket does not give back what was sent")
+	if !arrived {
+		ts.Fatalf("the socket does not receive the sentinel")
 	}
 	return r.all()
 }
@@ -100,7 +101,7 @@ func (r *receiver) close() error {
 	return err
 }
 
-// fill fills the queue of a deaf receiver: the next datagram of anybody waits.
+// fill fills the queue of a deaf receiver, so that the next datagram blocks.
 func (r *receiver) fill() error {
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: r.path(), Net: "unixgram"})
 	if err != nil {
@@ -108,7 +109,7 @@ func (r *receiver) fill() error {
 	}
 	defer conn.Close()
 	for err == nil {
-		if err = conn.SetWriteDeadline(time.Now().Add(again)); err == nil {
+		if err = conn.SetWriteDeadline(time.Now().Add(resendEvery)); err == nil {
 			_, err = conn.Write([]byte(sentinel))
 		}
 	}
@@ -118,8 +119,8 @@ func (r *receiver) fill() error {
 	return err
 }
 
-// cmdNotify is "notify [-deaf|-fill]": it sets NOTIFY_SOCKET; -fill: fills the
-// queue of the deaf one that is there.
+// cmdNotify is "notify [-deaf|-fill]": it sets NOTIFY_SOCKET. -fill fills the queue
+// of the last deaf one.
 func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	mode := strings.Join(args, " ")
@@ -136,9 +137,9 @@ func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("NOTIFY_SOCKET", r.path())
 }
 
-// cmdNotified is "notified [-all] FILE": the datagrams so far, one a line with
-// " && " for each line break, match FILE as one regular expression. Those that
-// only extend the timeout are left out without -all.
+// cmdNotified is "notified [-all] FILE": the datagrams so far, one per line with
+// " && " for each line break, match FILE as one regular expression. Without -all,
+// those that only extend the timeout are omitted.
 func cmdNotified(ts *testscript.TestScript, neg bool, args []string) {
 	everything := len(args) == 2 && args[0] == "-all"
 	w := worldOf(ts)
@@ -151,5 +152,10 @@ func cmdNotified(ts *testscript.TestScript, neg bool, args []string) {
 			got.WriteString(strings.ReplaceAll(d, "\n", " && ") + "\n")
 		}
 	}
-	match(ts, "the datagrams", got.String(), ts.ReadFile(args[len(args)-1]))
+	want := strings.TrimSuffix(ts.ReadFile(args[len(args)-1]), "\n")
+	re, err := regexp.Compile(`\A(?:` + want + `)\n\z`)
+	ts.Check(err)
+	if !re.MatchString(got.String()) {
+		ts.Fatalf("the datagrams are\n%s\nwhich this does not match:\n%s", &got, want)
+	}
 }

@@ -3,7 +3,6 @@
 package main_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,13 +18,12 @@ import (
 )
 
 const (
-	// nobody is an endpoint where nobody listens (port 9 is discard): the default of
-	// every test.
-	nobody = "http://127.0.0.1:9"
-	// contractual is how soon after a signal the process is gone. It is an upper
-	// bound of the contract, not a measurement: what else runs on the machine may
-	// take slack more.
-	contractual = time.Second
+	// closedEndpoint refuses connections (port 9 is discard): the default of every
+	// test.
+	closedEndpoint = "http://127.0.0.1:9"
+	// signalLimit is how long the process may run after a signal, by its contract.
+	// slack is added for the load of the machine.
+	signalLimit = time.Second
 	slack       = 2 * time.Second
 	// patience bounds every other wait.
 	patience  = 30 * time.Second
@@ -37,52 +35,46 @@ const (
 type process struct {
 	cmd            *exec.Cmd
 	started        time.Time
-	env            []string // all of its environment
 	stdout, stderr string
-	errors         *os.File // in the place of the file stderr; nil: that
 	ended          chan struct{}
 }
 
-// start runs imds-ready with these arguments in dir and nothing but env in its
-// environment. The output files are PREFIX.stdout and PREFIX.stderr.
+// start runs imds-ready in dir with exactly these arguments and this environment.
+// The output files are PREFIX.stdout and PREFIX.stderr.
 func start(dir, prefix string, env, args []string) (*process, error) {
-	p := &process{env: env, stdout: prefix + ".stdout", stderr: prefix + ".stderr", ended: make(chan struct{})}
+	p := &process{stdout: prefix + ".stdout", stderr: prefix + ".stderr", ended: make(chan struct{})}
+	binary, err := exec.LookPath("imds-ready")
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
 		return nil, err
 	}
-	return p, p.start(dir, args)
-}
-
-func (p *process) start(dir string, args []string) error {
-	binary, err := exec.LookPath("imds-ready")
-	if err != nil {
-		return err
-	}
 	stdout, err := os.Create(p.stdout)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer stdout.Close()
 	stderr, err := os.Create(p.stderr)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer stderr.Close()
 	p.cmd = exec.CommandContext(context.Background(), binary, args...)
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, p.env, stdout, cmp.Or(p.errors, stderr)
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
 	p.started = time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	go func() {
 		_ = p.cmd.Wait() // wait reads the state
 		close(p.ended)
 	}()
-	return nil
+	return p, nil
 }
 
-// wait waits for the end and returns how it came: the exit code, or the name of
-// the signal that killed the process.
+// wait waits for the end and returns the exit code, or the name of the signal that
+// killed the process.
 func (p *process) wait(within time.Duration) (string, error) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -98,7 +90,7 @@ func (p *process) wait(within time.Duration) (string, error) {
 	return strconv.Itoa(status.ExitStatus()), nil
 }
 
-// stop kills it if it still runs.
+// stop kills the process if it still runs.
 func (p *process) stop() {
 	select {
 	case <-p.ended:
@@ -110,7 +102,7 @@ func (p *process) stop() {
 	}
 }
 
-// until polls a condition.
+// until polls a condition, and returns whether it was met.
 func until(within time.Duration, met func() bool) bool {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -126,11 +118,8 @@ func until(within time.Duration, met func() bool) bool {
 	return true
 }
 
-// after waits for a while, from which a test learns nothing.
-func after(d time.Duration) { <-time.After(d) }
-
-// launch is start for Go tests: the files go to dir, the process is killed in
-// the end.
+// launch is start for Go tests: it writes the files to dir, and kills the process
+// at the end of the test.
 func launch(t *testing.T, endpoint, config, dir string) *process {
 	t.Helper()
 	work := t.TempDir()
@@ -148,7 +137,7 @@ func launch(t *testing.T, endpoint, config, dir string) *process {
 	return p
 }
 
-// outcome waits for the end and returns it with what was logged.
+// outcome waits for the end and returns it with the log.
 func (p *process) outcome(t *testing.T) (end, log string) {
 	t.Helper()
 	end, err := p.wait(patience)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,14 +22,14 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// How many times a process is killed or terminated, and how late after its start
-// at the most. Each test takes a few seconds.
+// The number of processes that are killed or terminated, and the longest time
+// between start and SIGTERM. Each test takes a few seconds.
 const (
 	rounds     = 40
 	latestTerm = 150 * time.Millisecond
 )
 
-// random is a source whose seed is in the test's log.
+// random returns a source and logs its seed.
 func random(t *testing.T) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -35,8 +37,8 @@ func random(t *testing.T) *rand.Rand {
 }
 
 // TestTerminatedAtAnyMoment sends SIGTERM at random moments of waits, requests
-// and collections of every kind: the daemon is gone within a second, by the
-// signal unless it had said READY=1, and leaves everything in order.
+// and collections of every kind: the daemon ends within a second, by the signal
+// unless READY=1 was sent before, and leaves valid files.
 func TestTerminatedAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	rnd, schemas := random(t), schematest.Load(t)
@@ -47,11 +49,11 @@ func TestTerminatedAtAnyMoment(t *testing.T) {
 		s, url := serve(t, imdstest.DefaultTree(), schedule)
 		delay := time.Duration(rnd.Int64N(int64(latestTerm)))
 		p := launch(t, url, "[retry]\nread_timeout = \"1h\"\nconnect_timeout = \"1h\"\n[metadata]\ncollect_deadline = \"1h\"\n", dir)
-		after(delay)
+		<-time.After(delay)
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
-		end, err := p.wait(contractual + slack)
+		end, err := p.wait(signalLimit + slack)
 		if err != nil {
 			t.Fatalf("%s, SIGTERM after %v: %v\n%s", schedule, delay, err, readFile(t, p.stderr))
 		}
@@ -62,12 +64,12 @@ func TestTerminatedAtAnyMoment(t *testing.T) {
 	}
 }
 
-// checkTerminated holds how a process ended against what it says of it.
+// checkTerminated compares how a process ended with its status.
 func checkTerminated(t *testing.T, schemas schematest.Schemas, dir, when, end string, p *process) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, snapshot.StatusFile))
 	if errors.Is(err, fs.ErrNotExist) && end == "SIGTERM" {
-		return // before the directory was there
+		return // before it created the directory
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", when, err)
@@ -77,28 +79,28 @@ func checkTerminated(t *testing.T, schemas schematest.Schemas, dir, when, end st
 	if err := json.Unmarshal(text, &st); err != nil {
 		t.Fatalf("%s: %v", when, err)
 	}
-	told := len(readFile(t, p.stderr)) > 0 // else it was too early for it to know of signals
+	logged := len(readFile(t, p.stderr)) > 0 // otherwise it did not handle signals yet
 	switch {
 	case end == "0" && st.State == snapshot.Ready && *st.ExitCode == 0:
-	case end == "SIGTERM" && !told:
+	case end == "SIGTERM" && !logged:
 	case end == "SIGTERM" && st.State == snapshot.Failed && *st.ExitCode == 143 && st.LastError.Class == "interrupted" && st.PID == nil:
 	default:
-		t.Errorf("%s: it ends with %s, and says\n%s\n%s", when, end, text, readFile(t, p.stderr))
+		t.Errorf("%s: it ends with %s, and the status and the log are\n%s\n%s", when, end, text, readFile(t, p.stderr))
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*.tmp")); len(left) > 0 {
-		t.Errorf("%s: %v is left", when, left)
+		t.Errorf("%s: %v remains", when, left)
 	}
 }
 
-// TestKilledAtAnyMoment kills the daemon with SIGKILL at random moments while a
-// reader looks: no file is ever there by half, each is whole and of one of two
-// instances. Afterwards one more run leaves everything as if nothing had been.
+// TestKilledAtAnyMoment kills the daemon with SIGKILL at random moments during
+// reads: every file is always complete and of one of two instances. Afterwards one
+// more run leaves the files of a normal run.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	rnd := random(t)
 	dir := filepath.Join(t.TempDir(), "imds")
 	var urls []string
-	want := wholeFiles{schemas: schematest.Load(t), texts: map[string]bool{}}
+	want := completeFiles{schemas: schematest.Load(t), texts: map[string]bool{}}
 	longest := time.Duration(0)
 	for i := range 2 {
 		_, url := serve(t, bigTree(i), "ok")
@@ -113,7 +115,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	stop := want.watch(t, dir)
 	for i := range rounds {
 		p := launch(t, urls[i%2], killConfig, dir)
-		after(time.Duration(rnd.Int64N(int64(longest))))
+		<-time.After(time.Duration(rnd.Int64N(int64(longest))))
 		p.stop()
 		want.check(t, dir)
 	}
@@ -124,17 +126,17 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	want.check(t, dir)
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*.tmp")); len(left) > 0 {
-		t.Errorf("%v is left", left)
+		t.Errorf("%v remains", left)
 	}
 	if text := readFile(t, filepath.Join(dir, snapshot.IdentityFile)); !strings.Contains(text, "i-instance0") {
-		t.Errorf("the last run has left another instance's document: %s", text)
+		t.Errorf("the last run left the document of another instance: %s", text)
 	}
 }
 
 const killConfig = "[metadata]\nuser_data = true\nsignatures = true\nconcurrency = 1\n"
 
-// bigTree is one of two instances that differ in every file. The values are long
-// enough that writing them takes a while; user-data may have 64 KiB.
+// bigTree returns one of two instances that differ in every file. The values are
+// long so that writing them takes a while; the limit of user-data is 64 KiB.
 func bigTree(i int) imdstest.Tree {
 	name := fmt.Sprintf("instance%d", i)
 	long := strings.Repeat(name, 7<<10)
@@ -154,14 +156,14 @@ func bigTree(i int) imdstest.Tree {
 	}
 }
 
-// wholeFiles knows every text that a file may have, but for the status.
-type wholeFiles struct {
+// completeFiles contains every valid text of each file except the status.
+type completeFiles struct {
 	schemas schematest.Schemas
 	texts   map[string]bool
 }
 
-// learn takes what is there as right.
-func (w wholeFiles) learn(t *testing.T, dir string) {
+// learn adds the present files as valid.
+func (w completeFiles) learn(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*"))
 	if err != nil || len(files) != 8 {
@@ -172,8 +174,8 @@ func (w wholeFiles) learn(t *testing.T, dir string) {
 	}
 }
 
-// check wants each file that is there to be whole.
-func (w wholeFiles) check(t *testing.T, dir string) {
+// check requires every present file to be complete.
+func (w completeFiles) check(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*"))
 	if err != nil {
@@ -183,34 +185,22 @@ func (w wholeFiles) check(t *testing.T, dir string) {
 		text, err := os.ReadFile(file)
 		name := filepath.Base(file)
 		switch {
-		case err != nil: // a file is replaced, never away for a moment
+		case err != nil: // a file is replaced and never absent in between
 			t.Errorf("reading %s: %v", name, err)
 		case name == snapshot.StatusFile:
 			w.schemas.Check(t, name, text)
 		case !w.texts[name+"\n"+string(text)]:
-			t.Errorf("%s is no whole file: %d bytes, %.80q", name, len(text), text)
+			t.Errorf("%s is not complete: %d bytes, %.80q", name, len(text), text)
 		}
 	}
 }
 
-// watch checks all the time, until the function that it returns is called.
-func (w wholeFiles) watch(t *testing.T, dir string) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				w.check(t, dir)
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
+// watch checks repeatedly until the function that it returns is called.
+func (w completeFiles) watch(t *testing.T, dir string) (stop func()) {
+	var stopped atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		until(time.Hour, func() bool { w.check(t, dir); return stopped.Load() })
+	})
+	return func() { stopped.Store(true); wg.Wait() }
 }

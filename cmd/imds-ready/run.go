@@ -13,12 +13,39 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
 
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
+
+func (p *program) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "wait for IMDS, write the files and send READY=1",
+		Long: `run waits for IMDS, writes the files and sends READY=1 to systemd. It is the
+ExecStart= of the unit.
+
+The log format auto is the journal's own protocol if standard error is connected
+to the journal, and text otherwise.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := p.logger()
+			if err != nil {
+				return err
+			}
+			p.exit = int(p.daemon(c.Context(), log))
+			return nil
+		},
+	}
+	p.configFlag(c)
+	p.directoryFlag(c, "write the files to")
+	c.Flags().StringVar(&p.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
+	c.Flags().StringVar(&p.logFormat, "log-format", "auto", "`FORMAT`: auto, journal, text or json")
+	return c
+}
 
 // notify sends a datagram to systemd, or nothing without NOTIFY_SOCKET
 // (sd_notify(3)).
@@ -37,45 +64,28 @@ func bootID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
-// nonblocking is a file descriptor whose writes fail rather than wait: a serial
-// console that is stuck must not hold the gate.
-type nonblocking int
-
-// Write implements [io.Writer].
-func (fd nonblocking) Write(line []byte) (int, error) {
-	if err := syscall.SetNonblock(int(fd), true); err != nil {
-		return 0, err
-	}
-	return syscall.Write(int(fd), line)
-}
-
 // daemon wires the daemon and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.dir(), BootID: bootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
-	if os.Getenv("JOURNAL_STREAM") != "" { // in the unit, stdout is the console
-		d.Console = nonblocking(syscall.Stdout)
+	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too
+		d.Console = p.console
 	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
-		p.tellProblems(log, err)
+		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+			if p.logFormat == "text" { // people read it: a problem looks as in check
+				fmt.Fprintln(p.stderr, line)
+			} else {
+				log.Error(line)
+			}
+		}
 		return d.Reject(err)
 	}
 	d.Config, d.Client = loaded.Readiness, loaded.IMDS
 	d.Client.UserAgent = "imds-ready/" + version
 	return d.Run(ctx)
-}
-
-// tellProblems prints what is wrong with the configuration, one problem a line.
-func (p *program) tellProblems(log *slog.Logger, err error) {
-	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-		if p.plainLog() {
-			fmt.Fprintln(p.stderr, line)
-			continue
-		}
-		log.Error(line)
-	}
 }

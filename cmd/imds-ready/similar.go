@@ -8,28 +8,19 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/words"
-	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// didYouMean is the part of a message that suggests existing keys in the place of an
-// absent one, or empty. A key that was asked for and failed is spelled right; one
-// below a failed listing may not be.
-func didYouMean(v *snapshot.Values, e *snapshot.KeyError) string {
+// suggestKeys is the end of a message about an absent key. A key that could not be
+// fetched is spelled correctly, but one below a listing that could not be fetched
+// need not be.
+func suggestKeys(v *snapshot.Values, e *snapshot.KeyError) string {
 	if e.Credentials || e.Path != "" && !strings.HasSuffix(e.Path, "/") {
 		return ""
 	}
-	keys := similar(v, e.Key)
-	last := len(keys) - 1
-	switch {
-	case last < 0:
-		return ""
-	case last == 0:
-		return ": did you mean " + keys[0] + "?"
-	default:
-		return ": did you mean " + strings.Join(keys[:last], ", ") + " or " + keys[last] + "?"
-	}
+	return didYouMean(similarKeys(v, e.Key))
 }
 
 // The number of suggestions, and the length in bytes up to which keys are compared.
@@ -38,18 +29,17 @@ const (
 	maxCompared = 100
 )
 
-// similar returns the existing keys that may be meant by an absent one, the best
-// first.
-func similar(v *snapshot.Values, key string) []string {
+// similarKeys returns the existing keys that an absent one may stand for, the most
+// likely first.
+func similarKeys(v *snapshot.Values, key string) []string {
 	key = strings.TrimPrefix(strings.TrimSuffix(key, "/"), "latest/")
 	key = strings.TrimPrefix(key, "meta-data/")
-	if below, ok := strings.CutPrefix(key, readiness.IdentityPath+"/"); ok {
+	if below, ok := strings.CutPrefix(key, imds.IdentityPath+"/"); ok {
 		key = "identity/" + below
 	}
 	if len(key) > maxCompared {
 		return nil
 	}
-	known := meant(key)
 	keys, err := v.List("")
 	if err != nil {
 		return nil // a suggestion is not worth a second error
@@ -60,14 +50,14 @@ func similar(v *snapshot.Values, key string) []string {
 	}
 	var found []candidate
 	for _, k := range keys {
-		name := strings.TrimSuffix(k, "/")
-		if len(name) > maxCompared {
+		k = strings.TrimSuffix(k, "/")
+		if len(k) > maxCompared {
 			continue
 		}
-		if name == known {
-			found = append(found, candidate{name, -1})
-		} else if d, ok := distance(key, name); ok {
-			found = append(found, candidate{name, d})
+		if slices.Contains(strings.Fields(synonyms[k]), normalized(key)) {
+			found = append(found, candidate{k, -1})
+		} else if d, ok := keyDistance(key, k); ok {
+			found = append(found, candidate{k, d})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
@@ -75,74 +65,57 @@ func similar(v *snapshot.Values, key string) []string {
 	})
 	var best []string
 	for _, c := range found[:min(len(found), maxSimilar)] {
-		if c.distance <= found[0].distance+1 { // others are noise beside the best
+		if c.distance <= found[0].distance+1 { // others only distract from the best
 			best = append(best, c.key)
 		}
 	}
 	return best
 }
 
-// meant returns the key for a name that people know from the ec2-metadata tool, the
-// AWS console or the SDKs, or an empty string.
-func meant(key string) string {
-	switch plain(key) {
-	case "az", "zone", "availabilityzone":
-		return "placement/availability-zone"
-	case "account", "accountid", "ownerid":
-		return "identity/accountId"
-	case "arch":
-		return "identity/architecture"
-	case "id", "instance":
-		return "instance-id"
-	case "type":
-		return "instance-type"
-	case "region":
-		return "placement/region"
-	case "ami", "image", "imageid":
-		return "ami-id"
-	case "name", "tagsname", "tagname":
-		return "tags/instance/Name"
-	case "tag", "tags":
-		return "tags/instance"
-	case "ip", "privateip", "privateipv4", "ipv4":
-		return "local-ipv4"
-	case "publicip":
-		return "public-ipv4"
-	case "role", "iamrole", "profilearn", "instanceprofile":
-		return "iam/info"
-	case "document", "identitydocument", "instanceidentity", "dynamic":
-		return "identity"
-	}
-	return ""
+// synonyms are the normalized names by which people know some keys from the
+// ec2-metadata tool, the AWS console or the SDKs.
+var synonyms = map[string]string{
+	"ami-id":                      "ami image imageid",
+	"iam/info":                    "role iamrole profilearn instanceprofile",
+	"identity":                    "document identitydocument instanceidentity dynamic",
+	"identity/accountId":          "account accountid ownerid",
+	"identity/architecture":       "arch",
+	"instance-id":                 "id instance",
+	"instance-type":               "type",
+	"local-ipv4":                  "ip privateip privateipv4 ipv4",
+	"placement/availability-zone": "az zone availabilityzone",
+	"placement/region":            "region",
+	"public-ipv4":                 "publicip",
+	"tags/instance":               "tag tags",
+	"tags/instance/Name":          "name tagsname tagname",
 }
 
-// distance is how far the key that was asked for is from an existing key, as a whole
-// or by its last segment, in any spelling (account-id, accountId). It is false if
-// they are too far apart.
-func distance(asked, key string) (int, bool) {
-	a, whole := plain(asked), plain(key)
-	last := plain(key[strings.LastIndexByte(key, '/')+1:])
-	lastAsked := plain(asked[strings.LastIndexByte(asked, '/')+1:])
-	if a == "" || lastAsked == "" {
+// keyDistance returns how far a requested key is from an existing one, compared
+// complete or by the last segment, in any spelling (account-id, accountId). It is
+// false if they are too far apart.
+func keyDistance(requested, key string) (int, bool) {
+	lastSegment := func(s string) string { return normalized(s[strings.LastIndexByte(s, '/')+1:]) }
+	want, last, wantLast := normalized(requested), lastSegment(key), lastSegment(requested)
+	if want == "" || wantLast == "" {
 		return 0, false
 	}
-	near := max(1, len([]rune(a))/4)
-	switch far := words.Distance(a, whole); {
-	case far == 0:
+	tolerated := max(1, len([]rune(want))/4)
+	switch d := words.Distance(want, normalized(key)); {
+	case d == 0:
 		return 0, true
-	case last == a:
+	case last == want:
 		return 1, true
-	case far <= near:
-		return far + 1, true
-	case last == lastAsked && len(last) > 2:
+	case d <= tolerated:
+		return d + 1, true
+	case last == wantLast && len(last) > 2:
 		return 4, true
 	}
-	slip := words.Distance(a, last)
-	return slip + 2, slip <= near && len(last) > 2
+	d := words.Distance(want, last)
+	return d + 2, d <= tolerated && len(last) > 2
 }
 
-// plain is s in lower case without the characters between words.
-func plain(s string) string {
+// normalized returns s in lower case without the characters between words.
+func normalized(s string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("-_./ ", r) {
 			return -1

@@ -13,8 +13,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// instance returns the values of a realistic instance, the files of which the tests of
-// package publish hold against what that package writes.
+// instance returns the values of a realistic instance. The tests of package publish
+// compare these files with what that package writes.
 func instance(t *testing.T, state string, missing map[string]string) *snapshot.Values {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,7 +36,7 @@ func instance(t *testing.T, state string, missing map[string]string) *snapshot.V
 }
 
 // Keys as people misspell or remember them, and the suggestions.
-func TestSimilar(t *testing.T) {
+func TestSimilarKeys(t *testing.T) {
 	v := instance(t, "ready", nil)
 	tests := []struct{ key, want string }{
 		{"region", "placement/region"},
@@ -72,21 +72,21 @@ func TestSimilar(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.key, func(t *testing.T) {
-			if got := strings.Join(similar(v, tt.key), " "); got != tt.want && !strings.HasPrefix(got, tt.want+" ") || tt.want == "" && got != "" {
+			if got := strings.Join(similarKeys(v, tt.key), " "); got != tt.want && !strings.HasPrefix(got, tt.want+" ") || tt.want == "" && got != "" {
 				t.Errorf("similar are %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestDidYouMean(t *testing.T) {
+func TestSuggestKeys(t *testing.T) {
 	missing := map[string]string{"meta-data/placement/region-id": "503", "meta-data/placement/": "bad-response"}
 	v := instance(t, snapshot.Ready, missing)
 	for key, want := range map[string]string{
 		"regio":                       ": did you mean identity/region or placement/region?",
 		"tags/instance/name":          ": did you mean tags/instance/Name?",
-		"placement/regoin":            ": did you mean placement/region?", // the failed listing may not have had it
-		"placement/region-id":         "",                                 // it failed and is spelled right
+		"placement/regoin":            ": did you mean placement/region?", // the listing that failed may not contain it
+		"placement/region-id":         "",                                 // it could not be fetched
 		"zzzzzz":                      "",
 		"iam/security-credentials/ro": "",
 	} {
@@ -95,7 +95,7 @@ func TestDidYouMean(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s: %v", key, err)
 		}
-		if got := didYouMean(v, e); got != want {
+		if got := suggestKeys(v, e); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 	}

@@ -3,10 +3,18 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -14,36 +22,37 @@ import (
 func (p *program) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "tell how the gate went: state, time, attempts, last error, what is missing",
-		Long: "status tells how this boot's gate stands: exit 0 for ready, degraded and skipped, 75 for waiting, the\n" +
-			"daemon's exit code for failed.",
-		Args:              cobra.NoArgs,
+		Short: "print the state of the gate, the last error and a hint",
+		Long: `status prints the state of this boot's gate: time, attempts, missing paths, the
+last error and a hint. The exit code is 0 for ready, degraded and skipped, 75
+for waiting, and that of the daemon for failed.`,
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
-			p.exit = p.status()
-			return nil
-		},
+		Run:               func(*cobra.Command, []string) { p.exit = p.status() },
 	}
-	c.Flags().BoolVar(&p.json, "json", false, "print status.json as it is, after checking it")
+	c.Flags().BoolVar(&p.json, "json", false, "validate status.json and print it unchanged")
 	p.readerFlags(c)
 	return c
 }
 
-// status prints how the gate stands.
+// status prints the state of the gate.
 func (p *program) status() int {
-	st, data, err := snapshot.ReadStatusJSON(p.readFrom(), p.boot())
+	st, data, err := snapshot.ReadStatusJSON(p.readDirectory(), p.bootID())
 	if err != nil {
-		return p.unreadable("", err)
+		return p.reportUnreadable("", err)
 	}
 	if p.json {
-		_, _ = p.stdout.Write(data) // run sees whether it could be written
+		_, _ = p.stdout.Write(data) // checkedWriter keeps the error
 	} else {
-		text := statusText{st: st, dir: p.readFrom(), sameHost: !p.ignoreBootID, colour: p.colour()}
+		_, isTerminal := terminal(p.console)
+		// https://no-color.org: a variable that is set but empty does not count.
+		color := isTerminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		text := statusText{st: st, dir: p.readDirectory(), sameHost: !p.ignoreBootID, color: color}
 		text.print(p.stdout)
 	}
 	switch st.State {
 	case snapshot.Failed:
-		return ending(st)
+		return failureCode(st)
 	case snapshot.Waiting:
 		return int(readiness.ExitTempFail)
 	default:
@@ -51,9 +60,208 @@ func (p *program) status() int {
 	}
 }
 
-// colour reports whether stdout shows colours (no-color.org: set and not empty
-// means none).
-func (p *program) colour() bool {
-	_, ok := terminal(p.console)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+// failureCode returns the daemon's exit code for a failed gate.
+func failureCode(st snapshot.Status) int {
+	if st.ExitCode == nil || *st.ExitCode < 1 || *st.ExitCode > 255 {
+		return int(readiness.ExitFailure)
+	}
+	return *st.ExitCode
+}
+
+// verdict describes the gate: "the gate of /run/imds has failed: disabled: ...".
+func (p *program) verdict(st snapshot.Status) string {
+	text := "the gate of " + p.readDirectory() + " " + map[string]string{
+		snapshot.Waiting: "is still waiting", snapshot.Degraded: "is degraded, not ready", snapshot.Ready: "is ready",
+		snapshot.Skipped: "was skipped", snapshot.Failed: "has failed",
+	}[st.State]
+	if st.LastError != nil && st.State != snapshot.Ready {
+		text += ": " + st.LastError.Class + ": " + st.LastError.Message
+	}
+	return text
+}
+
+// lastHint returns the hint of the last error, if any.
+func lastHint(st snapshot.Status) string {
+	if st.LastError == nil {
+		return ""
+	}
+	return st.LastError.Hint
+}
+
+// waited describes how long the daemon has waited, and its limit: "5 s of 5 min".
+// It uses the clock, because the file is written only when something changes.
+func waited(st snapshot.Status) string {
+	elapsed, limit := time.Duration(st.Elapsed), ""
+	if st.StartedAt != nil {
+		elapsed = max(elapsed, time.Since(*st.StartedAt))
+		if st.DeadlineAt != nil {
+			limit = " of " + words.Duration(st.DeadlineAt.Sub(*st.StartedAt))
+		}
+	}
+	return words.Duration(elapsed) + limit
+}
+
+// statusText is a status for people: at most 15 lines, to fit a screen of 24.
+type statusText struct {
+	st       snapshot.Status
+	dir      string
+	sameHost bool // the daemon's PID is valid here
+	color    bool
+	rows     [][2]string
+}
+
+// maxNamed is how many entries of a list are printed.
+const maxNamed = 4
+
+// print writes the rows, with the values aligned.
+func (t *statusText) print(w io.Writer) {
+	t.addState()
+	t.addAttempts()
+	t.addFiles()
+	t.addLastError()
+	width := 0
+	for _, r := range t.rows {
+		width = max(width, len(r[0]))
+	}
+	for i, r := range t.rows {
+		value := words.OneLine(r[1])
+		if i == 0 {
+			value = t.colored(value)
+		}
+		fmt.Fprintf(w, "%-*s  %s\n", width+1, r[0]+":", value)
+	}
+}
+
+// add adds a row, unless the value is empty.
+func (t *statusText) add(label, value string) {
+	if value != "" {
+		t.rows = append(t.rows, [2]string{label, value})
+	}
+}
+
+func (t *statusText) addState() {
+	st := t.st
+	since := st.UpdatedAt // when the gate was decided
+	if st.State == snapshot.Waiting {
+		since = st.StartedAt
+	} else if st.ReadyAt != nil {
+		since = st.ReadyAt
+	}
+	t.add("state", st.State+sinceText(since))
+	if st.State != snapshot.Waiting {
+		t.add("took", words.Duration(time.Duration(st.Elapsed)))
+	} else {
+		t.add("waited", waited(st))
+		if t.sameHost && st.ProcessGone() {
+			t.add("process", fmt.Sprintf("%d no longer exists; systemd restarts it after a crash: see `journalctl -u imds-ready`", *st.PID))
+		} else if st.PID != nil {
+			t.add("process", fmt.Sprint(*st.PID))
+		}
+	}
+	if st.State == snapshot.Failed {
+		t.add("exit code", fmt.Sprint(failureCode(st)))
+	}
+}
+
+// sinceText returns " since 2026-01-02 03:04:05 UTC (3 min 12 s ago)", in local
+// time like the journal.
+func sinceText(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	text := " since " + at.Local().Format("2006-01-02 15:04:05 MST")
+	if ago := time.Since(*at); ago >= 0 { // the clock may have been set back
+		text += " (" + words.Duration(ago) + " ago)"
+	}
+	return text
+}
+
+func (t *statusText) addAttempts() {
+	st := t.st
+	t.add("attempts", fmt.Sprintf("%d (%s in all)", st.Attempts, words.Plural(st.Requests, "request")))
+	classes := slices.SortedFunc(maps.Keys(st.Errors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(st.Errors[b], st.Errors[a]), cmp.Compare(a, b))
+	})
+	for i, class := range classes {
+		classes[i] = fmt.Sprintf("%s %d", class, st.Errors[class])
+	}
+	t.add("errors", shortList(classes, 0))
+	if st.Endpoint != nil {
+		t.add("endpoint", *st.Endpoint)
+	} else {
+		t.add("endpoint", "none has answered")
+	}
+}
+
+func (t *statusText) addFiles() {
+	st := t.st
+	if st.Generation > 0 {
+		t.add("files", fmt.Sprintf("%d in %s, generation %d", len(st.Files), t.dir, st.Generation))
+	} else {
+		t.add("files", "no metadata in "+t.dir)
+	}
+	required := map[string]string{}
+	for path, r := range st.Required {
+		if !r.OK {
+			required[path] = "not tried yet"
+			if r.Class != nil {
+				required[path] = *r.Class
+			}
+		}
+	}
+	t.add("required, missing", shortList(withClasses(required), 0))
+	t.add("optional, missing", shortList(withClasses(st.Missing), st.MissingMore))
+}
+
+func (t *statusText) addLastError() {
+	last := t.st.LastError
+	if last == nil {
+		if t.st.State == snapshot.Skipped { // the only other reason to skip is an error
+			t.add("reason", "AWS_EC2_METADATA_DISABLED is set")
+		}
+		return
+	}
+	at := ""
+	if !last.At.IsZero() {
+		at = " at " + last.At.Local().Format("15:04:05")
+	}
+	t.add("last error", last.Class+at+": "+last.Message)
+	if t.st.State == snapshot.Ready {
+		return // it is over: there is nothing to do about it
+	}
+	t.add("hint", last.Hint)
+	for _, path := range slices.Sorted(maps.Keys(t.st.Required)) {
+		if r := t.st.Required[path]; !r.OK && r.Hint != "" && r.Hint != last.Hint {
+			t.add("hint", path+": "+r.Hint)
+		}
+	}
+}
+
+// withClasses returns "PATH (CLASS)" for each path, sorted.
+func withClasses(classes map[string]string) []string {
+	list := slices.Sorted(maps.Keys(classes))
+	for i, path := range list {
+		list[i] = path + " (" + classes[path] + ")"
+	}
+	return list
+}
+
+// shortList returns "a, b". For a long list it returns the number of entries, the
+// first ones, and how many more there are; unnamed ones are not in the list.
+func shortList(all []string, unnamed int) string {
+	n := len(all) + unnamed
+	if n <= maxNamed {
+		return strings.Join(all, ", ")
+	}
+	named := all[:min(len(all), maxNamed)]
+	return fmt.Sprintf("%d: %s and %d more", n, strings.Join(named, ", "), n-len(named))
+}
+
+// colored returns the text in the color of the state.
+func (t *statusText) colored(text string) string {
+	if !t.color {
+		return text
+	}
+	colors := map[string]string{snapshot.Ready: "32", snapshot.Failed: "31"}   // green, red
+	return "\x1b[" + cmp.Or(colors[t.st.State], "33") + "m" + text + "\x1b[0m" // yellow
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is w as a terminal, if it is one (tcgetattr(3)); /dev/null and
-// /dev/kmsg, which are character devices too, are none.
+// terminal returns w as a file, and whether it is a terminal (tcgetattr(3)).
+// Other character devices, such as /dev/null and /dev/kmsg, are not.
 func terminal(w io.Writer) (*os.File, bool) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -20,7 +20,7 @@ func terminal(w io.Writer) (*os.File, bool) {
 	return f, err == nil
 }
 
-// columns is the width of a terminal; 0: it does not say.
+// columns returns the width of a terminal, or 0 if it is unknown.
 func columns(f *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// onTerminal is an imds-ready whose stdout and stderr are a terminal.
+// onTerminal is a process whose stdout and stderr are a terminal.
 type onTerminal struct {
 	cmd    *exec.Cmd
 	master *os.File
@@ -29,7 +29,7 @@ type onTerminal struct {
 	text string
 }
 
-// startOnTerminal starts it on a new pseudo terminal (pts(4)) of this width.
+// startOnTerminal starts imds-ready on a new pseudo terminal (pts(4)) of this width.
 func startOnTerminal(t *testing.T, columns uint16, env []string, args ...string) *onTerminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -51,7 +51,7 @@ func startOnTerminal(t *testing.T, columns uint16, env []string, args ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer slave.Close() // then the end of the process is the end of the terminal
+	defer slave.Close() // so that the terminal ends with the process
 	binary, err := exec.LookPath("imds-ready")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func startOnTerminal(t *testing.T, columns uint16, env []string, args ...string)
 	return o
 }
 
-// reader reads until nobody has the terminal open any more, which is EIO.
+// reader reads until no process has the terminal open any more, which is EIO.
 func (o *onTerminal) reader() {
 	defer close(o.read)
 	buf := make([]byte, 4<<10)
@@ -92,7 +92,7 @@ func (o *onTerminal) screen() string {
 	return o.text
 }
 
-// shows waits until the terminal has shown a match.
+// shows waits until the terminal shows a match.
 func (o *onTerminal) shows(t *testing.T, want string) {
 	t.Helper()
 	re := regexp.MustCompile(want)
@@ -101,7 +101,7 @@ func (o *onTerminal) shows(t *testing.T, want string) {
 	}
 }
 
-// ends waits for the end and returns all that was shown.
+// ends waits for the end and returns the complete output.
 func (o *onTerminal) ends(t *testing.T, want int) string {
 	t.Helper()
 	select {
@@ -109,14 +109,14 @@ func (o *onTerminal) ends(t *testing.T, want int) string {
 	case <-time.After(patience):
 		t.Fatal("it does not end")
 	}
-	_ = o.cmd.Wait() // the state says it
+	_ = o.cmd.Wait() // the state has the exit code
 	if got := o.cmd.ProcessState.ExitCode(); got != want {
 		t.Errorf("it ends with %d, not %d:\n%q", got, want, o.screen())
 	}
 	return o.screen()
 }
 
-// statusIn writes a status of this boot.
+// statusIn writes a status of this boot to dir.
 func statusIn(t *testing.T, dir string, change func(*snapshot.Status)) {
 	t.Helper()
 	d, err := publish.OpenDir(dir)
@@ -136,7 +136,7 @@ func statusIn(t *testing.T, dir string, change func(*snapshot.Status)) {
 	}
 }
 
-// On a terminal one line is rewritten in place, and nothing of it stays.
+// On a terminal one line is rewritten in place and removed at the end.
 func TestProgressOnATerminal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imds")
 	o := startOnTerminal(t, 200, nil, "wait", "--directory", dir)
@@ -149,7 +149,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// A narrow terminal gets less of it; a dumb one nothing; what went wrong stays.
+// A narrow terminal shows a part of it, a dumb one nothing. The error remains.
 func TestProgressOnOtherTerminals(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imds")
 	statusIn(t, dir, func(*snapshot.Status) {})
@@ -158,7 +158,7 @@ func TestProgressOnOtherTerminals(t *testing.T) {
 		t.Errorf("the narrow terminal shows %q", screen)
 	}
 	if !strings.Contains(screen, "\r\x1b[Kimds-ready: timed out after 50ms: ") ||
-		!strings.Contains(screen, "connection-refused: refused by \ufffd[2Jsomebody\r\nimds-ready: do: wait\r\n") {
+		!strings.Contains(screen, "connection-refused: refused by [2Jsomebody\r\nimds-ready: hint: wait\r\n") {
 		t.Errorf("the narrow terminal shows %q", screen)
 	}
 	screen = startOnTerminal(t, 80, []string{"TERM=dumb"}, "wait", "--timeout", "50ms", "--directory", dir).ends(t, 75)
@@ -167,7 +167,7 @@ func TestProgressOnOtherTerminals(t *testing.T) {
 	}
 }
 
-func TestStatusColour(t *testing.T) {
+func TestStatusColor(t *testing.T) {
 	for _, tt := range []struct {
 		name, state string
 		env         []string

@@ -10,43 +10,46 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// How much of a timeline is shown, and how far it is followed to find its end:
-// a deadline of a week with pauses of 1 ms has more attempts than anybody reads.
+// How much of a timeline is printed, and how far it is followed to find its end:
+// a deadline of a week with pauses of 1 ms has too many attempts for both.
 const (
-	shownSteps   = 8
-	countedSteps = 100_000
+	shownTries   = 8
+	countedTries = 100_000
 )
 
-// mode is a way for IMDS to be away that lasts.
-type mode struct {
+// outage is a way in which IMDS can fail for longer than the policy waits, and
+// the timeline of that wait.
+type outage struct {
 	Name  string       `json:"name"`
 	Class policy.Class `json:"class"`
 	// Cost is how long one attempt takes to fail.
 	Cost seconds `json:"attempt_seconds"`
-	// Steps are the first attempts, at the latest time that each can have.
-	Steps []step `json:"attempts"`
-	// Tries is how many there are in all; More: that many and on.
+	// Shown are the first tries, each at its latest possible time.
+	Shown []try `json:"attempts"`
+	// Tries is the number of all tries, or of those counted if More is true.
 	Tries int  `json:"tries"`
 	More  bool `json:"more"`
-	// EndsAt and Reason are when and why it gives up; null: never.
+	// EndsAt and Reason are when and why the wait gives up. If EndsAt is nil, it
+	// continues.
 	EndsAt *seconds `json:"ends_at_seconds"`
 	Reason string   `json:"reason"`
-	// Exit is what run ends with then.
+	// Exit is the exit code of run, or nil if the wait continues.
 	Exit *int `json:"exit_code"`
 }
 
-type step struct {
+type try struct {
 	Try   int     `json:"try"`
 	Start seconds `json:"start_seconds"`
 	End   seconds `json:"end_seconds"`
 }
 
-// seconds is a duration that JSON has as a number of seconds.
+// seconds is a duration that is a number of seconds in JSON.
 type seconds time.Duration
 
 // MarshalJSON implements [json.Marshaler].
@@ -54,90 +57,88 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", time.Duration(s).Seconds()), nil
 }
 
-// modes replays the wait for the identity document, once for each way in which
-// IMDS can be away.
-func modes(c *config.Config) []mode {
+// outages replays the wait for the identity document for each kind of outage.
+func outages(c *config.Config) []outage {
 	p := c.Readiness.Policy
-	first := c.Readiness.Require[0]
-	p.MaxAttempts, p.Deadline = first.MaxAttempts, first.Deadline
-	// cost is how long an attempt takes that times out. Of two families the second
-	// starts later, when the first has failed at the latest, so it also ends later.
+	identity := c.Readiness.Require[0]
+	p.MaxAttempts, p.Deadline = identity.MaxAttempts, identity.Deadline
+	// With two address families the second starts when the first fails, or after the
+	// head start, and therefore times out later.
 	cost := func(timeout time.Duration) seconds {
 		if len(c.IMDS.Endpoints) > 1 {
-			return seconds(min(readiness.HeadStart, timeout) + timeout)
+			return seconds(min(imds.HeadStart, timeout) + timeout)
 		}
 		return seconds(timeout)
 	}
-	all := []mode{
+	all := []outage{
 		{Name: "refuses connections", Class: policy.ConnectionRefused},
 		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: cost(p.ConnectTimeout)},
 		{Name: "hangs", Class: policy.ReadTimeout, Cost: cost(p.ReadTimeout)},
 		{Name: "answers 503", Class: policy.Status(http.StatusServiceUnavailable)},
 	}
 	for i := range all {
-		all[i].replay(p, c.Readiness)
+		all[i].replay(p, c.Readiness.OnTimeout)
 	}
 	return all
 }
 
-func (m *mode) replay(p policy.Policy, c readiness.Config) {
+func (o *outage) replay(p policy.Policy, onTimeout readiness.Choice) {
 	f := policy.Failure{
-		Class: m.Class, Path: readiness.IdentityPath, Required: true,
-		Token: true, Headers: m.Class.Answered(),
+		Class: o.Class, Path: imds.IdentityPath, Required: true,
+		Token: true, Headers: o.Class.Answered(),
 	}
-	for s := range p.Timeline(f, time.Duration(m.Cost)) {
-		m.Tries = s.Try
-		if len(m.Steps) < shownSteps {
-			m.Steps = append(m.Steps, step{Try: s.Try, Start: seconds(s.Start), End: seconds(s.End)})
+	for s := range p.Timeline(f, time.Duration(o.Cost)) {
+		o.Tries = s.Try
+		if len(o.Shown) < shownTries {
+			o.Shown = append(o.Shown, try{Try: s.Try, Start: seconds(s.Start), End: seconds(s.End)})
 		}
 		if s.Stop != nil {
-			end := seconds(s.End + s.Pause)
-			exit := int(readiness.ExitTempFail)
-			if c.OnTimeout == readiness.Continue {
+			end, exit := seconds(s.End+s.Pause), int(readiness.ExitTempFail)
+			if onTimeout == readiness.Continue {
 				exit = int(readiness.ExitOK)
 			}
-			m.EndsAt, m.Reason, m.Exit = &end, s.Stop.Error(), &exit
+			o.EndsAt, o.Reason, o.Exit = &end, s.Stop.Error(), &exit
 			return
 		}
-		if s.Try == countedSteps || p.Deadline == 0 && p.MaxAttempts == 0 && s.Try > shownSteps {
+		if s.Try == countedTries || p.Deadline == 0 && p.MaxAttempts == 0 && s.Try > shownTries {
 			break
 		}
 	}
-	m.More = true
+	o.More = true
 }
 
-// ending says how it ends, in words.
-func (m mode) ending() string {
-	if m.EndsAt == nil {
-		if m.Tries < countedSteps {
-			return "never gives up"
-		}
-		return fmt.Sprintf("goes on after %d tries", m.Tries)
+// ending describes how the wait ends.
+func (o outage) ending() string {
+	switch {
+	case o.EndsAt == nil && o.Tries < countedTries:
+		return "never gives up"
+	case o.EndsAt == nil:
+		return fmt.Sprintf("continues after %d tries", o.Tries)
 	}
-	tries := fmt.Sprintf("%d tries", m.Tries)
-	if m.Tries == 1 {
+	tries := fmt.Sprintf("%d tries", o.Tries)
+	if o.Tries == 1 {
 		tries = "1 try"
 	}
-	what := fmt.Sprintf("exit %d", *m.Exit)
-	if *m.Exit == int(readiness.ExitOK) {
-		what = "READY=1 all the same, state degraded"
+	result := fmt.Sprintf("exit %d", *o.Exit)
+	if *o.Exit == int(readiness.ExitOK) {
+		result = "sends READY=1 with the state degraded"
 	}
-	return fmt.Sprintf("gives up at %s after %s (%s): %s", time.Duration(*m.EndsAt), tries, m.Reason, what)
+	return fmt.Sprintf("gives up at %s after %s (%s): %s", time.Duration(*o.EndsAt), tries, o.Reason, result)
 }
 
-// printModes prints a line of attempts and a line of ending for each mode.
-func printModes(w io.Writer, all []mode) {
-	fmt.Fprintln(w, "What the policy does, each attempt at its latest (jitter only makes pauses shorter):")
+// printOutages prints a line of attempts and a line of ending for each outage.
+func printOutages(w io.Writer, all []outage) {
+	fmt.Fprintln(w, "Attempts under this policy, at their latest times (jitter only shortens pauses):")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, m := range all {
+	for _, o := range all {
 		var starts []string
-		for _, s := range m.Steps {
+		for _, s := range o.Shown {
 			starts = append(starts, time.Duration(s.Start).String())
 		}
-		if m.More || m.Tries > len(m.Steps) {
+		if o.More || o.Tries > len(o.Shown) {
 			starts = append(starts, "...")
 		}
-		fmt.Fprintf(t, "\nIMDS %s\tattempts at %s\n\t%s\n", m.Name, strings.Join(starts, " "), m.ending())
+		fmt.Fprintf(t, "\nIMDS %s\tattempts at %s\n\t%s\n", o.Name, strings.Join(starts, " "), o.ending())
 	}
 	t.Flush()
 }

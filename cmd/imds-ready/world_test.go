@@ -18,7 +18,7 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// world is what one script has around it.
+// world is the environment of one script.
 type world struct {
 	work      string
 	schemas   schematest.Schemas
@@ -26,23 +26,23 @@ type world struct {
 	receivers []*receiver
 	processes []*process
 	named     map[string]*process // in the background
-	killed    bool                // a process was killed: it may leave a temporary
+	killed    bool                // a killed process may leave a temporary file
 }
 
 type worldKey struct{}
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
-// sim is the simulator that was started last.
+// sim returns the simulator that was started last.
 func (w *world) sim(ts *testscript.TestScript) *imdstest.Server {
 	if len(w.sims) == 0 {
-		ts.Fatalf("there is no simulator: sim starts one")
+		ts.Fatalf("there is no simulator: start one with sim")
 	}
 	return w.sims[len(w.sims)-1]
 }
 
-// start starts imds-ready with those of the script's variables that mean
-// something to it. UMASK does not: it is the mask that the process has.
+// start starts imds-ready with those variables of the script that it reads, and
+// with UMASK, which the test binary makes the mask of the process.
 func (w *world) start(ts *testscript.TestScript, name string, args []string) *process {
 	env := []string{}
 	for _, key := range []string{
@@ -62,8 +62,8 @@ func (w *world) start(ts *testscript.TestScript, name string, args []string) *pr
 	return p
 }
 
-// end ends what the script has started, and checks what holds in every script:
-// no token is anywhere, every document is valid, nothing temporary is left.
+// end stops all processes, and checks what is true for every script: no token is
+// anywhere, every document is valid, and no temporary file remains.
 func (w *world) end() error {
 	for _, p := range w.processes {
 		p.stop()
@@ -87,7 +87,7 @@ func (w *world) end() error {
 			return err
 		}
 		if !w.killed && strings.HasPrefix(d.Name(), ".") && strings.HasSuffix(d.Name(), ".tmp") {
-			errs = append(errs, fmt.Errorf("%s: a temporary file is left", path))
+			errs = append(errs, fmt.Errorf("%s: a temporary file remains", path))
 		}
 		errs = append(errs, noToken(path, data, tokens), validFile(w.schemas, path, data))
 		return nil
@@ -95,17 +95,17 @@ func (w *world) end() error {
 	return errors.Join(errs...)
 }
 
-// noToken finds a token where none must be.
+// noToken returns an error if data contains a token.
 func noToken(where string, data []byte, tokens []string) error {
 	for _, token := range tokens {
 		if bytes.Contains(data, []byte(token)) {
-			return fmt.Errorf("%s: there is a token in it:\n%s", where, data)
+			return fmt.Errorf("%s contains a token:\n%s", where, data)
 		}
 	}
 	return nil
 }
 
-// validFile checks a file of the daemon, known by its name, against its schema.
+// validFile checks a file against the schema for its name, if there is one.
 func validFile(schemas schematest.Schemas, path string, data []byte) error {
 	switch name := filepath.Base(path); name {
 	case "status.json", "identity.json", "meta-data.json", "network.json", "tags.json", "signatures.json":

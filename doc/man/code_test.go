@@ -19,7 +19,7 @@ import (
 // root is the folder of the repository.
 const root = "../.."
 
-// parse reads a package of the repository, its tests left out.
+// parse parses the files of a package of the repository, except its tests.
 func parse(t *testing.T, dir string) []*ast.File {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
@@ -40,7 +40,7 @@ func parse(t *testing.T, dir string) []*ast.File {
 	return files
 }
 
-// packages are the folders of the module that have Go files.
+// packages returns the folders of the module that have Go files.
 func packages(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
@@ -50,7 +50,7 @@ func packages(t *testing.T) []string {
 		}
 		if d.IsDir() && path != root {
 			if nested, _ := filepath.Glob(filepath.Join(path, "go.mod")); nested != nil || strings.HasPrefix(d.Name(), ".") {
-				return filepath.SkipDir // another module's, or none of ours
+				return filepath.SkipDir // another module, or a folder such as .git
 			}
 		}
 		if dir, _ := filepath.Rel(root, filepath.Dir(path)); filepath.Ext(path) == ".go" && !slices.Contains(dirs, dir) {
@@ -64,8 +64,8 @@ func packages(t *testing.T) []string {
 	return dirs
 }
 
-// constants are the constants of a package whose names match, with their values:
-// numbers and strings as they are written, without quotes.
+// constants returns the constants of a package whose names match, with their
+// values. Numbers are as written; strings are without quotes.
 func constants(t *testing.T, dir, name string) map[string]string {
 	t.Helper()
 	match := regexp.MustCompile(name)
@@ -87,7 +87,7 @@ func constants(t *testing.T, dir, name string) map[string]string {
 	return found
 }
 
-// literal is the value of a number or a string.
+// literal returns the value of a literal number or string.
 func literal(e ast.Expr) (string, bool) {
 	l, ok := e.(*ast.BasicLit)
 	if !ok {
@@ -100,8 +100,8 @@ func literal(e ast.Expr) (string, bool) {
 	return s, err == nil
 }
 
-// called are the first arguments, constants included, of the calls of some
-// functions or methods in a package.
+// called returns the first arguments of all calls of the functions or methods in a
+// package, if they are literals or constants.
 func called(t *testing.T, dir string, functions ...string) []string {
 	t.Helper()
 	known := constants(t, dir, "")
@@ -123,7 +123,7 @@ func called(t *testing.T, dir string, functions ...string) []string {
 	return found
 }
 
-// nameOf is the last part of a function's name.
+// nameOf returns the last part of a function's name.
 func nameOf(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -134,7 +134,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// values are the values of a map, sorted.
+// values returns the values of a map, sorted and without repetitions.
 func values(m map[string]string) []string {
 	var all []string
 	for _, v := range m {
@@ -144,7 +144,7 @@ func values(m map[string]string) []string {
 	return slices.Compact(all)
 }
 
-// build makes a program of the module, for its --help.
+// build builds a program of the module, so that its --help can be read.
 func build(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -156,7 +156,7 @@ func build(t *testing.T, name string) string {
 	return path
 }
 
-// help is what a command line says with --help.
+// help returns the output of a command with --help.
 func help(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, append(args, "--help")...).Output()
@@ -168,7 +168,7 @@ func help(t *testing.T, program string, args ...string) string {
 
 var flagLine = regexp.MustCompile(`(?m)^ +(?:-[a-z], |    )--([a-z-]+)`)
 
-// flags are the flags in a help text, --help left out.
+// flags returns the flags in a help text, except --help.
 func flags(text string) []string {
 	var found []string
 	for _, m := range flagLine.FindAllStringSubmatch(text, -1) {

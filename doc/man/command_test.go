@@ -5,7 +5,6 @@ package man_test
 import (
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +20,7 @@ var (
 	flagMacro   = regexp.MustCompile(`Fl Fl ([a-z-]+)`)
 )
 
-// TestCommands compares commands, and the flags of each, in the synopsis, in the
+// TestCommands compares the commands and the flags of each in the synopsis, in the
 // lists and in the program.
 func TestCommands(t *testing.T) {
 	p, program := readPage(t, command), build(t, "imds-ready")
@@ -34,21 +33,16 @@ func TestCommands(t *testing.T) {
 			commands = append(commands, m[1])
 		}
 	}
+	inSynopsis := synopsis(p.in("SYNOPSIS", ""))
 	global := flags(general)
 	everywhere = append(everywhere, global...)
-	inSynopsis := synopsis(p.in("SYNOPSIS", ""))
+	same(t, "flags without a command in the synopsis", inSynopsis[""], global)
+	delete(inSynopsis, "")
 	for _, c := range commands {
-		own, _, _ := strings.Cut(help(t, program, c), "\nGlobal Flags:")
-		own = strings.Join(flags(own), " ")
-		everywhere = append(everywhere, strings.Fields(own)...)
-		shown := slices.DeleteFunc(slices.Clone(inSynopsis[c]), func(f string) bool { return slices.Contains(global, f) })
-		if len(shown) > 0 || own != "" {
-			same(t, "flags of "+c+" in the synopsis", shown, strings.Fields(own))
-		}
-	}
-	for _, f := range global {
-		if !slices.Contains(inSynopsis["run"], f) {
-			t.Errorf("--%s is not in the synopsis of run", f)
+		own := flags(help(t, program, c))
+		everywhere = append(everywhere, own...)
+		if shown := inSynopsis[c]; len(shown) > 0 || len(own) > 0 {
+			same(t, "flags of "+c+" in the synopsis", shown, own)
 		}
 	}
 	var names []string
@@ -60,14 +54,14 @@ func TestCommands(t *testing.T) {
 	same(t, "options", flagHeads(p.in("COMMANDS", "")), everywhere)
 }
 
-// synopsis are the flags by command.
+// synopsis returns the flags in a synopsis by command.
 func synopsis(p page) map[string][]string {
 	found := map[string][]string{}
 	name, begins := "", false
 	for _, l := range p {
 		switch rest, isCommand := strings.CutPrefix(l.text, ".Cm "); {
 		case l.text == ".Nm":
-			begins = true
+			name, begins = "", true
 		case isCommand && begins:
 			name, begins = rest, false
 			found[name] = append(found[name], []string{}...)
@@ -79,7 +73,7 @@ func synopsis(p page) map[string][]string {
 	return found
 }
 
-// flagHeads are the flags that a list explains.
+// flagHeads returns the flags that a list explains.
 func flagHeads(p page) []string {
 	var found []string
 	for _, head := range p.items("Fl") {
@@ -110,8 +104,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestEnvironment compares what the program asks the environment for. That
-// sd_notify(3) needs NOTIFY_SOCKET is go-systemd's affair.
+// TestEnvironment compares the environment variables that the program reads.
+// NOTIFY_SOCKET is read by go-systemd, not by code of this module.
 func TestEnvironment(t *testing.T) {
 	inCode := []string{"NOTIFY_SOCKET"}
 	for _, dir := range packages(t) {
@@ -122,7 +116,7 @@ func TestEnvironment(t *testing.T) {
 		called(t, "internal/config", "Getenv", "getenv", "LookupEnv"))
 }
 
-// TestUnit compares what the page says of the unit.
+// TestUnit checks that the page contains the off switches and addresses of the unit.
 func TestUnit(t *testing.T) {
 	text := readPage(t, command).text()
 	unit := readPage(t, filepath.Join(root, "packaging/systemd/imds-ready.service"))
@@ -138,7 +132,7 @@ func TestUnit(t *testing.T) {
 			for value := range strings.FieldsSeq(m[1]) {
 				seen++
 				if !strings.Contains(text, value) {
-					t.Errorf("the unit has %s, the page does not", l.text)
+					t.Errorf("%s is in the unit and not in the page", l.text)
 				}
 			}
 		}
@@ -150,7 +144,7 @@ func TestUnit(t *testing.T) {
 
 var getKey = regexp.MustCompile(`imds-ready get (?:--ignore-boot-id )?([a-z][A-Za-z0-9/-]*)`)
 
-// TestKeysOfExamples looks up every key that the pages show, in the files of the
+// TestKeysOfExamples looks up every key that the pages show in the files of the
 // simulator's instance.
 func TestKeysOfExamples(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imds")
@@ -163,7 +157,7 @@ func TestKeysOfExamples(t *testing.T) {
 	for path, body := range imdstest.DefaultTree() {
 		leaves[path] = []byte(body)
 	}
-	s, _ := publish.Build(leaves)
+	s, _ := publish.Build(publish.Collection{Leaves: leaves})
 	if _, _, err := d.Publish(s, snapshot.Ready, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func exampleKeys(t *testing.T) []key {
 	return keys
 }
 
-// validRange is the range in a comment, or "" if there is none.
+// validRange returns the range in a comment, or "" if the comment has no range.
 func validRange(comment string) string {
 	_, after, _ := strings.Cut(comment, "Valid: ")
 	if i := strings.Index(after, ". "); i >= 0 {
@@ -71,7 +71,7 @@ func TestKeys(t *testing.T) {
 	for _, k := range exampleKeys(t) {
 		head := k.name + " = " + k.value
 		if k.table == "[[retry.rule]]" {
-			head = k.name // by default there are no rules
+			head = k.name // the defaults contain no rules
 		}
 		known[k.table] = append(known[k.table], head)
 		if said := p.in("KEYS", k.table).item("Va", head); k.valid != "" && !strings.Contains(said, "Valid: "+k.valid) {
@@ -88,11 +88,11 @@ func TestKeys(t *testing.T) {
 		delete(shown, table)
 	}
 	for table := range shown {
-		t.Errorf("%s is only in the page", table)
+		t.Errorf("%s is in the page and not in the example", table)
 	}
 }
 
-// TestClasses compares the classes, those of attempts and those of the rest.
+// TestClasses compares the classes that an attempt can have, and the others.
 func TestClasses(t *testing.T) {
 	p := readPage(t, configuration).in("CLASSES", "*")
 	all := values(constants(t, "policy", `^[A-Z]`))
@@ -111,12 +111,12 @@ func TestClasses(t *testing.T) {
 	_, final, _ := strings.Cut(p.text(), "These are never the class of an attempt")
 	for _, c := range all {
 		if strings.Contains(final, " "+c+" ") == slices.Contains(attempts, c) {
-			t.Errorf("%s stands in the wrong list", c)
+			t.Errorf("%s is in the wrong list", c)
 		}
 	}
 }
 
-// isClass tells classes from the other constants of package policy.
+// isClass reports whether a constant of package policy is a class.
 func isClass(t *testing.T, word string) bool {
 	t.Helper()
 	err := policy.CheckOn(word)
@@ -134,14 +134,14 @@ func TestTableOfPresets(t *testing.T) {
 		for _, f := range failures(t, policy.Class(name), when) {
 			for i, p := range []policy.Policy{boot, sdk, toggled} {
 				if got := p.Decide(f); string(got) != row[i+1] {
-					t.Errorf("%s: column %d says %s, the policy %s of %+v", row[0], i+1, row[i+1], got, f)
+					t.Errorf("%s: column %d is %s, the policy decides %s for %+v", row[0], i+1, row[i+1], got, f)
 				}
 			}
 		}
 	}
 }
 
-// failures are those that a row of the table describes.
+// failures returns the failures that a row of the table describes.
 func failures(t *testing.T, class policy.Class, when string) []policy.Failure {
 	t.Helper()
 	classes := []policy.Class{class}
@@ -165,7 +165,7 @@ func failures(t *testing.T, class policy.Class, when string) []policy.Failure {
 		case "(not HTTP)":
 			f.Headers = false
 		default:
-			t.Fatalf("a row %s %s", class, when)
+			t.Fatalf("unknown row: %s %s", class, when)
 		}
 		all = append(all, f)
 	}
@@ -226,7 +226,7 @@ func TestConfigurationExamples(t *testing.T) {
 	examples := readPage(t, configuration).in("EXAMPLES", "*").literals()
 	for _, text := range examples {
 		if c := load(t, text); len(c.Settings) == 0 {
-			t.Errorf("nothing is set by\n%s", text)
+			t.Errorf("no key is set by\n%s", text)
 		}
 	}
 	if len(examples) < 5 {

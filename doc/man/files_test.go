@@ -26,7 +26,7 @@ func TestFiles(t *testing.T) {
 	for path, body := range imdstest.DefaultTree() {
 		leaves[path] = []byte(body)
 	}
-	s, _ := publish.Build(leaves)
+	s, _ := publish.Build(publish.Collection{Leaves: leaves})
 	for name, f := range s.Files(snapshot.Ready) {
 		modes[name] = fmt.Sprintf("%04o", f.Mode())
 		order = append(order, name)
@@ -43,7 +43,7 @@ func TestFiles(t *testing.T) {
 	}
 	same(t, "files", names, order)
 	_, sequence, _ := strings.Cut(p.text(), "appear in this order:")
-	if !strings.HasPrefix(sequence, " "+strings.Join(order[:len(order)-1], " , ")+" , and last "+snapshot.StatusFile) {
+	if !strings.HasPrefix(sequence, " "+strings.Join(order[:len(order)-1], " , ")+" , and finally "+snapshot.StatusFile) {
 		t.Errorf("the files are written in the order %v, the page says%.150s", order, sequence)
 	}
 	listed := readPage(t, command).in("FILES", "*").text()
@@ -86,7 +86,7 @@ func readSchema(t *testing.T, name string) object {
 	return o
 }
 
-// TestFields compares the fields of every file that has fields, the states too.
+// TestFields compares the fields of every file that has fields, and the states.
 func TestFields(t *testing.T) {
 	p := readPage(t, files)
 	status := readSchema(t, "status")
@@ -109,7 +109,7 @@ func TestFields(t *testing.T) {
 		readSchema(t, "signatures").at("properties").keys())
 }
 
-// TestTypes compares the paths whose type is not a string, from the schema.
+// TestTypes compares the paths that are not strings with the schema.
 func TestTypes(t *testing.T) {
 	root := readSchema(t, "meta-data")
 	var documents, arrays []string

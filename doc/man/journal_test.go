@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// literals are all strings of a package.
+// literals returns all literal strings and numbers of a package.
 func literals(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string
@@ -30,9 +30,9 @@ func literals(t *testing.T, dir string) []string {
 
 var attribute = regexp.MustCompile(`^[a-z_]+$`)
 
-// attributes are the keys that the log of a package uses: in calls of a logger
-// behind the message, in lists of []any and what is appended to such a list, and
-// in lists of pairs that have a key.
+// attributes returns the keys of a package's log lines. They are in the arguments
+// of a logger after the message, in elements of a []any and arguments of append,
+// and in lists of pairs that have a field key.
 func attributes(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string
@@ -73,8 +73,8 @@ func attributes(t *testing.T, dir string) []string {
 	return found
 }
 
-// TestFieldsOfJournal compares the fields, which are the attributes of the log in
-// capital letters behind IMDS_.
+// TestFieldsOfJournal compares the journal fields: IMDS_ followed by the key of an
+// attribute in capital letters.
 func TestFieldsOfJournal(t *testing.T) {
 	inCode := []string{"MESSAGE_ID"}
 	for _, key := range append(attributes(t, "readiness"), attributes(t, "cmd/imds-ready")...) {
@@ -85,8 +85,8 @@ func TestFieldsOfJournal(t *testing.T) {
 
 var messageID = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
-// TestMessageIDs looks for every ID of the page in the catalog, with the state
-// that the page says.
+// TestMessageIDs checks that every ID of the page belongs to its state and is in the
+// catalog.
 func TestMessageIDs(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "cmd/imds-ready/messageid.go"))
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// page is the source of a manual page, one entry a line.
+// page is the source of a manual page, with one entry per line.
 type page []line
 
-// line is a line with the section and the subsection that it stands in.
+// line is a line with the section and the subsection that it is in.
 type line struct{ section, sub, text string }
 
 func readPage(t *testing.T, name string) page {
@@ -37,16 +37,16 @@ func readPage(t *testing.T, name string) page {
 	return p
 }
 
-// in is the part of a page that stands in a section, and in a subsection of it
-// unless that is "*".
+// in returns the lines of a section and subsection. If sub is "*", it returns the
+// whole section.
 func (p page) in(section, sub string) page {
 	return slices.DeleteFunc(slices.Clone(p), func(l line) bool {
 		return l.section != section || sub != "*" && l.sub != sub
 	})
 }
 
-// items are the heads of lists that begin with a macro, such as Va, in words; a
-// head of several columns is not one of them.
+// items returns the text of the list heads that begin with a macro, such as Va. It
+// omits the rows of tables.
 func (p page) items(macro string) []string {
 	var heads []string
 	for _, l := range p {
@@ -57,7 +57,7 @@ func (p page) items(macro string) []string {
 	return heads
 }
 
-// rows are the lines of tables whose first column begins with a macro, in words.
+// rows returns the text of the table rows whose first column begins with a macro.
 func (p page) rows(macro string) [][]string {
 	var rows [][]string
 	for _, l := range p {
@@ -74,7 +74,7 @@ func (p page) rows(macro string) [][]string {
 	return rows
 }
 
-// item is what is said of one head of a list, in words.
+// item returns the text below one head of a list.
 func (p page) item(macro, head string) string {
 	var said []string
 	within := false
@@ -90,7 +90,7 @@ func (p page) item(macro, head string) string {
 	return strings.Join(strings.Fields(strings.Join(said, " ")), " ")
 }
 
-// text is the page in words.
+// text returns the page without its markup.
 func (p page) text() string {
 	var all []string
 	for _, l := range p {
@@ -99,7 +99,7 @@ func (p page) text() string {
 	return strings.Join(strings.Fields(strings.Join(all, " ")), " ")
 }
 
-// literals are the displays of a page, as they are printed.
+// literals returns the displays of a page, as they are printed.
 func (p page) literals() []string {
 	var all []string
 	within := false
@@ -116,7 +116,7 @@ func (p page) literals() []string {
 	return all
 }
 
-// words is a line of source without its markup.
+// words returns a line of source without its markup.
 func words(source string) string {
 	if rest, ok := strings.CutPrefix(source, "."); ok {
 		return plain(rest)
@@ -131,8 +131,8 @@ var (
 	}
 )
 
-// plain is a line of macros in words: Fl Fl json is --json, Cm slow Ns = Ns Ar D
-// is slow=D.
+// plain returns the text of a line of macros: "Fl Fl json" becomes "--json", and
+// "Cm slow Ns = Ns Ar D" becomes "slow=D".
 func plain(macros string) string {
 	var b strings.Builder
 	glued := true
@@ -159,16 +159,17 @@ func plain(macros string) string {
 	return b.String()
 }
 
-// unescape turns the escapes that the pages use into what they print.
+// unescape replaces the escapes that the pages use by the printed characters.
 func unescape(s string) string {
 	return strings.NewReplacer(`\(dq`, `"`, `\&`, "", `\e`, `\`).Replace(s)
 }
 
-// same tells what only one of two lists has; order and repetition do not matter.
+// same reports entries that only one of two lists has. It ignores order and
+// repetitions.
 func same(t *testing.T, what string, inPage, inCode []string) {
 	t.Helper()
 	if len(inCode) == 0 {
-		t.Errorf("%s: none found in the code", what)
+		t.Errorf("%s: not found in the code", what)
 	}
 	for _, s := range inCode {
 		if !slices.Contains(inPage, s) {

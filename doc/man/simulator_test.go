@@ -23,7 +23,7 @@ func TestSimulatorFlags(t *testing.T) {
 var faultLine = regexp.MustCompile(`(?m)^  (\S+(?: \S+)*)(?:  .*)?$`)
 
 // TestFaults compares the faults of the page with those of imds-sim --help, and
-// parses each.
+// parses each of them.
 func TestFaults(t *testing.T) {
 	_, list, _ := strings.Cut(imdstest.ScheduleHelp, "\nConnecting")
 	var inCode, inPage []string

@@ -2,8 +2,8 @@
 
 // Package schema has the JSON schemas (draft 2020-12) of the files in
 // /run/imds: status, identity, meta-data, network, tags and signatures, each as
-// NAME.schema.json. They are data only, so that a program can have them without
-// a validator. Package schematest checks a file against them.
+// NAME.schema.json. The package contains only data, so that a program can use the
+// schemas without a validator. Package schematest checks files against them.
 package schema
 
 import "embed"

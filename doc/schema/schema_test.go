@@ -12,7 +12,7 @@ import (
 	"github.com/imds-ready/imds-ready/doc/schema/schematest"
 )
 
-// schemas yields each schema as decoded JSON, by its file's name.
+// schemas returns each schema as decoded JSON, by its file name.
 func schemas(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	names, err := fs.Glob(schema.FS, "*")
@@ -39,7 +39,7 @@ func TestHeads(t *testing.T) {
 	for _, name := range []string{"status", "identity", "meta-data", "network", "tags", "signatures"} {
 		s, ok := all[name+".schema.json"]
 		if !ok {
-			t.Errorf("no schema of %s.json", name)
+			t.Errorf("%s.json has no schema", name)
 			continue
 		}
 		for key, want := range map[string]string{
@@ -58,7 +58,7 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-// Every key is described, and no object is closed: keys can be added later.
+// Every key is described, and every object is open, so that keys can be added later.
 func TestEveryKeyIsDescribed(t *testing.T) {
 	var walk func(t *testing.T, path string, v any)
 	walk = func(t *testing.T, path string, v any) {
@@ -67,7 +67,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 			return
 		}
 		if text, _ := s["description"].(string); !strings.HasSuffix(text, ".") {
-			// A bare $ref has the description of what it refers to.
+			// A $ref without a description has that of its target.
 			if _, isRef := s["$ref"]; !isRef {
 				t.Errorf("%s has no description: %v", path, s)
 			}
@@ -89,7 +89,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	}
 }
 
-// skipPlain is nil for an item of an array that is a string and no more.
+// skipPlain returns nil if the items of an array are plain strings.
 func skipPlain(items any) any {
 	if m, _ := items.(map[string]any); len(m) == 1 && m["type"] == "string" {
 		return nil
@@ -97,8 +97,8 @@ func skipPlain(items any) any {
 	return items
 }
 
-// The schemas refuse what must not be in the files: a schema that accepts
-// everything would make every other test pass.
+// The schemas reject what must not be in the files: with a schema that accepts
+// everything, every other test would pass.
 func TestRefused(t *testing.T) {
 	const mac = `{"network": {"interfaces": {"macs": {"02:00:00:00:00:01": `
 	tests := []struct{ name, file, data, want string }{
@@ -138,7 +138,7 @@ const status = `{"attempts": 1, "boot_id": "b", "deadline_at": null, "elapsed_se
 "pid": null, "ready_at": null, "requests": 1, "required": {"x": {"ok": true, "class": null}}, "schema": 1,
 "started_at": "2026-01-02T03:04:05.12Z", "state": "ready", "updated_at": null, "version": ""}`
 
-// Each key of a good status, broken.
+// Each row breaks one key of a valid status.
 func TestStatusRefused(t *testing.T) {
 	all := schematest.Load(t)
 	all.Check(t, "status.json", []byte(status))
@@ -168,7 +168,7 @@ func TestStatusRefused(t *testing.T) {
 		{`"version": ""`, `"version": null`},
 	} {
 		if text := strings.Replace(status, tt.old, tt.bad, 1); text == status || all.Validate("status.json", []byte(text)) == nil {
-			t.Errorf("%s instead of %s passes", tt.bad, tt.old)
+			t.Errorf("%s instead of %s is accepted", tt.bad, tt.old)
 		}
 	}
 }

@@ -30,20 +30,51 @@ const (
 	classTooLarge    = "too-large"
 )
 
-// Build makes the files of one collection. It is pure: the same leaves give the
-// same bytes.
+// Collection is what one collection came to, and what this boot had before.
+type Collection struct {
+	// Leaves are the bodies as served, by path below the version without a leading
+	// slash. A key with a final "/" says that this directory was listed, whatever
+	// its value: an empty one becomes {}. A path that is both is a directory. The
+	// name of a public key, which stands in its listing, is
+	// "meta-data/public-keys/0/name".
+	Leaves map[string][]byte
+	// Missing has the class of each path that could not be fetched.
+	Missing map[string]string
+	// Previous is what the files had, or nil.
+	Previous *Previous
+}
+
+// Previous is what the files of this boot had before a collection; [Dir.Previous]
+// reads it.
+type Previous struct {
+	metaData   map[string]any
+	missing    map[string]string
+	userData   []byte
+	signatures signatureSet
+}
+
+// Build makes the files of a collection: its leaves become a tree, the last good
+// value takes the place of each missing one, and the files follow from the merged
+// tree. It is pure: the same input gives the same bytes.
 //
-// A key of leaves is a path below the version, without a leading slash, and its
-// value the body as served. A key with a final "/" says that this directory was
-// listed, whatever its value: an empty one becomes {}. A path that is both is a
-// directory. The name of a public key, which stands in its listing, is given as
-// "meta-data/public-keys/0/name".
-//
-// Problems are sorted by path, one a path. Credentials are dropped without one:
-// they are in no file, even if somebody hands them in.
-func Build(leaves map[string][]byte) (Snapshot, []Problem) {
-	b := builder{leaves: leaves, files: map[string]File{}, problems: map[string]string{}}
+// Problems are answers that cannot be used, sorted by path, one a path.
+// Credentials are dropped without one: they are in no file, even if the leaves
+// have them.
+func Build(c Collection) (Snapshot, []Problem) {
+	b := builder{leaves: c.Leaves, files: map[string]File{}, problems: map[string]string{}, restored: map[string]bool{}}
+	b.missing = map[string]string{}
+	maps.Copy(b.missing, c.Missing)
+	id := b.identity()
 	t := b.tree()
+	signatures := b.signatures()
+	userData, hasUserData := c.Leaves[paths.UserData]
+	if c.Previous != nil {
+		b.merge(t, c.Previous)
+		signatures = signatures.merged(c.Previous.signatures, b.missing)
+		if _, failed := b.missing[paths.UserData]; failed && c.Previous.userData != nil {
+			userData, hasUserData = c.Previous.userData, true
+		}
+	}
 	if root, ok := t.dir(paths.MetaData); ok {
 		b.addJSON(snapshot.MetaDataFile, root, false)
 	}
@@ -53,15 +84,14 @@ func Build(leaves map[string][]byte) (Snapshot, []Problem) {
 	if n, ok := b.network(t); ok {
 		b.addJSON(snapshot.NetworkFile, n, false)
 	}
-	id := b.identity()
 	if id != nil {
 		b.addJSON(snapshot.IdentityFile, id, false)
 	}
-	if s, ok := b.signatures(); ok {
-		b.addJSON(snapshot.SignaturesFile, s, true)
+	if signatures != (signatureSet{Document: signatures.Document}) {
+		b.addJSON(snapshot.SignaturesFile, signatures, true)
 	}
-	if body, ok := leaves[paths.UserData]; ok {
-		b.files[snapshot.UserDataFile] = File{Data: slices.Clone(body), Secret: true}
+	if hasUserData {
+		b.files[snapshot.UserDataFile] = File{Data: slices.Clone(userData), Secret: true}
 	}
 	env := environment(id, t)
 	return Snapshot{id: env.value("IMDS_INSTANCE_ID"), files: b.files, env: env.lines()}, b.sorted()
@@ -71,12 +101,15 @@ func Build(leaves map[string][]byte) (Snapshot, []Problem) {
 type builder struct {
 	leaves   map[string][]byte
 	files    map[string]File
+	missing  map[string]string // by path: the requests that failed, and the problems
+	restored map[string]bool   // missing paths whose previous value stands in
 	problems map[string]string
 	size     int // of meta-data.json so far, about
 }
 
 // problem notes that the answer at path is not used. The first class stays.
 func (b *builder) problem(path, class string) {
+	b.missing[path] = class
 	path = words.Printable(path)
 	if _, ok := b.problems[path]; !ok {
 		b.problems[path] = class
@@ -130,8 +163,8 @@ type signatureSet struct {
 // signaturePath is the path of a signature, or of the document that is signed.
 func signaturePath(name string) string { return strings.TrimSuffix(paths.Identity, "document") + name }
 
-// signatures is false when no signature was collected.
-func (b *builder) signatures() (signatureSet, bool) {
+// signatures are the signatures that were collected.
+func (b *builder) signatures() signatureSet {
 	get := func(name string) *string {
 		path := signaturePath(name)
 		body, ok := b.leaves[path]
@@ -146,139 +179,30 @@ func (b *builder) signatures() (signatureSet, bool) {
 		return &s
 	}
 	set := signatureSet{PKCS7: get("pkcs7"), RSA2048: get("rsa2048"), Signature: get("signature")}
-	if set.PKCS7 == nil && set.RSA2048 == nil && set.Signature == nil {
-		return signatureSet{}, false
+	if set != (signatureSet{}) {
+		set.Document = get("document")
 	}
-	set.Document = get("document")
-	return set, true
+	return set
 }
 
-// tree is what stands below meta-data/.
-type tree struct {
-	// dirs are the directories by path without a final slash, and at the same time the nodes of the
-	// tree: a map in a map is a directory in a directory.
-	dirs map[string]map[string]any
-	// text are the leaves that are in the tree, as served.
-	text map[string]string
-}
-
-// dir is the directory at path, such as [paths.Tags].
-func (t *tree) dir(path string) (map[string]any, bool) {
-	d, ok := t.dirs[strings.TrimSuffix(path, "/")]
-	return d, ok
-}
-
-// tags are the instance's tags; false when IMDS does not expose them. A value
-// is a string; a directory, which IMDS never serves there, is none.
-func (t *tree) tags() (map[string]string, bool) {
-	dir, ok := t.dir(paths.Tags)
-	if !ok {
-		return nil, false
+// merged is the set with the previous value of each signature that is missing, if
+// that signs the same document.
+func (set signatureSet) merged(previous signatureSet, missing map[string]string) signatureSet {
+	if set.Document != nil && previous.Document != nil && *set.Document != *previous.Document {
+		return set
 	}
-	tags := map[string]string{}
-	for key, v := range dir {
-		if s, isString := v.(string); isString {
-			tags[key] = s
+	last := func(now, before *string, name string) *string {
+		if _, failed := missing[signaturePath(name)]; failed && now == nil {
+			return before
 		}
+		return now
 	}
-	return tags, true
-}
-
-// tree sorts the leaves below meta-data/ into directories, in sorted order, so
-// that the same leaves always meet the same problems.
-func (b *builder) tree() *tree {
-	t := &tree{dirs: map[string]map[string]any{}, text: map[string]string{}}
-	var keys []string
-	for _, key := range slices.Sorted(maps.Keys(b.leaves)) {
-		if b.usable(key) {
-			keys = append(keys, key)
-		}
+	set = signatureSet{
+		Document: set.Document, PKCS7: last(set.PKCS7, previous.PKCS7, "pkcs7"),
+		RSA2048: last(set.RSA2048, previous.RSA2048, "rsa2048"), Signature: last(set.Signature, previous.Signature, "signature"),
 	}
-	// All directories first: a leaf of the same name then has no place.
-	for _, key := range keys {
-		if i := strings.LastIndexByte(key, '/'); i > 0 {
-			t.mkdir(key[:i])
-		}
+	if set != (signatureSet{}) && set.Document == nil {
+		set.Document = previous.Document
 	}
-	for _, key := range keys {
-		if !strings.HasSuffix(key, "/") {
-			b.leaf(t, key)
-		}
-	}
-	return t
-}
-
-// usable reports whether key may stand in the tree, and notes what is wrong with
-// it otherwise.
-func (b *builder) usable(key string) bool {
-	rest, below := strings.CutPrefix(key, paths.MetaData)
-	if !below {
-		return false // another file's, or nobody's
-	}
-	if rest == "" {
-		return true
-	}
-	if paths.IsCredentials(key) {
-		return false
-	}
-	if class := checkPath(key); class != "" {
-		b.problem(key, class)
-		return false
-	}
-	// A list or a document cannot be a directory: its type is promised.
-	segs := strings.Split(strings.TrimSuffix(rest, "/"), "/")
-	last := len(segs)
-	if !strings.HasSuffix(key, "/") {
-		last--
-	}
-	for i := 1; i <= last; i++ {
-		if kindOf(segs[:i]) != kindText {
-			b.problem(paths.MetaData+strings.Join(segs[:i], "/"), classBadResponse)
-			return false
-		}
-	}
-	return true
-}
-
-// mkdir makes the directory at path and its parents.
-func (t *tree) mkdir(path string) map[string]any {
-	if d, ok := t.dirs[path]; ok {
-		return d
-	}
-	d := map[string]any{}
-	t.dirs[path] = d
-	if i := strings.LastIndexByte(path, '/'); i > 0 {
-		t.mkdir(path[:i])[path[i+1:]] = d
-	}
-	return d
-}
-
-// leaf puts the body at key into its directory, as the type that its path has.
-func (b *builder) leaf(t *tree, key string) {
-	if _, ok := t.dirs[key]; ok {
-		return
-	}
-	i := strings.LastIndexByte(key, '/')
-	segs := strings.Split(strings.TrimPrefix(key, paths.MetaData), "/")
-	s, class := text(b.leaves[key])
-	var v any = s
-	switch kindOf(segs) {
-	case kindLines:
-		v = lines(s)
-	case kindDocument:
-		v, class = document(b.leaves[key])
-	}
-	if class == "" {
-		if size := encodedSize(v, len(segs)) + escapedSize(key[i+1:]) + 2*len(segs) + 6; b.size+size > maxMetaData {
-			class = classTooLarge
-		} else {
-			b.size += size
-		}
-	}
-	if class != "" {
-		b.problem(key, class)
-		return
-	}
-	t.dirs[key[:i]][key[i+1:]] = v
-	t.text[key] = s
+	return set
 }

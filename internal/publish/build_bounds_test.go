@@ -33,7 +33,7 @@ func TestWrittenIsReadable(t *testing.T) {
 			for i := range 15 {
 				leaves[fmt.Sprintf(leaf.path, i)] = []byte(leaf.body)
 			}
-			s, problems := Build(leaves)
+			s, problems := build(leaves)
 			large := 0
 			for _, p := range problems {
 				if p.Class == "too-large" {

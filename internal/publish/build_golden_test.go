@@ -13,7 +13,7 @@ import (
 )
 
 // The files of a realistic instance, byte by byte. After a wanted change:
-// UPDATE_GOLDEN=1 go test ./snapshot -run Golden, and read the difference.
+// UPDATE_GOLDEN=1 go test ./internal/publish -run Golden, and read the difference.
 func TestGolden(t *testing.T) {
 	out, problems := files(t, instance(t))
 	if len(problems) != 0 {

@@ -19,7 +19,7 @@ func TestTags(t *testing.T) {
   "Name": "web-1",
   "empty": "",
   "json": "{\"a\": 1}",
-  "lines": "a\nb\n",
+  "lines": "a\nb",
   "number": "1"` + "\n}\n"
 	if got := string(out[snapshot.TagsFile].Data); got != want {
 		t.Errorf("tags.json is\n%s\nwant\n%s", got, want)

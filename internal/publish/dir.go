@@ -4,6 +4,7 @@ package publish
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -159,6 +160,34 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	return snapshot.Status{}, nil
 }
 
+// Previous reads what the files of this boot have, for [Build]: st is their status,
+// as [Dir.Begin] returns it. A file whose digest is not that of the status, or that
+// cannot be read, counts as absent.
+func (d *Dir) Previous(st snapshot.Status) *Previous {
+	p := &Previous{missing: st.Missing}
+	read := func(name string) []byte {
+		want, listed := st.Files[name]
+		data, info, err := atomicfile.Read(d.self, name, maxFile)
+		if !listed || err != nil {
+			return nil
+		}
+		if f := (File{Data: data}); want != nil && *want != *f.Sum() || want == nil && info.Mode().Perm() != 0o600 {
+			return nil
+		}
+		return data
+	}
+	dec := json.NewDecoder(bytes.NewReader(read(snapshot.MetaDataFile)))
+	dec.UseNumber() // a number stays as it is written
+	if err := dec.Decode(&p.metaData); err != nil {
+		p.metaData = nil
+	}
+	p.userData = read(snapshot.UserDataFile)
+	if err := json.Unmarshal(read(snapshot.SignaturesFile), &p.signatures); err != nil {
+		p.signatures = signatureSet{}
+	}
+	return p
+}
+
 // Status reads status.json back. An error matches [fs.ErrNotExist] or one of
 // package snapshot, or is the file system's.
 func (d *Dir) Status() (snapshot.Status, error) {
@@ -256,7 +285,7 @@ func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, name := range order() {
-		if _, written := sums[name]; written || slices.Contains(s.kept, name) {
+		if _, written := sums[name]; written {
 			continue
 		}
 		removed, err := d.remove(name)

@@ -20,7 +20,7 @@ const all8 = "identity.json imds.env meta-data.json network.json signatures.json
 // nobody's business.
 func fillDir(t *testing.T, d *Dir) snapshot.Status {
 	t.Helper()
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 
 func TestPublish(t *testing.T) {
 	d := open(t)
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	var order []string
 	sums, _, err := d.Publish(snap, snapshot.Ready, func(name string) {
 		if _, err := os.Lstat(filepath.Join(d.path, name)); err == nil {
@@ -52,7 +52,7 @@ func TestPublish(t *testing.T) {
 func TestPublishRemoves(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
-	snap, _ := Build(leaves(map[string]string{paths.Identity: `{"instanceId": "i-1"}`}))
+	snap, _ := build(leaves(map[string]string{paths.Identity: `{"instanceId": "i-1"}`}))
 	sums, _, err := d.Publish(snap, snapshot.Degraded, nil)
 	if err != nil || len(sums) != 2 || sums[snapshot.IdentityFile] == nil || sums[snapshot.EnvFile] == nil {
 		t.Fatalf("%v %v, want identity.json and imds.env", sums, err)
@@ -94,7 +94,7 @@ func TestPublishChanges(t *testing.T) {
 	} {
 		step.change()
 		before := infos()
-		snap, _ := Build(in)
+		snap, _ := build(in)
 		_, changed, err := d.Publish(snap, snapshot.Ready, nil)
 		if got := strings.Join(changed, " "); err != nil || got != step.want {
 			t.Errorf("%s: %q changed, %v, want %q", step.name, got, err, step.want)
@@ -121,7 +121,7 @@ func TestPublishFails(t *testing.T) {
 	in := instance(t)
 	in["user-data"] = []byte("new")
 	in[paths.Identity] = []byte(`{"instanceId": "new"}`)
-	snap, _ := Build(in)
+	snap, _ := build(in)
 	oldIdentity := get(t, filepath.Join(d.path, snapshot.IdentityFile))
 	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
 	if sums != nil || err == nil || !strings.HasPrefix(err.Error(), "writing "+tags+": ") {
@@ -140,7 +140,7 @@ func TestPublishFails(t *testing.T) {
 			delete(in, path)
 		}
 	}
-	snap, _ = Build(in)
+	snap, _ = build(in)
 	if sums, _, err := d.Publish(snap, snapshot.Ready, nil); sums != nil || err == nil || !strings.HasPrefix(err.Error(), "removing "+tags+": ") {
 		t.Errorf("%v %v", sums, err)
 	}
@@ -154,7 +154,7 @@ func TestPublishFailsAtFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(d.path, snapshot.TagsFile), "old")
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
 	if sums != nil || err == nil || !strings.HasPrefix(err.Error(), "writing "+filepath.Join(d.path, snapshot.IdentityFile)) {
 		t.Errorf("%v %v", sums, err)
@@ -252,31 +252,32 @@ func TestWriteStateFails(t *testing.T) {
 	}
 }
 
-// A file whose root could not be had stays as it was; one that is not there any
-// more goes.
-func TestPublishKeepsWhatFailed(t *testing.T) {
+// Previous reads what the status vouches for, and nothing else: the tree with the
+// digest of the status, and the secret files that it lists.
+func TestPrevious(t *testing.T) {
 	d := open(t)
-	full, _ := Build(map[string][]byte{
-		paths.Identity: []byte(`{"instanceId": "i-1"}`), "meta-data/ami-id": []byte("ami-1"),
-		"meta-data/tags/instance/Name": []byte("web"), paths.UserData: []byte("#!"),
-	})
-	if _, _, err := d.Publish(full, snapshot.Ready, nil); err != nil {
+	in := instance(t)
+	in[paths.UserData] = []byte("#!")
+	full, _ := build(in)
+	files, _, err := d.Publish(full, snapshot.Ready, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	little, _ := Build(map[string][]byte{paths.Identity: []byte(`{"instanceId": "i-1"}`)})
-	kept := little.Keeping(map[string]string{"meta-data/": "503"})
-	if _, _, err := d.Publish(kept, snapshot.Ready, nil); err != nil {
+	st := snapshot.Status{Files: files, Missing: map[string]string{"meta-data/mac": "404"}}
+	p := d.Previous(st)
+	if p.lookup("placement/region") == nil || string(p.userData) != "#!" || p.missing["meta-data/mac"] != "404" {
+		t.Errorf("got %+v", p)
+	}
+	if p := d.Previous(snapshot.Status{}); p.metaData != nil || p.userData != nil || p.signatures != (signatureSet{}) {
+		t.Errorf("files that no status lists: %+v", p)
+	}
+	if err := os.WriteFile(filepath.Join(d.path, snapshot.MetaDataFile), []byte(`{"planted": "x"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{snapshot.MetaDataFile: true, snapshot.TagsFile: true, snapshot.UserDataFile: false, snapshot.IdentityFile: true} {
-		if _, err := d.root.Stat(name); (err == nil) != want {
-			t.Errorf("%s: %v, want it there: %v", name, err, want)
-		}
-	}
-	if _, _, err := d.Publish(little, snapshot.Ready, nil); err != nil {
+	if err := os.Chmod(filepath.Join(d.path, snapshot.UserDataFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.root.Stat(snapshot.MetaDataFile); err == nil {
-		t.Errorf("%s is still there, though IMDS has nothing below meta-data/", snapshot.MetaDataFile)
+	if p := d.Previous(st); p.metaData != nil || p.userData != nil {
+		t.Errorf("a changed tree and a file that others can read: %+v", p)
 	}
 }

@@ -68,7 +68,7 @@ func TestReadersSeeWholeFiles(t *testing.T) {
 // The crawl publishes while the gate's own goroutine writes the status.
 func TestWritersTogether(t *testing.T) {
 	d := open(t)
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	var writers sync.WaitGroup
 	writers.Go(func() {
 		for i := range 50 {
@@ -98,7 +98,7 @@ func TestWritersTogether(t *testing.T) {
 // A reader beside a daemon that writes all the time always finds its key.
 func TestOpenBesideTheWriter(t *testing.T) {
 	d := open(t)
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	if _, _, err := d.Publish(snap, snapshot.Ready, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func document(body []byte) (v any, class string) {
 
 // What a file may become. A body is bounded when it is read, but written out
 // with indentation and escapes it is up to thirty times as long, and what is
-// written must be readable again (maxRead).
+// written must be readable again (maxFile).
 const (
 	maxDocument = 1 << 20
 	maxMetaData = 6 << 20
@@ -123,15 +123,27 @@ func text(body []byte) (s, class string) {
 	return string(body), ""
 }
 
-// lines splits a list as IMDS serves it: LF between the lines, none at the end. A
-// final LF, which other servers send, is not one more line, and an empty body is
-// an empty list.
+// lines splits a list as IMDS serves it: LF between the lines, none at the end.
+// Other servers end the last line too, or send CRLF. An empty body is an empty
+// list.
 func lines(s string) []string {
-	s = strings.TrimSuffix(s, "\n")
+	s = chomp(s)
 	if s == "" {
 		return []string{}
 	}
-	return strings.Split(s, "\n")
+	list := strings.Split(s, "\n")
+	for i, line := range list {
+		list[i] = strings.TrimSuffix(line, "\r")
+	}
+	return list
+}
+
+// chomp is s without a final LF or CRLF, which look-alike servers add.
+func chomp(s string) string {
+	if line, ok := strings.CutSuffix(s, "\n"); ok {
+		return strings.TrimSuffix(line, "\r")
+	}
+	return s
 }
 
 // encode is how every *.json of the directory looks: two spaces, sorted keys

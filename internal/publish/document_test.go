@@ -50,7 +50,7 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, problems := Build(metaData(map[string]string{"iam/info": tt.body}))
+			_, problems := build(metaData(map[string]string{"iam/info": tt.body}))
 			if problemText(problems) != tt.problems {
 				t.Errorf("problems %q, want %q", problemText(problems), tt.problems)
 			}

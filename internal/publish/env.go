@@ -28,13 +28,17 @@ func environment(identity map[string]any, t *tree) variables {
 		s, _ := identity[key].(string)
 		return s
 	}
-	md := func(key string) string { return t.text[paths.MetaData+key] }
+	md := func(key string) string {
+		s, _ := t.text(paths.MetaData + key)
+		return s
+	}
 	mac := md("mac")
 	primary := func(key string) string {
 		if mac == "" {
 			return ""
 		}
-		return t.text[paths.Macs+mac+"/"+key]
+		s, _ := t.text(paths.Macs + mac + "/" + key)
+		return s
 	}
 	var vars variables
 	add := func(name string, candidates ...string) {

@@ -10,14 +10,14 @@ import (
 )
 
 func ExampleBuild() {
-	snap, problems := publish.Build(map[string][]byte{
+	snap, problems := publish.Build(publish.Collection{Leaves: map[string][]byte{
 		"dynamic/instance-identity/document":       []byte(`{"instanceId": "i-0abc", "region": "eu-west-1"}`),
 		"meta-data/":                               nil,
 		"meta-data/local-hostname":                 []byte("ip-10-0-7-10"),
 		"meta-data/security-groups":                []byte("default\nweb"),
 		"meta-data/events/maintenance/scheduled":   []byte("<html>not now</html>"),
 		"meta-data/iam/security-credentials/admin": []byte("dropped"),
-	})
+	}})
 	for name, file := range snap.Files(snapshot.Ready) {
 		fmt.Printf("%s %v\n%s", name, file.Mode(), file.Data)
 	}

@@ -7,10 +7,7 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"iter"
-	"slices"
-	"strings"
 
-	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -47,7 +44,6 @@ type Snapshot struct {
 	id    string
 	files map[string]File
 	env   []string
-	kept  []string // files that stay as they are
 }
 
 // InstanceID is the instance's ID, as in imds.env: from the identity document,
@@ -79,37 +75,3 @@ func (s Snapshot) Files(state string) iter.Seq2[string, File] {
 		}
 	}
 }
-
-// roots are the paths that a file comes from.
-func roots() map[string]string {
-	return map[string]string{
-		snapshot.MetaDataFile:   paths.MetaData,
-		snapshot.TagsFile:       paths.Tags,
-		snapshot.NetworkFile:    paths.Macs,
-		snapshot.UserDataFile:   paths.UserData,
-		snapshot.SignaturesFile: signaturePath("pkcs7"),
-	}
-}
-
-// Keeping returns a snapshot in which a file without content stays as it is if its
-// path, or a listing above it, is in missing: the request failed, so IMDS may still
-// have it. [Dir.Publish] neither writes nor removes such a file.
-func (s Snapshot) Keeping(missing map[string]string) Snapshot {
-	s.kept = nil
-	for file, root := range roots() {
-		if _, ok := s.files[file]; ok {
-			continue
-		}
-		for path := range missing {
-			if path == root || strings.HasSuffix(path, "/") && strings.HasPrefix(root, path) {
-				s.kept = append(s.kept, file)
-				break
-			}
-		}
-	}
-	slices.Sort(s.kept)
-	return s
-}
-
-// Kept returns the files that stay as they are; see [Snapshot.Keeping].
-func (s Snapshot) Kept() []string { return s.kept }

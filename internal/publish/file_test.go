@@ -99,7 +99,7 @@ func TestWhichFiles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			files(t, leaves(tt.in)) // for the schemas
-			snap, problems := Build(leaves(tt.in))
+			snap, problems := build(leaves(tt.in))
 			var names []string
 			for name := range snap.Files(snapshot.Ready) {
 				names = append(names, name)
@@ -136,7 +136,7 @@ func TestModesAndSums(t *testing.T) {
 }
 
 func TestFilesStopsWhenAsked(t *testing.T) {
-	snap, _ := Build(instance(t))
+	snap, _ := build(instance(t))
 	n := 0
 	for range snap.Files(snapshot.Ready) {
 		if n++; n == 2 {
@@ -151,7 +151,7 @@ func TestFilesStopsWhenAsked(t *testing.T) {
 // A caller may go on using its buffers.
 func TestBuildKeepsNothingOfTheCallers(t *testing.T) {
 	in := instance(t)
-	snap, _ := Build(in)
+	snap, _ := build(in)
 	before := maps.Collect(snap.Files(snapshot.Ready))
 	for _, body := range in {
 		for i := range body {
@@ -179,7 +179,7 @@ func TestInstanceID(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if snap, _ := Build(leaves(tt.in)); snap.InstanceID() != tt.want {
+			if snap, _ := build(leaves(tt.in)); snap.InstanceID() != tt.want {
 				t.Errorf("%q, want %q", snap.InstanceID(), tt.want)
 			}
 		})

@@ -39,6 +39,9 @@ func instance(t testing.TB) map[string][]byte {
 	return leaves(bodies)
 }
 
+// build builds a first collection, of which nothing is missing.
+func build(leaves map[string][]byte) (Snapshot, []Problem) { return Build(Collection{Leaves: leaves}) }
+
 func leaves(bodies map[string]string) map[string][]byte {
 	m := make(map[string][]byte, len(bodies))
 	for path, body := range bodies {
@@ -59,7 +62,7 @@ func metaData(bodies map[string]string) map[string][]byte {
 // files builds, validates every *.json by its schema, and returns all files.
 func files(t testing.TB, in map[string][]byte) (map[string]File, []Problem) {
 	t.Helper()
-	snap, problems := Build(in)
+	snap, problems := build(in)
 	out := map[string]File{}
 	for name, f := range snap.Files(snapshot.Ready) {
 		out[name] = f

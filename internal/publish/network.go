@@ -5,6 +5,7 @@ package publish
 import (
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,8 @@ type networkFile struct {
 	Interfaces []networkInterface `json:"interfaces"`
 }
 
-// networkInterface is one interface. Every key is always there; null where IMDS
-// has no value, as for the IPv4 subnet of an interface that has IPv6 only.
+// networkInterface is one interface. Every key is always there: null if the value
+// could not be fetched or is not a valid one, and null or [] if IMDS has none.
 type networkInterface struct {
 	DeviceNumber     *int     `json:"device_number"`
 	InterfaceID      *string  `json:"interface_id"`
@@ -32,33 +33,58 @@ type networkInterface struct {
 	SecurityGroupIDs []string `json:"security_group_ids"`
 	SubnetID         *string  `json:"subnet_id"`
 	SubnetIPv4CIDR   *string  `json:"subnet_ipv4_cidr"`
+	SubnetIPv6CIDRs  []string `json:"subnet_ipv6_cidrs"`
 	VPCID            *string  `json:"vpc_id"`
 	VPCIPv4CIDRs     []string `json:"vpc_ipv4_cidrs"`
+	VPCIPv6CIDRs     []string `json:"vpc_ipv6_cidrs"`
 }
 
-// network lists the interfaces of t; false when no interface has a leaf.
+// macAddress is how IMDS names an interface.
+var macAddress = regexp.MustCompile(`^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$`)
+
+// network lists the interfaces of t, and is false if no interface has a leaf and
+// none is missing. An interface that is listed has an entry, even if nothing of it
+// could be fetched. The first is the primary one, the interface of meta-data/mac:
+// a new interface can report the device number 0 for a while, too.
 func (b *builder) network(t *tree) (networkFile, bool) {
-	macs, _ := t.dir(paths.Macs)
-	file := networkFile{Interfaces: []networkInterface{}}
+	dir, _ := t.dir(paths.Macs)
+	macs := map[string]bool{}
 	found := false
-	for _, mac := range slices.Sorted(maps.Keys(macs)) {
-		dir, isDir := t.dir(paths.Macs + mac)
-		if !isDir {
-			continue
+	for mac := range dir {
+		if leaves, isDir := t.dir(paths.Macs + mac); isDir && macAddress.MatchString(mac) {
+			macs[mac] = true
+			found = found || len(leaves) > 0
 		}
-		found = found || len(dir) > 0
-		file.Interfaces = append(file.Interfaces, b.networkInterface(t, mac))
+	}
+	for path := range b.missing {
+		rest, below := strings.CutPrefix(path, paths.Macs)
+		if mac, _, ok := strings.Cut(rest, "/"); below && ok && macAddress.MatchString(mac) {
+			macs[mac], found = true, true
+		}
+	}
+	file := networkFile{Interfaces: []networkInterface{}}
+	cards := b.servesCards(t, macs)
+	for _, mac := range slices.Sorted(maps.Keys(macs)) {
+		file.Interfaces = append(file.Interfaces, b.networkInterface(t, mac, cards))
+	}
+	primary, _ := t.text(paths.MetaData + "mac")
+	first := func(i networkInterface) int {
+		if i.MAC == primary {
+			return 0
+		}
+		return 1
 	}
 	slices.SortStableFunc(file.Interfaces, func(x, y networkInterface) int {
 		return cmp.Or(
+			cmp.Compare(first(x), first(y)),
 			compareKnown(x.NetworkCard, y.NetworkCard),
 			compareKnown(x.DeviceNumber, y.DeviceNumber),
-		) // then by MAC, as they came
+		) // then by MAC, as they are already
 	})
 	return file, found
 }
 
-// compareKnown sorts what is not known last.
+// compareKnown sorts unknown numbers last.
 func compareKnown(x, y *int) int {
 	switch {
 	case x == nil && y == nil:
@@ -72,16 +98,24 @@ func compareKnown(x, y *int) int {
 }
 
 // networkInterface reads the leaves below one MAC address.
-func (b *builder) networkInterface(t *tree, mac string) networkInterface {
+func (b *builder) networkInterface(t *tree, mac string, cards bool) networkInterface {
 	dir := paths.Macs + mac + "/"
 	str := func(name string) *string {
-		if s, ok := t.text[dir+name]; ok {
+		if s, ok := t.text(dir + name); ok {
 			return &s
 		}
 		return nil
 	}
-	list := func(name string) []string { return lines(t.text[dir+name]) }
-	return networkInterface{
+	list := func(name string) []string {
+		if l, ok := t.node(dir + name).([]string); ok {
+			return l
+		}
+		if b.failed(dir + name) {
+			return nil
+		}
+		return []string{}
+	}
+	i := networkInterface{
 		DeviceNumber:     b.number(t, dir+"device-number"),
 		InterfaceID:      str("interface-id"),
 		IPv4Prefixes:     list("ipv4-prefix"),
@@ -89,31 +123,62 @@ func (b *builder) networkInterface(t *tree, mac string) networkInterface {
 		IPv6s:            list("ipv6s"),
 		LocalIPv4s:       list("local-ipv4s"),
 		MAC:              mac,
-		NetworkCard:      b.networkCard(t, dir),
 		PublicIPv4s:      list("public-ipv4s"),
 		SecurityGroupIDs: list("security-group-ids"),
 		SubnetID:         str("subnet-id"),
 		SubnetIPv4CIDR:   str("subnet-ipv4-cidr-block"),
+		SubnetIPv6CIDRs:  list("subnet-ipv6-cidr-blocks"),
 		VPCID:            str("vpc-id"),
 		VPCIPv4CIDRs:     list("vpc-ipv4-cidr-blocks"),
+		VPCIPv6CIDRs:     list("vpc-ipv6-cidr-blocks"),
 	}
-}
-
-// networkCard is the index of the network card. The User Guide calls the key
-// network-card, before that network-card-index. Instance types with one card,
-// which is card 0, do not serve it at all (amazon-ec2-net-utils, lib/lib.sh).
-func (b *builder) networkCard(t *tree, dir string) *int {
-	for _, name := range []string{"network-card", "network-card-index"} {
-		if _, served := b.leaves[dir+name]; served {
-			return b.number(t, dir+name)
+	if !cards {
+		i.NetworkCard = new(0)
+	}
+	for _, name := range cardKeys {
+		if t.node(dir+name) != nil || b.failed(dir+name) {
+			i.NetworkCard = b.number(t, dir+name)
+			break
 		}
 	}
-	return new(0)
+	return i
 }
 
-// number is the integer at path, 0 or more; nil when it is not there or not one.
+// cardKeys are the keys of the index of the network card. The User Guide calls it
+// network-card, and called it network-card-index before.
+var cardKeys = []string{"network-card", "network-card-index"}
+
+// servesCards reports whether an interface serves the index of its network card,
+// or may do so. Instance types with one card, which is card 0, do not serve it at
+// all (amazon-ec2-net-utils, lib/lib.sh).
+func (b *builder) servesCards(t *tree, macs map[string]bool) bool {
+	for mac := range macs {
+		for _, key := range cardKeys {
+			path := paths.Macs + mac + "/" + key
+			if t.node(path) != nil || b.failed(path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// failed reports whether a path, or a directory above it, is missing and has no
+// previous value.
+func (b *builder) failed(path string) bool {
+	for ; path != ""; path = path[:max(0, strings.LastIndexByte(path, '/'))] {
+		for _, at := range []string{path, path + "/"} {
+			if _, missing := b.missing[at]; missing && !b.restored[at] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// number is the integer at path, 0 or more, or nil if there is none.
 func (b *builder) number(t *tree, path string) *int {
-	s, ok := t.text[path]
+	s, ok := t.text(path)
 	if !ok {
 		return nil
 	}

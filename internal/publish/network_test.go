@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imds-ready/imds-ready/doc/schema/schematest"
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -15,8 +17,8 @@ import (
 func interfaces(t *testing.T, in map[string]string) ([]networkInterface, []Problem) {
 	t.Helper()
 	bodies := map[string]string{}
-	for path, body := range in {
-		bodies["network/interfaces/macs/"+path] = body
+	for path, body := range in { // "a/mac" is below the MAC address that ends in the letter's code
+		bodies[fmt.Sprintf("network/interfaces/macs/02:00:00:00:00:%02x%s", path[0], path[1:])] = body
 	}
 	out, problems := files(t, metaData(bodies))
 	var file networkFile
@@ -43,8 +45,10 @@ func TestInterfaceKeys(t *testing.T) {
       "security_group_ids": [],
       "subnet_id": null,
       "subnet_ipv4_cidr": null,
+      "subnet_ipv6_cidrs": [],
       "vpc_id": null,
-      "vpc_ipv4_cidrs": []
+      "vpc_ipv4_cidrs": [],
+      "vpc_ipv6_cidrs": []
     }
   ]
 }
@@ -58,11 +62,12 @@ func TestInterfaceKeys(t *testing.T) {
 		macDir + "local-ipv4s": "f", macDir + "public-ipv4s": "", macDir + "security-group-ids": "g\nh",
 		macDir + "subnet-id": "", macDir + "subnet-ipv4-cidr-block": "i", macDir + "vpc-id": "j",
 		macDir + "vpc-ipv4-cidr-blocks": "k\nl", macDir + "vpc-ipv4-cidr-block": "not this one",
+		macDir + "subnet-ipv6-cidr-blocks": "m", macDir + "vpc-ipv6-cidr-blocks": "n\no",
 	}))
 	want = `{"interfaces":[{"device_number":2,"interface_id":"eni-1","ipv4_prefixes":["a","b"],` +
 		`"ipv6_prefixes":["c"],"ipv6s":["d","e"],"local_ipv4s":["f"],"mac":"02:00:00:00:00:01","network_card":3,` +
-		`"public_ipv4s":[],"security_group_ids":["g","h"],"subnet_id":"","subnet_ipv4_cidr":"i","vpc_id":"j",` +
-		`"vpc_ipv4_cidrs":["k","l"]}]}`
+		`"public_ipv4s":[],"security_group_ids":["g","h"],"subnet_id":"","subnet_ipv4_cidr":"i","subnet_ipv6_cidrs":["m"],"vpc_id":"j",` +
+		`"vpc_ipv4_cidrs":["k","l"],"vpc_ipv6_cidrs":["n","o"]}]}`
 	if got := compact(t, out[snapshot.NetworkFile]); got != want || len(problems) != 0 {
 		t.Errorf("an interface with everything: %s %v, want %s", got, problems, want)
 	}
@@ -83,16 +88,47 @@ func TestInterfaceOrder(t *testing.T) {
 	})
 	var order []string
 	for _, i := range list {
-		order = append(order, i.MAC)
+		var letter byte
+		if _, err := fmt.Sscanf(i.MAC, "02:00:00:00:00:%02x", &letter); err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, string(letter))
 	}
-	if got, want := strings.Join(order, " "), "e d b i a f g j c h"; got != want {
+	if got, want := strings.Join(order, " "), "e d c h b i a f g j"; got != want {
 		t.Errorf("order %s, want %s", got, want)
 	}
-	want := "meta-data/network/interfaces/macs/g/device-number bad-response, " +
-		"meta-data/network/interfaces/macs/h/network-card bad-response"
+	want := "meta-data/network/interfaces/macs/02:00:00:00:00:67/device-number bad-response, " +
+		"meta-data/network/interfaces/macs/02:00:00:00:00:68/network-card bad-response"
 	if problemText(problems) != want {
 		t.Errorf("problems %s, want %s", problemText(problems), want)
 	}
+}
+
+// The primary interface is first, whatever the numbers say, and a listed interface
+// has an entry, with null for what could not be fetched.
+func TestInterfaceThatFailed(t *testing.T) {
+	const a, b, c = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
+	snap, _ := Build(Collection{
+		Leaves: leaves(map[string]string{
+			"meta-data/mac": c, paths.Macs + a + "/device-number": "0", paths.Macs + a + "/network-card": "0",
+			paths.Macs + b + "/device-number": "0", paths.Macs + b + "/local-ipv4s": "10.0.0.1", paths.Macs + "not-a-mac/device-number": "0",
+		}),
+		Missing: map[string]string{paths.Macs + b + "/network-card": "503", paths.Macs + b + "/ipv6s": "503", paths.Macs + c + "/": "503"},
+	})
+	var file networkFile
+	if err := json.Unmarshal(snap.files[snapshot.NetworkFile].Data, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Interfaces) != 3 || file.Interfaces[0].MAC != c || file.Interfaces[1].MAC != a || file.Interfaces[2].MAC != b {
+		t.Fatalf("interfaces %+v, want %s, %s, %s", file.Interfaces, c, a, b)
+	}
+	if i := file.Interfaces[0]; i.NetworkCard != nil || i.SubnetID != nil || i.LocalIPv4s != nil || i.DeviceNumber != nil {
+		t.Errorf("an interface that could not be read: %+v", i)
+	}
+	if i := file.Interfaces[2]; i.NetworkCard != nil || i.IPv6s != nil || len(i.LocalIPv4s) != 1 || i.PublicIPv4s == nil {
+		t.Errorf("an interface of which two values failed: %+v", i)
+	}
+	schematest.Check(t, snapshot.NetworkFile, snap.files[snapshot.NetworkFile].Data)
 }
 
 func TestInterfaceNumbers(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// everything is a file that has each metric there is; package readiness holds
-// its text.
+// everything is a file that contains every metric. A test of package readiness
+// compares it with the daemon's output.
 const everything = "../../readiness/testdata/imds_ready.prom"
 
 func example(t *testing.T, name string) string {
@@ -25,13 +25,14 @@ func example(t *testing.T, name string) string {
 	return string(data)
 }
 
-// names are the metrics of a text, and labels what it selects by.
+// names matches the metrics in a query, and labels its label matchers.
 var (
 	names  = regexp.MustCompile(`\b(?:imds|node)_[a-z0-9_]+`)
 	labels = regexp.MustCompile(`([a-z]+) ?=~?"([^"]*)"`)
 )
 
-// checkQuery holds a query against what the daemon writes.
+// checkQuery checks that the daemon writes the metrics and labels of a query, and
+// returns its metrics. The metrics in others are allowed as well.
 func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
 	t.Helper()
 	data, err := os.ReadFile(everything)
@@ -42,18 +43,18 @@ func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
 	for _, name := range names.FindAllString(query, -1) {
 		asked = append(asked, name)
 		if !slices.Contains(others, name) && !strings.Contains(written, "# TYPE "+name+" gauge\n") {
-			t.Errorf("nobody writes %s: %s", name, query)
+			t.Errorf("the daemon does not write %s: %s", name, query)
 		}
 	}
 	for _, m := range labels.FindAllStringSubmatch(query, -1) {
 		switch m[1] {
-		case "instance": // Prometheus adds it
+		case "instance": // Prometheus adds this label
 		case "state":
 			if !strings.Contains(written, `state="`+m[2]+`"}`) {
-				t.Errorf("no state is %s: %s", m[2], query)
+				t.Errorf("unknown state %s: %s", m[2], query)
 			}
 		default:
-			t.Errorf("no metric has the label %s: %s", m[1], query)
+			t.Errorf("unknown label %s: %s", m[1], query)
 		}
 	}
 	return asked
@@ -76,14 +77,14 @@ func TestDashboard(t *testing.T) {
 	var asked []string
 	for _, p := range d.Panels {
 		if seen[p.ID] || p.Type == "" || p.Title == "" || p.Description == "" || len(p.Targets) == 0 {
-			t.Errorf("panel %d is there twice, or lacks something: %+v", p.ID, p)
+			t.Errorf("panel %d is repeated or incomplete: %+v", p.ID, p)
 		}
 		seen[p.ID] = true
 		for x := range p.GridPos.W {
 			for y := range p.GridPos.H {
 				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
 				if taken[at] != "" || at[0] >= 24 {
-					t.Fatalf("%s lies over %s, or beside the grid, at %v", p.Title, taken[at], at)
+					t.Fatalf("%s overlaps %q or is outside the grid at %v", p.Title, taken[at], at)
 				}
 				taken[at] = p.Title
 			}
@@ -94,13 +95,13 @@ func TestDashboard(t *testing.T) {
 	}
 	for _, name := range []string{"imds_ready_state", "imds_ready_seconds", "imds_ready_errors", "imds_ready_missing"} {
 		if !slices.Contains(asked, name) {
-			t.Errorf("no panel shows %s", name)
+			t.Errorf("the dashboard does not show %s", name)
 		}
 	}
 }
 
-// TestAlerts checks names, and that each rule says why it is one. The rules as
-// such are promtool's.
+// TestAlerts checks the names in the rules, and that a comment gives the reason for
+// each rule. promtool checks the rules themselves.
 func TestAlerts(t *testing.T) {
 	rules, comment, reasons := 0, "", 0
 	for line := range strings.Lines(example(t, "alerts.yml")) {

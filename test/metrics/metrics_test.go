@@ -21,7 +21,7 @@ import (
 
 const quick = "[retry]\nmax_attempts = 3\njitter = \"none\"\n"
 
-// TestTextfile runs the daemon to each of its ends.
+// TestTextfile runs the daemon once for each way in which it can end.
 func TestTextfile(t *testing.T) {
 	binary := build(t)
 	for _, tt := range []struct {
@@ -50,10 +50,10 @@ func TestTextfile(t *testing.T) {
 			compare(t, parse(t, d.textfile), want(st))
 		})
 	}
-	t.Run("waiting, then ended by a signal", func(t *testing.T) { waiting(t, binary) })
+	t.Run("waiting, then terminated by a signal", func(t *testing.T) { waiting(t, binary) })
 }
 
-// waiting looks at the file while nothing is decided.
+// waiting checks the file while the gate is not decided.
 func waiting(t *testing.T, binary string) {
 	d := start(t, binary, simulate(t, "hang"), "[retry]\nread_timeout = \"1h\"\n")
 	d.await(t)
@@ -61,7 +61,7 @@ func waiting(t *testing.T, binary string) {
 	if st.State != snapshot.Waiting {
 		t.Fatalf("state %s\n%s", st.State, d.stderr.String())
 	}
-	st.Requests = 0 // as it was at the start
+	st.Requests = 0 // the file was written at the start
 	compare(t, parse(t, d.textfile), want(st))
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -73,15 +73,15 @@ func waiting(t *testing.T, binary string) {
 }
 
 // parse reads a file as node_exporter does, and returns the value of each
-// series. Every family has to be a gauge with a help, and have no timestamps,
-// for which node_exporter would drop the file.
+// series. Every family must be a gauge with a help text. Timestamps are errors,
+// because node_exporter would drop the file.
 func parse(t *testing.T, file string) map[string]float64 {
 	t.Helper()
 	if info, err := os.Lstat(file); err != nil || info.Mode() != 0o644 {
 		t.Fatalf("%v, %v, want a regular file, 0644", info, err)
 	}
 	if names, err := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); err != nil || len(names) != 0 {
-		t.Errorf("left beside it: %q, %v", names, err)
+		t.Errorf("temporary files remain: %q, %v", names, err)
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -106,7 +106,7 @@ func parse(t *testing.T, file string) map[string]float64 {
 				name += fmt.Sprintf("{%s=%q}", label.GetName(), label.GetValue())
 			}
 			if _, twice := series[name]; twice {
-				t.Errorf("%s is there twice", name)
+				t.Errorf("%s is repeated", name)
 			}
 			series[name] = m.GetGauge().GetValue()
 			name = family.GetName()
@@ -115,7 +115,7 @@ func parse(t *testing.T, file string) map[string]float64 {
 	return series
 }
 
-// want is what the metrics of a status have to be.
+// want returns the expected metrics for a status.
 func want(st snapshot.Status) map[string]float64 {
 	w := map[string]float64{
 		"imds_ready_attempts":           float64(st.Attempts),
@@ -141,17 +141,17 @@ func want(st snapshot.Status) map[string]float64 {
 	return w
 }
 
-// compare compares all series, to a thousandth.
+// compare compares all series to within 0.0005.
 func compare(t *testing.T, got, want map[string]float64) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if v, ok := got[name]; !ok || math.Abs(v-want[name]) > 0.0005 {
-			t.Errorf("%s is %v (there: %v), status.json says %v", name, v, ok, want[name])
+			t.Errorf("%s is %v (present: %v), but %v in status.json", name, v, ok, want[name])
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := want[name]; !ok || !strings.HasPrefix(name, "imds_ready_") {
-			t.Errorf("%s is there, and status.json says nothing of it", name)
+			t.Errorf("unexpected series %s", name)
 		}
 	}
 }

@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Has promtool look at the metrics, the alert rules with their unit tests, and the
-# queries of the dashboard. Exit 69 when promtool or Go is not there.
+# Checks the metrics, the alert rules with their unit tests, and the queries of the
+# dashboard with promtool. Exits with 69 if promtool or Go is missing.
 set -eu
 cd "$(dirname "$0")"
 
 if ! command -v promtool >/dev/null; then
-	echo "promtool is missing: apt-get install --no-install-recommends prometheus (Debian, Ubuntu)" >&2
+	echo "promtool is missing" >&2
+	echo "hint: on Debian or Ubuntu, run apt-get install --no-install-recommends prometheus" >&2
 	exit 69
 fi
 if ! command -v go >/dev/null; then
-	echo "go is missing: install Go 1.26 from https://go.dev/dl/" >&2
+	echo "go is missing" >&2
+	echo "hint: install Go 1.26 from https://go.dev/dl/" >&2
 	exit 69
 fi
 

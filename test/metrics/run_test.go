@@ -17,15 +17,14 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// How long anything may take. The programs need milliseconds; the machine may be
+// runWithin bounds each wait. The programs need milliseconds, but the machine may be
 // busy.
 const (
 	runWithin = 60 * time.Second
 	pollEvery = 10 * time.Millisecond
 )
 
-// build compiles the daemon in its own module, with the versions that it is
-// shipped with.
+// build compiles the daemon in its own module, with the dependencies of a release.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "imds-ready")
@@ -56,13 +55,12 @@ func simulate(t *testing.T, schedule string) (url string) {
 // daemon is one run of imds-ready.
 type daemon struct {
 	cmd      *exec.Cmd
-	dir      string // of the files
+	dir      string // the directory of the files
 	textfile string
 	stderr   bytes.Buffer
 }
 
-// start runs imds-ready in the background, under a umask that hides everything,
-// as the unit has it.
+// start runs imds-ready in the background, with the umask of the unit.
 func start(t *testing.T, binary, url, config string, env ...string) *daemon {
 	t.Helper()
 	work := t.TempDir()
@@ -87,18 +85,18 @@ func start(t *testing.T, binary, url, config string, env ...string) *daemon {
 	return d
 }
 
-// finish waits for the end and returns the exit code, a signal's as a shell
-// reports it.
+// finish waits for the process and returns its exit code, or 128 plus the number of
+// the signal that terminated it.
 func (d *daemon) finish(t *testing.T) int {
 	t.Helper()
-	_ = d.cmd.Wait() // the state has it
+	_ = d.cmd.Wait() // ProcessState has the result
 	if ws := d.cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
 		return 128 + int(ws.Signal())
 	}
 	return d.cmd.ProcessState.ExitCode()
 }
 
-// status is status.json.
+// status reads status.json.
 func (d *daemon) status(t *testing.T) snapshot.Status {
 	t.Helper()
 	st, err := snapshot.ReadStatus(d.dir)
@@ -108,7 +106,7 @@ func (d *daemon) status(t *testing.T) snapshot.Status {
 	return st
 }
 
-// await polls until the textfile is there.
+// await polls until the textfile exists.
 func (d *daemon) await(t *testing.T) {
 	t.Helper()
 	tick := time.NewTicker(pollEvery)

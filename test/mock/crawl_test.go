@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// crawler is a client as plain as can be. It shares nothing with the daemon's,
-// so that a mistake in one does not hide the same in the other.
+// crawler is a simple client. It shares no code with the daemon, so that a mistake
+// in the daemon is not repeated here.
 type crawler struct {
 	t      *testing.T
 	base   string
 	token  string
-	leaves map[string]string // path below the version: body
-	lists  map[string]string // path with a final slash: body
+	leaves map[string]string // the body by path below the version
+	lists  map[string]string // the body by path with a final slash
 }
 
-// plainClient asks no proxy and gives up before the test does.
+// plainClient does not use a proxy, and its timeout is shorter than that of the test.
 func plainClient() *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 }
 
-// crawl gets everything that the mock lists below meta-data/, and what is never
-// listed there.
+// crawl gets all paths that the mock lists below meta-data/, and the paths outside
+// meta-data/ that are not listed.
 func crawl(t *testing.T, base string) *crawler {
 	c := &crawler{t: t, base: base, leaves: map[string]string{}, lists: map[string]string{}}
 	c.token = c.must(c.do(http.MethodPut, "api/token", "X-aws-ec2-metadata-token-ttl-seconds", "21600"))
@@ -40,15 +40,15 @@ func crawl(t *testing.T, base string) *crawler {
 	return c
 }
 
-// walk gets a directory and what is in it.
+// walk gets a directory and its contents.
 func (c *crawler) walk(dir string) {
 	c.lists[dir] = c.get(dir)
 	for _, entry := range strings.Split(strings.TrimSuffix(c.lists[dir], "\n"), "\n") {
 		switch {
-		case entry == "": // a directory with nothing in it
+		case entry == "": // the directory is empty
 		case strings.HasSuffix(entry, "/"):
 			c.walk(dir + entry)
-		case !strings.Contains("\n"+c.lists[dir]+"\n", "\n"+entry+"/\n"): // not both x and x/
+		case !strings.Contains("\n"+c.lists[dir]+"\n", "\n"+entry+"/\n"): // skip x if x/ is listed too
 			c.leaves[dir+entry] = c.get(dir + entry)
 		}
 	}
@@ -67,7 +67,7 @@ func (c *crawler) must(status int, body string) string {
 	return body
 }
 
-// do makes one request; key "" is no header.
+// do makes one request. If key is empty, no header is added.
 func (c *crawler) do(method, path, key, value string) (status int, body string) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+"/latest/"+path, nil)

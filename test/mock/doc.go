@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mock has one test: the real imds-ready against
-// amazon-ec2-metadata-mock, a server that nobody of this project wrote. Our own
-// simulator answers as we have understood the service; this one answers as AWS
-// has understood it for its own tools.
+// Package mock tests the real imds-ready against amazon-ec2-metadata-mock, a server
+// that was written outside this project. The simulator of this project answers as
+// its authors understand the service; the mock answers as AWS implements it for its
+// own tools.
 //
 // The mock is a tool of this module, pinned in go.mod, and runs in IMDSv2-only
-// mode on loopback. The test crawls it with a client of its own, works out by
-// the rules of the file table what identity.json, meta-data.json, network.json,
-// tags.json and imds.env have to hold, and compares all of it. The mock's log of
-// requests is held against the paths that may be asked for.
+// mode on loopback. The test crawls it with a client of its own, derives the
+// expected identity.json, meta-data.json, network.json, tags.json and imds.env from
+// the documented rules, and compares them with the files. It also compares the
+// request log of the mock with the paths that may be requested.
 //
-// It is a module of its own so that the mock's dependencies stay out of the
-// daemon's. From a clean clone:
+// It is a separate module so that the daemon does not depend on the mock's
+// dependencies. From a clean clone:
 //
 //	cd test/mock && go test ./...
 //
-// Where the mock is not like the service, as of v1.13.0: it keeps a connection
-// open after an answer, has no Server header, does not say on a GET how long the
-// token still lives, ends the listings of the top levels with LF, lists a public
-// key as "0/" without its name, answers a leaf's path with a final slash too,
-// and answers any beginning of a path with a listing, which needs no token but
-// for the topmost. It writes to a map without a lock when a directory is listed
-// for the first time, so that two requests at once can end it; the tests list
-// everything one by one before, or let the daemon have one connection only.
+// As of v1.13.0, the mock differs from the service as follows. It keeps connections
+// open after an answer, sends no Server header, and does not send the remaining
+// lifetime of the token in the answer to a GET. It ends the listings of the top
+// levels with LF and lists a public key as "0/" without its name. It accepts a final
+// slash after the path of a leaf, and answers every prefix of a path with a listing,
+// which needs a token at the topmost level only. It writes to a map without a lock
+// when a directory is listed for the first time, so two simultaneous requests can
+// crash it. Therefore the tests first list everything with one request at a time, or
+// allow the daemon only one connection.
 package mock

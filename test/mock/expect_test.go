@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// The rules of the file table, written anew as patterns over the path below
-// meta-data/: what is a JSON document, what a list of lines. All else is a
-// string, as served.
+// The types of the keys of meta-data.json, as patterns over the path below
+// meta-data/: JSON documents and lists of lines. Every other key is a string, as
+// served. The patterns are written independently of the daemon's.
 var (
 	documents = regexp.MustCompile(`^(iam/info|identity-credentials/ec2/info|spot/instance-action|` +
 		`events/maintenance/[^/]+|events/recommendations/rebalance)$`)
@@ -24,10 +24,10 @@ var (
 	credentials = regexp.MustCompile(`^meta-data/(iam|identity-credentials/[^/]+)/security-credentials(/|$)`)
 )
 
-// metaData is what meta-data.json has to hold.
+// metaData returns the expected meta-data.json.
 func (c *crawler) metaData() map[string]any {
 	root := map[string]any{}
-	// into is the object that a path, with or without a final slash, is in.
+	// into returns the object that contains a path, which may have a final slash.
 	into := func(path string) (dir map[string]any, name string) {
 		dir = root
 		segments := strings.Split(strings.TrimPrefix(path, "meta-data/"), "/")
@@ -39,7 +39,7 @@ func (c *crawler) metaData() map[string]any {
 		}
 		return dir, segments[len(segments)-1]
 	}
-	for path := range c.lists { // an empty directory is there too
+	for path := range c.lists { // empty directories are included
 		if !credentials.MatchString(path) {
 			into(path)
 		}
@@ -53,7 +53,7 @@ func (c *crawler) metaData() map[string]any {
 	return root
 }
 
-// value is a body as the type that its path has.
+// value converts a body to the type of its path.
 func (c *crawler) value(below, body string) any {
 	switch {
 	case documents.MatchString(below):
@@ -65,7 +65,7 @@ func (c *crawler) value(below, body string) any {
 	}
 }
 
-// network is what network.json has to hold: one interface, as the mock has.
+// network returns the expected network.json. The mock has one interface.
 func (c *crawler) network() map[string]any {
 	mac := c.leaves["meta-data/mac"]
 	leaf := func(key string) string { return c.leaves["meta-data/network/interfaces/macs/"+mac+"/"+key] }
@@ -86,7 +86,7 @@ func (c *crawler) network() map[string]any {
 	}}}
 }
 
-// tags is what tags.json has to hold.
+// tags returns the expected tags.json.
 func (c *crawler) tags() map[string]any {
 	tags := map[string]any{}
 	for path, body := range c.leaves {
@@ -97,7 +97,7 @@ func (c *crawler) tags() map[string]any {
 	return tags
 }
 
-// env is what imds.env has to hold.
+// env returns the expected imds.env.
 func (c *crawler) env() string {
 	id := decode(c.t, "document", c.leaves["dynamic/instance-identity/document"]).(map[string]any)
 	nic := "network/interfaces/macs/" + c.leaves["meta-data/mac"] + "/"
@@ -126,11 +126,11 @@ func (c *crawler) env() string {
 	return text
 }
 
-// paths are all that the daemon may ask for, each once: the token, everything
-// below meta-data/ but credentials, and what the configuration names. Without a
-// final slash, which the mock drops before it writes its log.
+// paths returns all paths that the daemon may request, each once: the token, everything
+// below meta-data/ except credentials, and the paths that the configuration names. They
+// have no final slash, because the mock removes it before it writes its log.
 func (c *crawler) paths() []string {
-	// The third signature is asked for as well; the mock does not have it.
+	// The daemon also requests the third signature, which the mock does not have.
 	paths := []string{"api/token", "dynamic/instance-identity/rsa2048"}
 	paths = slices.AppendSeq(paths, maps.Keys(c.leaves))
 	paths = slices.AppendSeq(paths, maps.Keys(c.lists))
@@ -141,7 +141,7 @@ func (c *crawler) paths() []string {
 	return slices.Sorted(slices.Values(paths))
 }
 
-// split is a list of lines; no text is no line.
+// split returns the lines of a body. An empty body has no lines.
 func split(body string) []any {
 	list := []any{}
 	for line := range strings.Lines(body) {
@@ -150,7 +150,7 @@ func split(body string) []any {
 	return list
 }
 
-// decode reads JSON, numbers as they are written.
+// decode decodes JSON without changing numbers.
 func decode(t *testing.T, name, text string) any {
 	t.Helper()
 	var v any

@@ -18,13 +18,13 @@ import (
 	"github.com/imds-ready/imds-ready/doc/schema/schematest"
 )
 
-// The mock makes up a time at each request where it is given none; with these
-// two, every answer is the same each time.
+// Without these two times the mock generates new ones for each request. With them,
+// it always gives the same answers.
 const (
 	fixedTimes = `"spot": {"time": "2026-01-07T01:03:47Z", "rebalance-rec-time": "2026-01-07T01:03:47Z"}`
 	asShipped  = `{` + fixedTimes + `}`
-	// overridden has lists of more than one line, other names in paths, values
-	// that a shell or JSON would trip over, and an empty one.
+	// overridden has lists of several lines, other names in paths, values with
+	// characters that are special in a shell or in JSON, and an empty value.
 	overridden = `{` + fixedTimes + `, "metadata": {"values": {
 		"mac": "0e:49:61:0f:c3:77", "mac-mac": "0e:49:61:0f:c3:77", "mac-device-number": "2",
 		"mac-network-interface-card-index": "1", "public-ipv4": "",
@@ -33,8 +33,8 @@ const (
 		"security-groups": "one\ntwo", "mac-security-group-ids": "sg-1\nsg-2\nsg-3"}}}`
 )
 
-// TestMock runs the daemon against the mock, for what the mock serves as it is
-// shipped and for other values.
+// TestMock runs the daemon against the mock, with the mock's default values and with
+// other values.
 func TestMock(t *testing.T) {
 	bin := t.TempDir()
 	aemmBinary := build(t, bin, "ec2-metadata-mock", ".", mockTool)
@@ -60,13 +60,13 @@ func TestMock(t *testing.T) {
 	t.Run("started after the daemon", func(t *testing.T) { startedAfter(t, aemmBinary, imdsReady) })
 }
 
-// startedAfter is the boot that all this is for: at first nobody listens. One
-// connection at a time, see the package comment.
+// startedAfter tests a typical boot, in which IMDS refuses connections at first. The
+// daemon uses one connection at a time; see the package comment.
 func startedAfter(t *testing.T, aemmBinary, imdsReady string) {
 	port := freePort(t)
 	d := startDaemon(t, imdsReady, fmt.Sprintf("[endpoint]\nurl = \"http://127.0.0.1:%d\"\n[retry]\ndeadline = \"50s\"\n"+
 		"[metadata]\nuser_data = true\nsignatures = true\nconcurrency = 1\n", port))
-	until(t, startWithin, "the daemon says that it is refused", func() bool {
+	until(t, startWithin, "the daemon reports refused connections", func() bool {
 		data, err := os.ReadFile(filepath.Join(d.dir, "status.json"))
 		return err == nil && strings.Contains(string(data), `"connection-refused"`)
 	})
@@ -81,7 +81,7 @@ func startedAfter(t *testing.T, aemmBinary, imdsReady string) {
 	}
 }
 
-// compareFiles holds every file of the daemon against what the mock served.
+// compareFiles compares every file of the daemon with the answers of the mock.
 func compareFiles(t *testing.T, d *daemon, served *crawler) {
 	t.Helper()
 	compareJSON(t, d, "identity.json", decode(t, "document", served.leaves["dynamic/instance-identity/document"]))
@@ -101,8 +101,8 @@ func compareFiles(t *testing.T, d *daemon, served *crawler) {
 	compareStatus(t, d)
 }
 
-// compareJSON wants these values and the one way to write them: sorted keys, two
-// spaces, a final newline.
+// compareJSON compares the values and the format: sorted keys, an indentation of two
+// spaces, and a final newline.
 func compareJSON(t *testing.T, d *daemon, name string, want any) {
 	t.Helper()
 	var b bytes.Buffer
@@ -119,8 +119,8 @@ func compareJSON(t *testing.T, d *daemon, name string, want any) {
 	}
 }
 
-// compareStatus wants a plain success: nothing is missing, the files are listed,
-// and there are no others.
+// compareStatus checks that the state is ready, that nothing is missing, and that
+// status.json lists exactly the files that exist.
 func compareStatus(t *testing.T, d *daemon) {
 	t.Helper()
 	text := read(t, filepath.Join(d.dir, "status.json"))
@@ -145,12 +145,12 @@ func compareStatus(t *testing.T, d *daemon) {
 	}
 }
 
-// request is a line of the mock's log, one for each request: a leaf's with its
-// headers, a listing's with its path alone.
+// request matches a line of the mock's log. There is one for each request: for a leaf
+// it has the headers, and for a listing only the path.
 var request = regexp.MustCompile(`Received request(?:: &\{[A-Z]+| to CatchAllHandler: ) (\S+)`)
 
-// compareRequests wants each of these requests once and no other one in the
-// mock's log of the daemon's run, and the token in no file and not in the log.
+// compareRequests checks that the mock's log contains each of the wanted requests
+// once and no others, and that the token is not in the daemon's files and log.
 func compareRequests(t *testing.T, d *daemon, log string, want []string) {
 	t.Helper()
 	var got []string
@@ -158,10 +158,10 @@ func compareRequests(t *testing.T, d *daemon, log string, want []string) {
 		got = append(got, r[1])
 	}
 	if slices.Sort(got); !slices.Equal(got, want) {
-		t.Errorf("the mock was asked for\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("the mock received\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if other := regexp.MustCompile(`User-Agent:\[([^i]|i[^m])`).FindString(log); other != "" {
-		t.Errorf("somebody else asks the mock: %q", other)
+		t.Errorf("the mock has another client: %q", other)
 	}
 	tokens := regexp.MustCompile(`X-Aws-Ec2-Metadata-Token:\[([^]]+)\]`).FindAllStringSubmatch(log, -1)
 	if len(tokens) == 0 {
@@ -174,7 +174,7 @@ func compareRequests(t *testing.T, d *daemon, log string, want []string) {
 	for _, file := range append(files, d.stderr) {
 		for _, token := range tokens {
 			if text := read(t, file); strings.Contains(text, token[1]) {
-				t.Errorf("%s has the token in it:\n%s", file, text)
+				t.Errorf("%s contains the token:\n%s", file, text)
 			}
 		}
 	}

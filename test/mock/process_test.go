@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// How long anything may take. The programs need milliseconds; the machine may be
+// The bounds of all waits. The programs need milliseconds, but the machine may be
 // busy.
 const (
 	startWithin = 20 * time.Second
@@ -24,8 +24,8 @@ const (
 // mockTool is the mock's package, pinned in go.mod.
 const mockTool = "github.com/aws/amazon-ec2-metadata-mock/cmd/ec2-metadata-mock"
 
-// build compiles a package to a file in dir. The daemon is built in its own
-// module, with the versions that it is shipped with.
+// build compiles a package to a file in dir. The daemon is built in its own module,
+// with the dependencies of a release.
 func build(t *testing.T, dir, name, module, pkg string) string {
 	t.Helper()
 	binary := filepath.Join(dir, name)
@@ -37,7 +37,7 @@ func build(t *testing.T, dir, name, module, pkg string) string {
 	return binary
 }
 
-// freePort is a port of loopback that nobody listens on now.
+// freePort returns a port of loopback that is not in use.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -48,14 +48,15 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// aemm is a mock that runs.
+// aemm is a running mock.
 type aemm struct {
 	base string
-	log  string // a file
+	log  string // the path of its log
 }
 
 // startMock runs the mock in the background until the test ends. config is its
-// JSON configuration. Nothing of this machine's environment or home reaches it.
+// JSON configuration. The mock does not see the environment or the home directory of
+// the user.
 func startMock(t *testing.T, binary string, port int, config string) *aemm {
 	t.Helper()
 	home := t.TempDir()
@@ -104,7 +105,7 @@ func (m *aemm) await(t *testing.T, ended <-chan struct{}) {
 	})
 }
 
-// until polls a condition, a limited time long.
+// until polls until a condition is met, for a limited time.
 func until(t *testing.T, within time.Duration, what string, met func() bool) {
 	t.Helper()
 	tick := time.NewTicker(pollEvery)
@@ -114,7 +115,7 @@ func until(t *testing.T, within time.Duration, what string, met func() bool) {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("waited %v in vain: %s", within, what)
+			t.Fatalf("timed out after %v waiting until %s", within, what)
 		}
 	}
 }
@@ -123,12 +124,12 @@ func until(t *testing.T, within time.Duration, what string, met func() bool) {
 type daemon struct {
 	cmd    *exec.Cmd
 	dir    string
-	stderr string // a file
+	stderr string // the path of its standard error
 }
 
-// startDaemon runs imds-ready run in the background, at most runWithin. A proxy
-// that would break everything is in its environment: IMDS is never asked through
-// one.
+// startDaemon runs imds-ready run in the background, for at most runWithin. Its
+// environment names a proxy that does not work, because requests to IMDS must never
+// use a proxy.
 func startDaemon(t *testing.T, binary, config string) *daemon {
 	t.Helper()
 	work := t.TempDir()

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package netns runs a benchmark's own program again in a network namespace of
-// its own, and sets that up. It is how an address can be late, and how packets
-// can be counted, without the machine's network: a new namespace has one
-// interface, lo, which is down, and no route. Nothing that happens in it leaves
-// it, so that even 169.254.169.254 is nobody but who is put there. Alone is what
-// makes sure of that, before anything else is done.
+// Package netns runs the harness again in a network namespace of its own, sets the namespace up, and watches the
+// packets in it. That makes it possible to add an address late and to count packets without touching the network of the
+// machine: a new namespace has one interface, lo, which is down, and no route. Nothing leaves it, so that even
+// 169.254.169.254 can only be what the benchmark puts there. Alone makes sure of that before anything else happens.
 //
-// Making one takes root, or a kernel that lets everybody have a user namespace
-// (user_namespaces(7)); then the program is root in that one.
+// Making a namespace takes root, or a kernel that lets every user have a user namespace (user_namespaces(7)), in which
+// the program is root then.
 package netns
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -25,14 +23,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/imds-ready/imds-ready/bench/internal/command"
 )
 
-// Inside is the first argument of a program that Command has started.
+// Inside is the first argument of a program that Output has started.
 const Inside = "inside-namespace"
 
-// Attr makes a process that is started with it one of a new network namespace.
+// Attr gives a new process a new network namespace.
 func Attr() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if os.Geteuid() != 0 {
@@ -43,56 +39,29 @@ func Attr() *syscall.SysProcAttr {
 	return attr
 }
 
-// Command is this program again, in a new namespace, with Inside and then args
-// as its arguments. The end of ctx is a SIGTERM, so that it ends what it started
-// itself; a SIGKILL follows.
-func Command(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, self, append([]string{Inside}, args...)...)
+// Output runs this program again in a new namespace, with the arguments Inside and arg, and returns its output. The end
+// of ctx sends SIGTERM, so that it can end what it started, and SIGKILL five seconds later.
+func Output(ctx context.Context, arg string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", Inside, arg)
 	cmd.SysProcAttr = Attr()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	return cmd, nil
-}
-
-// Either is a program that is inside where Command has started it, with the
-// arguments behind Inside, and outside anywhere else.
-func Either(outside, inside command.Func) command.Func {
-	return func(ctx context.Context, args []string, stdout io.Writer) error {
-		if len(args) > 0 && args[0] == Inside {
-			return inside(ctx, args[1:], stdout)
-		}
-		return outside(ctx, args, stdout)
-	}
-}
-
-// Output starts such a command and returns what it prints. The error tells what
-// to do when the kernel gives no namespace.
-func Output(ctx context.Context, args ...string) ([]byte, error) {
-	cmd, err := Command(ctx, args...)
-	if err != nil {
-		return nil, err
-	}
 	out, err := cmd.Output()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("in a network namespace: %w: %s", err, strings.TrimSpace(string(exit.Stderr)))
-	case err != nil:
+	}
+	if err != nil {
 		return nil, fmt.Errorf("making a network namespace: %w: run this as root, or allow user namespaces", err)
 	}
 	return out, nil
 }
 
-// Alone returns nil in a namespace that was just made: its only interface is
-// loopback, and down. Anywhere else nothing must be measured.
+// Alone returns nil in a namespace that was just made: its only interface is loopback, and down. If it returns an error,
+// nothing may be measured here.
 func Alone() error {
 	all, err := net.Interfaces()
 	if err != nil {
-		return fmt.Errorf("looking at the network namespace: %w", err)
+		return err
 	}
 	for _, i := range all {
 		if i.Flags&net.FlagLoopback == 0 || i.Flags&net.FlagUp != 0 {
@@ -102,7 +71,7 @@ func Alone() error {
 	return nil
 }
 
-// Up brings an interface up. lo gets 127.0.0.1 and ::1 by that.
+// Up brings an interface up. For lo the kernel adds 127.0.0.1 and ::1.
 func Up(name string) error {
 	return control(name, "bringing up", unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error {
 		r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
@@ -110,9 +79,8 @@ func Up(name string) error {
 	})
 }
 
-// Add gives an interface an IPv4 address, which is announced as `ip address add`
-// is; that the netmask is the one of its class does not matter here. A name such
-// as lo:1 keeps those that lo has (netdevice(7)).
+// Add gives an interface an IPv4 address, with the netmask of its class. The kernel announces it as after `ip address
+// add`. A name such as lo:1 keeps the addresses that lo has (netdevice(7)).
 func Add(name string, addr netip.Addr) error {
 	return control(name, "adding "+addr.String()+" to", unix.SIOCSIFADDR, func(r *unix.Ifreq) error {
 		return r.SetInet4Addr(addr.AsSlice())
@@ -124,16 +92,117 @@ func control(name, doing string, what uint, set func(*unix.Ifreq) error) error {
 	if err == nil {
 		err = set(r)
 	}
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", doing, name, err)
+	socket := -1
+	if err == nil {
+		socket, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	}
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", doing, name, err)
+	if err == nil {
+		defer unix.Close(socket)
+		err = unix.IoctlIfreq(socket, what, r)
 	}
-	defer unix.Close(socket)
-	if err := unix.IoctlIfreq(socket, what, r); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s %s: %w", doing, name, err)
 	}
 	return nil
+}
+
+// Device is the interface that Join makes in this namespace, Peer the address at its other end. Both addresses are of
+// TEST-NET-1 (RFC 5737), which is not routed.
+const Device, Peer = "bench0", "192.0.2.2"
+
+// Join connects this namespace with the one of a process by a veth pair. It needs ip(8) and nsenter(1). Without the
+// limit of one segment, a packet that the kernel splits on the way out of a real interface would count as one.
+func Join(ctx context.Context, pid int) error {
+	out, err := exec.CommandContext(ctx, "sh", "-ec", `
+		ip link add bench0 gso_max_segs 1 type veth peer name bench1 gso_max_segs 1 netns $0
+		ip address add 192.0.2.1/30 dev bench0
+		ip link set bench0 up
+		nsenter --net=/proc/$0/ns/net sh -ec 'ip address add 192.0.2.2/30 dev bench1; ip link set bench1 up'`,
+		fmt.Sprint(pid)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("joining two network namespaces: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Watch calls run and returns the times, since 1970, of the packets that an interface sends meanwhile (packet(7)), up to
+// the first 100 ms without one after run has returned. syns are the times of those that ask for a TCP connection over
+// IPv4. It is an error if the kernel dropped a packet, since the counts would be too low. Watch takes CAP_NET_RAW.
+//
+// A counter that is read now and then is not enough: the pacing sends the requests of a second within milliseconds, and
+// a window that is one reading too long would include those of the next second.
+func Watch(device string, run func()) (sent, syns []time.Duration, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("watching packets of %s: %w", device, err)
+		}
+	}()
+	link, err := net.InterfaceByName(device)
+	if err != nil {
+		return nil, nil, err
+	}
+	const every = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8 // in network order
+	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unix.Close(socket)
+	if err := errors.Join(
+		unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<20), // the kernel may grant less
+		unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000}),
+		unix.Bind(socket, &unix.SockaddrLinklayer{Protocol: every, Ifindex: link.Index}),
+	); err != nil {
+		return nil, nil, err
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		run()
+	}()
+	defer func() { <-over }()
+	head, control := make([]byte, 128), make([]byte, 256)
+	for {
+		size, controlSize, _, from, err := unix.Recvmsg(socket, head, control, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if errors.Is(err, unix.EAGAIN) { // 100 ms without a packet
+			select {
+			case <-over:
+				stats, err := unix.GetsockoptTpacketStats(socket, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+				if err == nil && stats.Drops > 0 {
+					err = fmt.Errorf("%d of %d were dropped", stats.Drops, stats.Packets)
+				}
+				return sent, syns, err
+			default:
+				continue
+			}
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if link, ok := from.(*unix.SockaddrLinklayer); !ok || link.Pkttype != unix.PACKET_OUTGOING {
+			continue
+		}
+		messages, err := unix.ParseSocketControlMessage(control[:controlSize])
+		if err != nil || len(messages) != 1 || len(messages[0].Data) < 16 {
+			return nil, nil, errors.New("a packet has no timestamp")
+		}
+		seconds, nanoseconds := binary.NativeEndian.Uint64(messages[0].Data), binary.NativeEndian.Uint64(messages[0].Data[8:])
+		at := time.Duration(seconds)*time.Second + time.Duration(nanoseconds)
+		if sent = append(sent, at); isSYN(head[:size]) {
+			syns = append(syns, at)
+		}
+	}
+}
+
+// isSYN reports whether a packet is TCP over IPv4 with SYN and without ACK (RFC 791 section 3.1, RFC 9293 section 3.1).
+func isSYN(packet []byte) bool {
+	const tcp, syn, ack = 6, 0x02, 0x10
+	if len(packet) < 20 || packet[0]>>4 != 4 || packet[9] != tcp {
+		return false
+	}
+	flags := int(packet[0]&0xf)*4 + 13
+	return flags < len(packet) && packet[flags]&(syn|ack) == syn
 }

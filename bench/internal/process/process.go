@@ -1,126 +1,129 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package process runs a program as a whole process and tells how long it took
-// and what it used: to its READY=1 (sd_notify(3)) and to its exit, by the
-// monotonic clock of whoever waits for it, which is what systemd would see.
+// Package process runs a program and measures it from outside, as systemd would see it: the time to READY=1
+// (sd_notify(3)) and to the exit by the monotonic clock, and the kernel's accounts.
 package process
 
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Program is what to run. Nothing is inherited: its environment is PATH and Env.
+// Program is what to run. It inherits nothing: its environment is PATH, NOTIFY_SOCKET and Env.
 type Program struct {
-	// Path and Args are the command.
 	Path string
 	Args []string
-	// Env is its environment, as os.Environ returns it.
-	Env []string
-	// Dir is a directory for the notification socket and for what the program
-	// prints; it has to exist.
-	Dir string
+	Env  []string // as os.Environ returns it
+	Dir  string   // an existing directory for the notification socket and the output
 }
 
-// Result is one run.
+// Result describes one run.
 type Result struct {
-	// Ready is from the start to READY=1; 0: it was not said.
-	Ready time.Duration
-	// Exit is from the start until the process was gone.
-	Exit time.Duration
-	// Started is when it was started, with its monotonic reading.
-	Started time.Time
-	// CPU is its processor time, user and system.
-	CPU time.Duration
-	// Peak is its peak resident set in bytes, by wait4(2), children included.
-	Peak int64
-	// Floor is the harness's own peak at the time. Linux hands it down through
-	// exec, so that a Peak that is not above it is only an upper bound.
-	Floor int64
-	// Code is the exit code, 128 plus its number for a signal.
-	Code int
-	// Notifications is how many datagrams were read.
-	Notifications int
-	// Log is the file with what the program printed.
-	Log string
+	Started       time.Time     `json:"-"` // with a monotonic reading
+	Ready         time.Duration // from the start to READY=1; 0 if that was not sent
+	Exit          time.Duration // from the start to the exit
+	CPU           time.Duration // user and system time
+	Peak          int64         // the peak resident set in bytes by wait4(2), children included
+	Floor         int64         // the harness's own peak: Linux passes it on through exec, so that a Peak not above it is an upper bound
+	Code          int           // the exit code; 128 plus the number of a signal
+	Notifications int           // datagrams
+	Printed       string        // the end of the output
 }
 
-// Run runs a program to its end. The end of ctx kills it, and is an error; the
-// Result is told nevertheless. An exit code is no error.
-func Run(ctx context.Context, p Program) (Result, error) {
-	r := Result{Log: filepath.Join(p.Dir, "output")}
-	log, err := os.Create(r.Log)
+// Run runs a program until it exits. An exit code is not an error. The end of ctx kills the program and is an error;
+// the Result is valid even then.
+func Run(ctx context.Context, p Program) (r Result, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("running %s: %w", p.Path, err)
+		}
+	}()
+	output, err := os.Create(filepath.Join(p.Dir, "output"))
 	if err != nil {
-		return r, fmt.Errorf("running %s: %w", p.Path, err)
+		return r, err
 	}
-	defer log.Close()
-	n, err := listen(filepath.Join(p.Dir, "notify"))
+	defer output.Close()
+	socket := filepath.Join(p.Dir, "notify")
+	end, err := listen(socket)
 	if err != nil {
-		return r, fmt.Errorf("running %s: %w", p.Path, err)
+		return r, err
 	}
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "NOTIFY_SOCKET=" + n.path}, p.Env...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "NOTIFY_SOCKET=" + socket}, p.Env...)
+	cmd.Stdout, cmd.Stderr = output, output
 
 	r.Started = time.Now()
-	err = cmd.Start()
-	if err == nil {
-		err = cmd.Wait()
-	}
+	err = cmd.Run()
 	r.Exit = time.Since(r.Started)
-	closing := n.close()
-	if cmd.ProcessState == nil { // it was not started
-		return r, fmt.Errorf("running %s: %w", p.Path, err)
+	count, ready, unread := end()
+	if cmd.ProcessState == nil { // it did not start
+		return r, err
 	}
 	r.account(cmd.ProcessState)
-	r.Notifications = n.count
-	if !n.readyAt.IsZero() {
-		r.Ready = n.readyAt.Sub(r.Started)
+	printed, _ := os.ReadFile(output.Name())
+	r.Printed = strings.TrimSpace(string(printed[max(0, len(printed)-2000):]))
+	r.Notifications = count
+	if !ready.IsZero() {
+		r.Ready = ready.Sub(r.Started)
 	}
-	switch {
-	case ctx.Err() != nil:
-		err = fmt.Errorf("running %s: %w; it printed:\n%s", p.Path, context.Cause(ctx), tail(r.Log))
-	case closing != nil:
-		err = fmt.Errorf("reading the notifications of %s: %w", p.Path, closing)
-	default:
-		err = nil // an exit code
+	if ctx.Err() != nil {
+		return r, fmt.Errorf("%w; it printed:\n%s", context.Cause(ctx), r.Printed)
 	}
-	return r, err
+	return r, unread
 }
 
-// account takes the kernel's accounts of the process.
+// account reads the kernel's accounts of the process and of the harness. getrusage(2) counts memory in KiB.
 func (r *Result) account(state *os.ProcessState) {
 	r.CPU = state.UserTime() + state.SystemTime()
-	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		r.Peak = usage.Maxrss << 10 // KiB: getrusage(2)
-	}
+	r.Peak = state.SysUsage().(*syscall.Rusage).Maxrss << 10
 	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err == nil {
-		r.Floor = own.Maxrss << 10
-	}
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &own) // it cannot fail with these arguments
+	r.Floor = own.Maxrss << 10
 	r.Code = state.ExitCode()
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
 		r.Code = 128 + int(status.Signal())
 	}
 }
 
-// Tail returns the last lines of what the program printed.
-func (r Result) Tail() string { return tail(r.Log) }
-
-func tail(file string) string {
-	const last = 2000
-	b, err := os.ReadFile(file)
+// listen reads a notification socket at once, as systemd does, so that the sender never has to wait. The function that
+// it returns ends that by a datagram to itself, which is read after all datagrams that are still queued.
+func listen(path string) (end func() (count int, ready time.Time, err error), err error) {
+	const farewell = "FAREWELL"
+	addr := &net.UnixAddr{Name: path, Net: "unixgram"}
+	conn, err := net.ListenUnixgram("unixgram", addr)
 	if err != nil {
-		return err.Error()
+		return nil, err
 	}
-	if len(b) > last {
-		b = b[len(b)-last:]
-	}
-	return strings.TrimSpace(string(b))
+	var count int
+	var ready time.Time
+	done := make(chan error, 1)
+	go func() {
+		defer conn.Close()
+		for b := make([]byte, 64<<10); ; count++ {
+			size, err := conn.Read(b)
+			now := time.Now()
+			if err != nil || string(b[:size]) == farewell {
+				done <- err
+				return
+			}
+			if ready.IsZero() && slices.Contains(strings.Split(string(b[:size]), "\n"), "READY=1") {
+				ready = now
+			}
+		}
+	}()
+	return func() (int, time.Time, error) {
+		if _, err := conn.WriteToUnix([]byte(farewell), addr); err != nil {
+			conn.Close() // which ends it without the queue, and with an error
+		}
+		err := <-done
+		return count, ready, err
+	}, nil
 }

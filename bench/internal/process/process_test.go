@@ -8,197 +8,117 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
 )
 
-// child is the environment variable that turns this test into the program that
-// it runs.
+// child is the environment variable that turns this test into a program that sends the datagrams in it.
 const child = "PROCESS_TEST_CHILD"
 
-// noRaceSleep keeps the race detector from sleeping a second at the child's exit.
-const noRaceSleep = "GORACE=atexit_sleep_ms=0"
-
 func TestMain(m *testing.M) {
-	if what := os.Getenv(child); what != "" {
-		os.Exit(behave(what))
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// behave is the child.
-func behave(what string) int {
-	switch what {
-	case "ready":
-		say("STATUS=waiting", "STATUS=ready in 1 s\nREADY=1")
-	case "almost":
-		say("READY=10", "NOT_READY=1", "STATUS=READY=1")
-	case "chatty":
-		for range 300 {
-			say("EXTEND_TIMEOUT_USEC=1")
+	if states := os.Getenv(child); states != "" {
+		c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+		for state := range strings.SplitSeq(states, "|") {
+			if err == nil {
+				_, err = c.Write([]byte(state))
+			}
 		}
-		say("READY=1", "READY=1")
-	case "fails":
-		fmt.Println("out of luck")
-		return 75
-	case "killed":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	case "hangs":
-		fmt.Println("never mind me")
-		<-make(chan int)
-	case "large":
-		b := make([]byte, 64<<20)
-		for i := range b {
-			b[i] = byte(i)
-		}
-		fmt.Println(b[len(b)-1])
-	case "environment":
-		for _, v := range os.Environ() {
-			name, _, _ := strings.Cut(v, "=")
-			fmt.Println(name)
-		}
-	}
-	return 0
-}
-
-func say(states ...string) {
-	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
-	if err != nil {
-		panic(err)
-	}
-	defer c.Close()
-	for _, s := range states {
-		if _, err := c.Write([]byte(s)); err != nil {
+		if err != nil {
 			panic(err)
 		}
+		os.Exit(0)
 	}
+	os.Exit(m.Run())
 }
 
-// program is the child that behaves so.
-func program(t *testing.T, what string, env ...string) Program {
+// program returns a program that runs a script, or sends datagrams.
+func program(t *testing.T, script, states string) Program {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "p") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp("", "p") // t.TempDir is too long for the path of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return Program{Path: self, Env: append(env, child+"="+what, noRaceSleep), Dir: dir}
+	if states != "" {
+		// The race detector would sleep a second at the exit.
+		return Program{Path: os.Args[0], Env: []string{child + "=" + states, "GORACE=atexit_sleep_ms=0"}, Dir: dir}
+	}
+	return Program{Path: "/bin/sh", Args: []string{"-c", script}, Dir: dir}
 }
 
 func TestRun(t *testing.T) {
 	for _, tc := range []struct {
-		what          string
-		ready         bool
-		notifications int
-		code          int
-		printed       string
+		script, states      string
+		ready               bool
+		notifications, code int
+		printed             string
 	}{
-		{what: "ready", ready: true, notifications: 2},
-		{what: "almost", notifications: 3},
-		{what: "chatty", ready: true, notifications: 302}, // none is lost, however soon it exits
-		{what: "fails", code: 75, printed: "out of luck"},
-		{what: "killed", code: 128 + 9},
+		{states: "STATUS=waiting|STATUS=ready in 1 s\nREADY=1", ready: true, notifications: 2},
+		{states: "READY=10|NOT_READY=1|STATUS=READY=1", notifications: 3},
+		// All arrive, however soon it exits.
+		{states: strings.Repeat("EXTEND_TIMEOUT_USEC=1|", 300) + "READY=1|READY=1", ready: true, notifications: 302},
+		{script: "echo out of luck; exit 75", code: 75, printed: "out of luck"},
+		{script: "kill -9 $$", code: 128 + 9},
 	} {
-		t.Run(tc.what, func(t *testing.T) {
-			r, err := Run(t.Context(), program(t, tc.what))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if (r.Ready > 0) != tc.ready || r.Notifications != tc.notifications || r.Code != tc.code {
-				t.Errorf("ready after %v, %d notifications, code %d; want ready %t, %d, %d",
-					r.Ready, r.Notifications, r.Code, tc.ready, tc.notifications, tc.code)
-			}
-			if r.Ready > r.Exit || r.Exit <= 0 {
-				t.Errorf("ready after %v, gone after %v", r.Ready, r.Exit)
-			}
-			if r.Peak <= 0 || r.Floor <= 0 || r.Started.IsZero() {
-				t.Errorf("no accounts: %+v", r)
-			}
-			if got := r.Tail(); got != tc.printed {
-				t.Errorf("printed %q, want %q", got, tc.printed)
-			}
-		})
-	}
-}
-
-func TestRunTwiceInOneDirectory(t *testing.T) {
-	p := program(t, "ready")
-	for range 2 {
-		if r, err := Run(t.Context(), p); err != nil || r.Ready == 0 {
-			t.Fatalf("%+v, %v", r, err)
+		r, err := Run(t.Context(), program(t, tc.script, tc.states))
+		if err != nil || (r.Ready > 0) != tc.ready || r.Notifications != tc.notifications || r.Code != tc.code || r.Printed != tc.printed {
+			t.Errorf("%+v, %v, want %+v", r, err, tc)
+		}
+		if r.Ready > r.Exit || r.Exit <= 0 || r.Peak <= 0 || r.Floor <= 0 || r.Started.IsZero() {
+			t.Errorf("implausible accounts of %+v: %+v", tc, r)
 		}
 	}
 }
 
-func TestRunCutsAtTheEndOfTheContext(t *testing.T) {
+// TestRunIsCutAtTheEndOfTheContext cuts a program that signals this process once it has printed something.
+func TestRunIsCutAtTheEndOfTheContext(t *testing.T) {
 	cause := errors.New("time is up")
 	ctx, cut := context.WithCancelCause(t.Context())
 	defer cut(nil)
-	p := program(t, "hangs")
-	var cutAt time.Time
-	go func() { // once it has printed what it is told with
-		for ctx.Err() == nil {
-			if strings.Contains(tail(filepath.Join(p.Dir, "output")), "never mind me") {
-				cutAt = time.Now()
-				cut(cause)
-			}
-			time.Sleep(time.Millisecond)
-		}
+	printed := make(chan os.Signal, 1)
+	signal.Notify(printed, syscall.SIGUSR1)
+	defer signal.Stop(printed)
+	go func() {
+		<-printed
+		cut(cause)
 	}()
-	r, err := Run(ctx, p)
+	r, err := Run(ctx, program(t, "echo never mind me; kill -USR1 $PPID; exec sleep 60", ""))
 	if !errors.Is(err, cause) || !strings.Contains(fmt.Sprint(err), "never mind me") {
-		t.Errorf("err = %v, want the cause and what was printed", err)
+		t.Errorf("err = %v, want the cause and the output", err)
 	}
-	if r.Code != 128+9 || r.Started.Add(r.Exit).Before(cutAt) || r.CPU <= 0 {
-		t.Errorf("a run that is cut has its accounts too: %+v", r)
+	if r.Code != 128+9 || r.Exit <= 0 || r.Peak <= 0 {
+		t.Errorf("a run that is cut lacks its accounts: %+v", r)
 	}
 }
 
-func TestRunTellsMemory(t *testing.T) {
-	r, err := Run(t.Context(), program(t, "large"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Peak < 64<<20 || r.Peak > 1<<30 || r.Peak <= r.Floor {
-		t.Errorf("peak %d, floor %d; 64 MiB were used", r.Peak, r.Floor)
+func TestRunMeasuresMemoryOfChildren(t *testing.T) {
+	r, err := Run(t.Context(), program(t, "head -c 67108864 /dev/zero | tail -c 67108864 | wc -c", ""))
+	if err != nil || r.Peak < 64<<20 || r.Peak > 1<<30 || r.Peak <= r.Floor {
+		t.Errorf("peak %d, floor %d, %v; tail holds 64 MiB", r.Peak, r.Floor, err)
 	}
 }
 
 func TestRunInheritsNothing(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	r, err := Run(t.Context(), program(t, "environment", "A=b"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Fields(r.Tail())
+	p := program(t, "", "")
+	p.Path, p.Args, p.Env = "/usr/bin/env", nil, []string{"A=b"}
+	r, err := Run(t.Context(), p)
+	got := strings.Fields(r.Printed)
 	slices.Sort(got)
-	if want := []string{"A", "GORACE", "NOTIFY_SOCKET", "PATH", child}; !slices.Equal(got, want) {
-		t.Errorf("environment %q, want %q", got, want)
+	if want := []string{"A=b", "NOTIFY_SOCKET=" + p.Dir + "/notify", "PATH=" + os.Getenv("PATH")}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("environment %q, %v, want %q", got, err, want)
 	}
 }
 
 func TestRunErrors(t *testing.T) {
-	missing := program(t, "")
-	missing.Path = "/nonexistent/program"
-	nowhere := program(t, "")
-	nowhere.Dir = "/nonexistent"
-	for name, p := range map[string]Program{"no program": missing, "no directory": nowhere} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Run(t.Context(), p)
-			if !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(fmt.Sprint(err), "running "+p.Path) {
-				t.Errorf("err = %v", err)
-			}
-		})
+	missing, nowhere := program(t, "", ""), program(t, "", "")
+	missing.Path, nowhere.Dir = "/nonexistent/program", "/nonexistent"
+	for _, p := range []Program{missing, nowhere} {
+		if _, err := Run(t.Context(), p); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(fmt.Sprint(err), "running "+p.Path) {
+			t.Errorf("err = %v", err)
+		}
 	}
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package schematest holds files against the schemas of doc/schema, for every
-// test that produces one. [Check] is for a file or two, [Load] for thousands, as
-// a property or a fuzz target makes them.
+// Package schematest checks files against the schemas of doc/schema, for all tests
+// that produce such files. [Check] is for a few files. [Load] is for thousands of
+// files, as a property test or a fuzz target makes them.
 package schematest
 
 import (
@@ -17,15 +17,15 @@ import (
 	"github.com/imds-ready/imds-ready/doc/schema"
 )
 
-// suffix is what the name of a schema ends with.
+// suffix is the end of a schema's file name.
 const suffix = ".schema.json"
 
-// Schemas are compiled schemas, by the name of the file that they are for, such
-// as status.json. They may be used by several goroutines at once.
+// Schemas are compiled schemas by the name of the file that they describe, such as
+// status.json. They are safe for concurrent use.
 type Schemas map[string]*jsonschema.Schema
 
-// Check fails the test when data is not valid by the schema of the file name,
-// such as status.json, or when there is no schema of that name.
+// Check fails the test if data does not match the schema of the file name, such as
+// status.json, or if no schema has that name.
 func Check(t testing.TB, name string, data []byte) {
 	t.Helper()
 	compiled, err := compile(strings.TrimSuffix(name, ".json") + suffix)
@@ -36,7 +36,7 @@ func Check(t testing.TB, name string, data []byte) {
 	Schemas{name: compiled}.Check(t, name, data)
 }
 
-// Load compiles all schemas, once for many files.
+// Load compiles all schemas once, for many files.
 func Load(t testing.TB) Schemas {
 	t.Helper()
 	names, err := fs.Glob(schema.FS, "*"+suffix)
@@ -54,7 +54,7 @@ func Load(t testing.TB) Schemas {
 	return s
 }
 
-// Check is [Check] with schemas that are compiled already.
+// Check is like the function [Check], with schemas that are already compiled.
 func (s Schemas) Check(t testing.TB, name string, data []byte) {
 	t.Helper()
 	if err := s.Validate(name, data); err != nil {
@@ -78,8 +78,8 @@ func (s Schemas) Validate(name string, data []byte) error {
 	return nil
 }
 
-// compile reads one schema. Formats (date-time) are asserted, which draft
-// 2020-12 leaves to the reader.
+// compile compiles one schema. It checks formats such as date-time, which draft
+// 2020-12 leaves optional.
 func compile(file string) (*jsonschema.Schema, error) {
 	text, err := schema.FS.ReadFile(file)
 	if err != nil {

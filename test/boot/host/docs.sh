@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the tools of others say of the manual pages and of the alert rules. Sourced.
+# Checks the manual pages and the alert rules with mandoc and promtool. This file is
+# sourced.
 
 lint_docs() {
-	silent 'mandoc has nothing to say about the manual pages' make -s man-lint
-	# The program alone, out of its package: nothing of Prometheus is started.
+	silent 'mandoc reports nothing about the manual pages' make -s man-lint
+	# promtool is only unpacked from its package, so that Prometheus is not started.
 	if ! command -v promtool >/dev/null; then
 		(cd "$work" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb promtool) >"$work/promtool.log" 2>&1 ||
 			cat "$work/promtool.log" >&2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the linters say of the packages and of the unit. Sourced.
+# Checks the packages and the unit with linters. This file is sourced.
 
-# silent TEXT COMMAND...: a fact: the command succeeds and prints nothing.
+# silent TEXT COMMAND...: reports the fact that the command succeeds and prints nothing.
 silent() {
 	local text=$1 status=0
 	shift
@@ -17,8 +17,8 @@ lint_packages() {
 		silent "lintian --pedantic finds nothing in ${file#dist/}" \
 			lintian --allow-root --pedantic --display-info --fail-on error,warning,info,pedantic "$file"
 	done
-	# As nobody: rpmlint unpacks, and a package with absolute names would be
-	# unpacked over this system.
+	# rpmlint runs as the user nobody: it unpacks the package, and as root a package
+	# with absolute names would overwrite files of this system.
 	mkdir -p "$work/rpm"
 	cp dist/*.rpm packaging/rpm/rpmlint.toml "$work/rpm/"
 	chmod -R a+rX "$work/rpm"
@@ -27,7 +27,7 @@ lint_packages() {
 	done
 }
 
-# lint_rpm FILE prints what rpmlint found but for its frame.
+# lint_rpm FILE prints what rpmlint found, without its header and footer.
 lint_rpm() {
 	(cd "$work/rpm" && setpriv --reuid=65534 --regid=65534 --clear-groups \
 		env HOME="$work/rpm" TMPDIR=/tmp rpmlint -c rpmlint.toml "$1") >"$work/rpmlint.log" 2>&1 ||
@@ -35,12 +35,12 @@ lint_rpm() {
 	grep ': [EW]: ' "$work/rpmlint.log" || grep -q ' 0 errors, 0 warnings' "$work/rpmlint.log"
 }
 
-# The unit as it is, but with a command that exists on this machine.
+# The unit is checked with a command that exists on this machine.
 lint_unit() {
 	local unit=$work/unit/imds-ready.service
 	mkdir -p "$work/unit"
 	sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' packaging/systemd/imds-ready.service >"$unit"
-	silent 'systemd-analyze verify has nothing to say about the unit' \
+	silent 'systemd-analyze verify reports nothing about the unit' \
 		systemd-analyze verify --man=no "$unit"
 	local status=0
 	systemd-analyze security --offline=yes --threshold=10 --no-pager "$unit" >"$work/lint.log" 2>&1 || status=1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# One line a fact, numbered over all boots. Sourced.
+# Prints one line for each fact, numbered over all boots. This file is sourced.
 
 passed=0 failed=0
 
-# fact STATUS TEXT: 0 is a fact that holds.
+# fact STATUS TEXT: reports a fact. It holds if STATUS is 0.
 fact() {
 	if [ "$1" -eq 0 ]; then
 		passed=$((passed + 1))
@@ -14,8 +14,8 @@ fact() {
 	fi
 }
 
-# report FILE: counts and numbers what a script inside has found, as it comes. The
-# script's last line is "end"; without it, it died on the way.
+# report FILE: counts and numbers the facts that a script inside the machine reported.
+# The last line of a complete script is "end".
 report() {
 	local line ended=1
 	while IFS= read -r line; do
@@ -26,10 +26,10 @@ report() {
 		*) echo "$line" ;;
 		esac
 	done <"$1"
-	[ $ended -eq 0 ] || fact 1 "the script inside came to its end"
+	[ $ended -eq 0 ] || fact 1 "the script inside the machine ran to its end"
 }
 
-# show TEXT FILE: a log, as comments.
+# show TEXT FILE: prints a log as comments.
 show() {
 	echo "# ---- $1"
 	sed 's/^/#    /' "$2"

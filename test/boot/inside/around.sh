@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is around the gate: a network that comes late, one that is forbidden, cloud-init
-# and network-online.target.
+# The environment of the gate: a network that is late, an address that is blocked,
+# cloud-init and network-online.target.
 
-# IMDS at the other end of a link that does not exist yet: no address, no route.
+# IMDS is at the other end of a link that is not up yet, without address and route.
 late_interface() {
 	ip address del 169.254.169.254/32 dev lo
 	ip address del fd00:ec2::254/128 dev lo
@@ -31,28 +31,28 @@ lo_again() {
 }
 
 around_facts() {
-	# A pause of half a minute: only news of the network can end it.
+	# Only news of the network can end a pause of half a minute.
 	policy $'[retry]\ninitial_backoff = "30s"\nmax_backoff = "30s"\njitter = "none"'
 	rest
 	late_interface
 	systemctl start --no-block consumers.target
 	eventually 5 unreachable
-	fact 'a late interface: the gate waits, there is no route' eval "is $gate activating && held $kinds"
+	fact 'a late interface: the gate waits while there is no route' eval "is $gate activating && held $kinds"
 	link_up
-	fact 'a late interface: its address wakes the gate out of a pause of 30 s' eventually 5 is $gate active
+	fact 'a late interface: its address ends a pause of 30 s' eventually 5 is $gate active
 	fact 'a late interface: the consumers start after the gate' running $kinds
 	policy ''
 	lo_again
 
-	# Not among IPAddressAllow=: its packets are dropped.
+	# The address is not in IPAddressAllow=, so its packets are dropped.
 	policy $'[endpoint]\nurl = "http://127.0.0.2"\n[retry]\ndeadline = "1s"'
 	rest
 	systemd-run --quiet --unit=sim --collect --property=Type=exec imds-sim --listen 127.0.0.2:80 --log /run/sim.log
 	systemctl start $gate 2>/dev/null
-	fact 'an endpoint.url outside IPAddressAllow= is a black hole' eval "is $gate failed && grep -q '\"connect-timeout\": [0-9]' $status"
+	fact 'packets to an endpoint.url outside IPAddressAllow= are dropped' eval "is $gate failed && grep -q '\"connect-timeout\": [0-9]' $status"
 	dropin endpoint '[Service]' IPAddressAllow=127.0.0.2
 	systemctl start $gate
-	fact 'and is reached with a drop-in that allows it' is $gate active
+	fact 'the same endpoint.url works with a drop-in that allows it' is $gate active
 	dropin endpoint
 	policy ''
 
@@ -60,7 +60,7 @@ around_facts() {
 	network_online_facts
 }
 
-# A cloud-init that applies write_files of doc/examples/cloud-config.yaml after 2 s.
+# This cloud-init applies write_files of doc/examples/cloud-config.yaml after 2 s.
 cloud_init_facts() {
 	cat >/run/systemd/system/cloud-init.service <<-'UNIT'
 		[Unit]
@@ -78,7 +78,7 @@ cloud_init_facts() {
 	eventually 20 is $gate active
 	fact 'after-cloud-init.conf: the gate starts after cloud-init' eval \
 		"[ \$(property $gate ExecMainStartTimestampMonotonic) -ge \$(property cloud-init.service ActiveEnterTimestampMonotonic) ]"
-	fact 'cloud-config.yaml: its policy counts: meta-data/iam/info was waited for' eval \
+	fact 'cloud-config.yaml: its policy applies: the gate waited for meta-data/iam/info' eval \
 		"state ready && grep -q '\"meta-data/iam/info\": {' $status && met 404"
 	rm -f /etc/imds-ready/imds-ready.toml.d/50-user-data.toml /etc/systemd/system/$gate.d/after-cloud-init.conf
 	systemctl daemon-reload

@@ -6,16 +6,16 @@ crash_facts() {
 	begin refuse:3s
 	pid=$(property $gate MainPID)
 	kill -KILL "$pid"
-	fact 'kill -9 while waiting: the gate is started again' eval \
+	fact 'kill -9 while waiting: systemd restarts the gate' eval \
 		"eventually 4 is $gate activating start && [ \"\$(property $gate MainPID)\" != $pid ]"
-	fact 'kill -9 while waiting: the hard consumer has its files in the end' eval \
+	fact 'kill -9 while waiting: the hard consumers get their files in the end' eval \
 		'eventually 10 is $gate active && running my-hard.service own.service && [ -s /run/imds/identity.json ]'
-	fact 'kill -9 while waiting: nothing half written is left' test -z "$(find /run/imds -name '.*')"
+	fact 'kill -9 while waiting: no temporary files remain' test -z "$(find /run/imds -name '.*')"
 
 	begin refuse
 	soft=$(date +%s%N)
 	systemctl stop $gate
-	fact 'stop while waiting: gone within a second, cleanly' eval \
+	fact 'stop while waiting: the gate stops cleanly within 1.5 s' eval \
 		"is $gate inactive && [ $((($(date +%s%N) - soft) / 1000000)) -lt 1500 ] && [ \"\$(property $gate Result)\" = success ]"
 	fact 'stop while waiting: the hard consumers are held' held my-hard.service own.service
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# All facts, from the deb.
+# All facts, with the deb.
 scenario=deb
 . /boot-test/inside/lib.sh
 . /boot-test/inside/package.sh

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# For the scripts that run inside the machine. Sourced.
+# Functions for the scripts that run inside the machine. This file is sourced.
 
 gate=imds-ready.service
 status=/run/imds/status.json
 examples=/usr/share/doc/imds-ready/examples
-# The consumers that a scenario starts, each of its own kind.
+# The consumers that a scenario starts, one of each kind.
 kinds='my-soft.service my-hard.service my-requires.service my-binds.service'
-# What the examples add to them; imds-ready.service wants these.
+# The consumers that the examples add; imds-ready.service wants these.
 others='own.service vendor-agent.service ecs.service nodeadm-config.service nodeadm-run.service container.service'
 
-# fact TEXT COMMAND...: a fact that holds when the command succeeds. When it does not,
-# the state of things follows, as comments.
+# fact TEXT COMMAND...: reports a fact that holds if the command succeeds. If it does
+# not, the state of the units follows as comments.
 fact() {
 	local text=$1 log
 	shift
@@ -28,7 +28,7 @@ fact() {
 	} 2>&1 | sed 's/^/#    /'
 }
 
-# eventually SECONDS COMMAND...: it succeeds within this time.
+# eventually SECONDS COMMAND...: waits until the command succeeds, at most this long.
 eventually() {
 	local end=$(($(date +%s%N) + $1 * 1000000000))
 	shift
@@ -39,35 +39,33 @@ eventually() {
 }
 
 property() { systemctl show --property="$2" --value "$1"; }
-# is UNIT STATE [SUBSTATE]
+# is UNIT STATE [SUBSTATE]: succeeds if the unit is in this state.
 is() {
 	[ "$(property "$1" ActiveState)" = "$2" ] && [ $# -lt 3 -o "$(property "$1" SubState)" = "${3:-}" ]
 }
-# state STATE: what status.json says.
+# state STATE: succeeds if this is the state in status.json.
 state() { grep -q "\"state\": \"$1\"" $status; }
-# number KEY: a number of status.json.
+# number KEY: prints a number of status.json.
 number() { sed -n "s/^  \"$1\": \([0-9.]*\),*$/\1/p" $status; }
 decided() { ! is $gate activating && ! is $gate deactivating && [ -z "$(property $gate Job | tr -d 0)" ]; }
-# since CURSOR: the journal from then on.
-cursor() { journalctl -n 1 -o export | sed -n 's/^__CURSOR=//p'; }
 
-# after UNIT: its process began when the gate was decided, not before.
+# after UNIT: succeeds if its process started after the gate was decided.
 after() {
 	local began decided_at
 	began=$(property "$1" ExecMainStartTimestampMonotonic)
 	decided_at=$(property $gate ActiveEnterTimestampMonotonic)
 	is $gate active || decided_at=$(property $gate InactiveEnterTimestampMonotonic)
 	[ "$began" -gt 0 ] && [ "$decided_at" -gt 0 ] && [ "$began" -ge "$decided_at" ] ||
-		{ echo "$1 began at $began, the gate was decided at $decided_at"; return 1; }
+		{ echo "$1 started at $began, the gate was decided at $decided_at"; return 1; }
 }
-# running UNIT...: each runs, and began after the gate was decided.
+# running UNIT...: succeeds if each unit runs and started after the gate was decided.
 running() {
 	local unit
 	for unit; do
 		eventually 5 is "$unit" active && after "$unit" || return 1
 	done
 }
-# held UNIT...: none has a process, and nothing is under way.
+# held UNIT...: succeeds if the units have no process and are not starting.
 held() {
 	local unit
 	for unit; do
@@ -77,7 +75,7 @@ held() {
 }
 pids() { for unit; do property "$unit" MainPID; done | xargs; }
 
-# sim SCHEDULE [FLAG...] starts the simulator at both addresses of IMDS.
+# sim SCHEDULE [FLAG...]: starts the simulator at both addresses of IMDS.
 sim() {
 	local schedule=$1
 	shift
@@ -90,12 +88,13 @@ sim() {
 }
 no_sim() { systemctl stop sim.service 2>/dev/null; }
 
-# policy TOML: a drop-in for the next start of the gate; "" is none.
+# policy TOML: writes a drop-in for the next start of the gate; it may be empty.
 policy() {
 	mkdir -p /etc/imds-ready/imds-ready.toml.d
 	printf '%s\n' "$1" >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
 }
-# dropin NAME LINE...: a drop-in for the unit until the next boot; without lines, none.
+# dropin NAME LINE...: writes a drop-in for the unit that lasts until the next boot.
+# Without lines, it removes the drop-in.
 dropin() {
 	local file=/run/systemd/system/$gate.d/$1.conf
 	shift
@@ -104,13 +103,13 @@ dropin() {
 	systemctl daemon-reload
 }
 
-# rest stops everything, as if nothing had been started in this boot.
+# rest: stops everything, as if this boot has not started the gate yet.
 rest() {
 	systemctl stop consumers.target $kinds $others $gate 2>/dev/null
 	systemctl reset-failed
 	rm -rf /run/imds
 }
-# begin SCHEDULE [FLAG...]: from rest, all is started in one go, as a boot does it.
+# begin SCHEDULE [FLAG...]: starts everything in one transaction, as a boot does.
 begin() {
 	rest
 	sim "$@"
@@ -118,7 +117,7 @@ begin() {
 	eventually 5 gate_began
 }
 gate_began() { [ "$(property $gate ExecMainStartTimestampMonotonic)" != 0 ] || is $gate failed; }
-# run SCHEDULE [FLAG...]: begin, and wait for the decision and what follows from it.
+# run SCHEDULE [FLAG...]: like begin, and waits for the decision and the jobs after it.
 run() {
 	begin "$@"
 	eventually 15 decided
@@ -126,8 +125,8 @@ run() {
 }
 no_jobs() { systemctl list-jobs | grep -q '^No jobs'; }
 
-# fake_firmware VENDOR prints a drop-in under which the gate sees this vendor. A mount
-# over all of /sys: where there is no DMI, there is nothing to mount over.
+# fake_firmware VENDOR: prints a drop-in that makes the gate see this vendor. It mounts
+# over the whole of /sys, because a machine without DMI does not have the file.
 fake_firmware() {
 	mkdir -p "/etc/fake-sys/class/dmi/id" "/etc/systemd/system/$gate.d"
 	printf '%s\n' "$1" >/etc/fake-sys/class/dmi/id/sys_vendor

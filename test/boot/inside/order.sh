@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# IMDS is late in every way there is: what begins when.
+# The order in which units start, for each way in which IMDS can be late.
 
-# late NAME SCHEDULE CLASS [FLAG...]: all kinds begin after the gate, which met CLASS.
+# late NAME SCHEDULE CLASS [FLAG...]: all consumers start after the gate, which reports
+# the failure CLASS.
 late() {
 	local name=$1 schedule=$2 class=$3
 	shift 3
 	begin "$schedule" "$@"
-	fact "late ($name): nothing has started while the gate waits" eval "is $gate activating && held $kinds own.service"
+	fact "late ($name): no consumer starts while the gate waits" eval "is $gate activating && held $kinds own.service"
 	eventually 15 decided
 	eventually 5 no_jobs
 	fact "late ($name): soft, hard, Requires= and BindsTo= consumers start after the gate" running $kinds own.service
-	fact "late ($name): the gate met $class and is ready" eval "state ready && met $class"
+	fact "late ($name): the gate reports $class and becomes ready" eval "state ready && met $class"
 }
 met() { grep -q "\"$1\": [0-9]" $status; }
 over_ipv6() { grep -qF '"endpoint": "http://[fd00:ec2::254]"' $status; }
@@ -23,8 +24,8 @@ order_facts() {
 	late 'it answers 401' 401:1s 401
 	late 'it hangs' hang:1s read-timeout
 	late 'IPv4 never, IPv6 late' refuse@ipv6:1s connect-timeout --also blackhole@ipv4
-	fact 'late (IPv4 never, IPv6 late): the endpoint is the IPv6 one' over_ipv6
-	# Three times its TimeoutStartSec=, which is no limit.
+	fact 'late (IPv4 never, IPv6 late): the endpoint is that of IPv6' over_ipv6
+	# The wait is three times TimeoutStartSec=, which does not limit it.
 	dropin timeout '[Service]' TimeoutStartSec=2s
 	late 'TimeoutStartSec=2s, IMDS after 6 s' refuse:6s connection-refused
 	dropin timeout

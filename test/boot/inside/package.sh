@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# The package manager of the scenario. Sourced; $scenario is set, or $1 of the script.
+# The package manager of the scenario. This file is sourced. The scenario is $scenario,
+# or else $1 of the script.
 
 scenario=${scenario:-$1}
 export DEBIAN_FRONTEND=noninteractive
 case $scenario in
 rpm)
-	# --nodeps: Debian's own packages are not in rpm's database.
+	# --nodeps: rpm's database does not contain the packages of Debian.
 	install_package() { rpm --nodeps -i /packages/imds-ready.rpm; }
 	reinstall_package() { rpm --nodeps -U --replacepkgs "/packages/${1:-imds-ready}.rpm"; }
 	upgrade_package() { rpm --nodeps -U /packages/next.rpm; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# The package manager while the machine runs and IMDS is gone.
+# The package manager, while the machine runs and IMDS does not answer.
 
-# takes SECONDS COMMAND...: it succeeds in less.
+# takes SECONDS COMMAND...: succeeds if the command succeeds in less than this time.
 takes() {
 	local limit=$1 begin=$SECONDS
 	shift
@@ -21,28 +21,28 @@ package_facts() {
 	gate_at=$(property $gate ActiveEnterTimestampMonotonic)
 	sim refuse
 	printf '[retry]\ndeadline = "4m"\n' >>/etc/imds-ready/imds-ready.toml
-	fact "$scenario: reinstallation while IMDS is gone takes under 5 s" takes 5 reinstall_package
-	fact "$scenario: an upgrade while IMDS is gone takes under 5 s" takes 5 upgrade_package
-	fact "$scenario: the new version is there, and systemd knows" eval 'version_is 99.0.0 && ! not_reloaded'
-	fact "$scenario: neither restarted a consumer or the gate" eval \
+	fact "$scenario: a reinstallation without IMDS takes less than 5 s" takes 5 reinstall_package
+	fact "$scenario: an upgrade without IMDS takes less than 5 s" takes 5 upgrade_package
+	fact "$scenario: the new version is installed, and systemd has reloaded the unit" eval 'version_is 99.0.0 && ! not_reloaded'
+	fact "$scenario: neither of them restarts a consumer or the gate" eval \
 		"[ '$kept' = \"\$(pids $kinds)\" ] && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ]"
-	fact "$scenario: the gate is still enabled, the local edit still there" eval 'enabled && edited'
+	fact "$scenario: the gate is still enabled, and the local change is kept" eval 'enabled && edited'
 
 	begin refuse
-	fact "$scenario: reinstallation while the gate waits takes under 5 s, and it goes on waiting" eval \
+	fact "$scenario: a reinstallation while the gate waits takes less than 5 s, and the gate keeps waiting" eval \
 		"pid=\$(property $gate MainPID); takes 5 reinstall_package next && [ \$pid = \"\$(property $gate MainPID)\" ] && is $gate activating"
 	rest
 
 	echo 'deadline = 4' >>/etc/imds-ready/imds-ready.toml
-	fact "$scenario: with a bad configuration it installs, and names file and line" eval \
+	fact "$scenario: an installation with an invalid configuration succeeds and names file and line" eval \
 		"takes 5 reinstall_package next && grep -q 'imds-ready.toml:[0-9]*: ' /run/package.log"
 	sed -i '$d' /etc/imds-ready/imds-ready.toml
 
 	systemctl disable --quiet $gate
-	fact "$scenario: disable survives an upgrade" eval "takes 5 reinstall_package next && ! enabled"
+	fact "$scenario: the gate stays disabled after an upgrade" eval "takes 5 reinstall_package next && ! enabled"
 	systemctl enable --quiet $gate
 	systemctl mask --quiet $gate
-	fact "$scenario: mask survives an upgrade" eval \
+	fact "$scenario: the gate stays masked after an upgrade" eval \
 		"takes 5 reinstall_package next && [ \"\$(systemctl is-enabled $gate)\" = masked ]"
 	systemctl unmask --quiet $gate
 }

@@ -1,27 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs in the machine before it boots, where no systemd runs, as an image build does:
-# installs the package, the consumers, and every example by its own instructions.
+# Runs in the machine before it boots, without systemd, as in an image build. It installs
+# the package, the consumers, and every example with the commands in the example.
 . /boot-test/inside/lib.sh
 . /boot-test/inside/package.sh
 scenario=$1
 
-[ ! -d /run/systemd/system ] || { echo 'not ok - this is an image build'; exit 1; }
+[ ! -d /run/systemd/system ] || { echo 'not ok - systemd does not run yet'; exit 1; }
 dpkg --purge imds-ready >/dev/null 2>&1
 rm -rf /etc/imds-ready
-# Not its index of all manual pages, which is built anew after each installation, while
-# some facts are about how long that takes.
+# Some facts measure the time of an installation. The index of the manual pages, which
+# is rebuilt after each installation, must not count.
 rm -f /var/lib/man-db/auto-update
-# A container image may forbid its packages to start anything: this is no such machine.
+# A container image may contain a policy that forbids packages to start services. This
+# machine must not have one.
 rm -f /usr/sbin/policy-rc.d
-# The examples are installed even where an image leaves documentation out.
+# Install the examples even if the image excludes documentation.
 sed -i '/^path-/d' /etc/dpkg/dpkg.cfg.d/* 2>/dev/null
 
 installed_quietly() {
 	local said
 	said=$(install_package 2>&1 >/dev/null) || return 1
-	# systemctl says which link it makes, systemd-sysusers which account, man-db what it
-	# leaves out, and Debian's rpm what it thinks of rpms.
+	# These tools always print something: systemctl the link, systemd-sysusers the account,
+	# man-db that it builds no index, and Debian's rpm a warning about the use of rpm.
 	! grep -v -e '^Created symlink' -e '^Creating ' -e '^Not building database' -e '^rpm: ' <<<"$said"
 }
 enabled() { [ -L /etc/systemd/system/multi-user.target.wants/$gate ]; }
@@ -34,17 +35,17 @@ purged_in_image() {
 		[ ! -e /etc/imds-ready ] && [ ! -e /usr/bin/imds-ready ] && ! enabled && rmdir /run/imds
 }
 names=${scenario/off/deb}
-fact "$names: installs in an image without systemd, and is quiet" installed_quietly
+fact "$names: installs in an image without systemd and prints nothing" installed_quietly
 if [ "$scenario" = off ]; then
 	mkdir /run/imds
-	fact 'deb: is upgraded and purged there as well; /run/imds, perhaps the host'"'"'s, stays' purged_in_image
+	fact 'deb: is upgraded and purged there as well; /run/imds stays, because it may be that of the host' purged_in_image
 	installed_quietly
 fi
-fact "$names: enables the gate there, and makes its user" eval 'enabled && id -u imds-ready'
+fact "$names: enables the gate there and creates its user" eval 'enabled && id -u imds-ready'
 if [ "$scenario" != off ]; then
-	fact "$names: the configuration file sets nothing, and is valid" commented_out
-	fact "$names: every file is as it was packed" unchanged
-	fact "$names: static programs, and a manual page for each" eval 'static && manual'
+	fact "$names: the configuration file sets no key and is valid" commented_out
+	fact "$names: every installed file is as packaged" unchanged
+	fact "$names: the programs are static, and each has a manual page" eval 'static && manual'
 fi
 
 units=/boot-test/inside/units
@@ -52,7 +53,7 @@ cp $units/my-*.service $units/consumers.target $units/imds-address.service $unit
 for name in my-soft my-hard my-secret; do
 	cp $units/consumer.service /etc/systemd/system/$name.service
 done
-# Somebody else's, from packages.
+# These units stand for those of other packages.
 for name in vendor-agent ecs nodeadm-config nodeadm-run kubelet; do
 	cp $units/consumer.service /usr/lib/systemd/system/$name.service
 done
@@ -60,19 +61,19 @@ sed -i '/^Description=/a Requires=nodeadm-config.service\nAfter=nodeadm-config.s
 cp $units/docker /usr/bin/docker
 systemctl --quiet enable imds-address sim-boot
 case $scenario in
-# Whose consumers multi-user.target does not want does not wait for them either.
+# Here multi-user.target does not want the consumers, so it does not wait for them.
 deb) systemctl --quiet add-wants $gate my-soft.service my-requires.service my-binds.service ;;
 *) systemctl --quiet enable my-soft my-hard my-requires my-binds vendor-agent ecs nodeadm-config nodeadm-run ;;
 esac
 
-# The firmware of the machine that this runs on is none of the test's business.
+# The gate must not depend on the firmware of the machine that runs the test.
 vendor=$(cat /sys/class/dmi/id/sys_vendor 2>/dev/null)
 case $vendor in '' | 'Amazon EC2') ;; *) fake_firmware 'Amazon EC2' >/etc/systemd/system/$gate.d/firmware.conf ;; esac
 
-# example FILE: what the lines "# $ " at its top say, word for word.
+# example FILE: runs the commands in the lines "# $ " of an example.
 example() { cd $examples && sed -n 's/^# \$ //p' "$1" | bash -e; }
 for name in soft.conf hard.conf own.service vendor.conf ecs.conf eks.conf container.service user-data.conf; do
-	fact "doc/examples/$name: installs as it says" example $name
+	fact "doc/examples/$name: its commands install it" example $name
 done
 case $scenario in
 deb) echo 'SCHEDULE=refuse:8s,ok' ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The package goes; last of all.
+# The removal of the package, which comes last.
 
 remains() {
 	find /boot /etc /opt /srv /usr /var -xdev -path /var/log -prune -o \
@@ -9,7 +9,7 @@ remains() {
 
 removal_facts() {
 	begin refuse
-	fact "$scenario: removal while the gate waits takes under 5 s, and stops it" eval "takes 5 remove_package && ! pgrep -x imds-ready"
+	fact "$scenario: removal while the gate waits takes less than 5 s and stops it" eval "takes 5 remove_package && ! pgrep -x imds-ready"
 	fact "$scenario: removal of the package keeps a changed configuration" eval \
 		'[ -e /etc/imds-ready/imds-ready.toml ] || [ -e /etc/imds-ready/imds-ready.toml.rpmsave ]'
 	[ "$scenario" = deb ] || return 0
@@ -20,10 +20,10 @@ removal_facts() {
 	systemctl start my-soft.service
 	local kept
 	kept=$(pids my-soft.service)
-	fact 'deb: removal after the gate was passed leaves the files, and a consumer running' eval \
+	fact 'deb: removal after the gate is decided keeps the files and does not stop a consumer' eval \
 		"takes 5 remove_package && [ -s /run/imds/identity.json ] && [ '$kept' = \"\$(pids my-soft.service)\" ]"
-	fact 'deb: purge takes under 5 s' takes 5 purge_package
-	fact 'deb: purge leaves nothing' eval '! remains | grep .'
-	fact 'deb: but the locked account, whose number nobody else shall get' eval \
+	fact 'deb: purge takes less than 5 s' takes 5 purge_package
+	fact 'deb: purge leaves no files' eval '! remains | grep .'
+	fact 'deb: purge keeps the locked account, so that its UID is not used again' eval \
 		"id -u imds-ready && [ \"\$(getent passwd imds-ready | cut -d: -f7)\" = /usr/sbin/nologin ]"
 }

@@ -2,7 +2,8 @@
 # The gate starts again while its consumers run.
 
 identity_stays() { grep -q '"instanceId"' /run/imds/identity.json && cat /run/imds/imds.env; }
-# fresh_in_container: the container sees what was written after its start.
+# fresh_in_container: succeeds if the container sees the file that was written after its
+# start.
 fresh_in_container() { [ "$(grep updated_at $status)" = "$(container_file | grep updated_at)" ]; }
 
 restart_facts() {
@@ -15,10 +16,10 @@ restart_facts() {
 	systemctl restart --no-block $gate
 	eventually 5 is $gate activating
 	fact 'restart: the files stay readable while the gate waits again' eval 'is $gate activating && identity_stays'
-	fact 'restart: Requires= and BindsTo= consumers are stopped meanwhile' dead my-requires.service my-binds.service
+	fact 'restart: Requires= and BindsTo= consumers are stopped while the gate waits' dead my-requires.service my-binds.service
 	eventually 10 is $gate active
 	eventually 5 no_jobs
-	fact 'restart: soft, hard and container keep their PIDs' \
+	fact 'restart: the soft and hard consumers and the container keep their PIDs' \
 		eval "[ '$kept' = \"\$(pids my-soft.service my-hard.service container.service)\" ]"
 	fact 'restart: Requires= consumers are started again after the gate' eval \
 		"running my-requires.service && [ '$other' != \"\$(pids my-requires.service my-binds.service)\" ]"
@@ -27,7 +28,7 @@ restart_facts() {
 	policy $'[retry]\ndeadline = "1s"'
 	sim refuse
 	systemctl restart $gate
-	fact 'a failed restart leaves the last good files, and soft and hard consumers running' eval \
+	fact 'a failed restart keeps the last good files and does not stop soft and hard consumers' eval \
 		"is $gate failed && identity_stays && [ '$kept' = \"\$(pids my-soft.service my-hard.service container.service)\" ]"
 	policy ''
 	systemctl stop container.service

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is the rpm's own: a boot, and what its scriptlets do.
+# The facts that may differ with the rpm: a boot, and the effect of its scriptlets.
 scenario=rpm
 . /boot-test/inside/lib.sh
 . /boot-test/inside/package.sh

@@ -5,8 +5,8 @@
 //
 //	exprs DASHBOARD.json > rules.yml && promtool check rules rules.yml
 //
-// Grafana puts its variables into a query before Prometheus sees it; here each
-// stands for everything. Output is JSON, which is YAML too.
+// Grafana replaces the variables in a query. Here the variable $instance is replaced
+// by a pattern that matches every instance. The output is JSON, which is also YAML.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is main without the process.
+// run runs the command and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) != 1 {
 		fmt.Fprintln(stderr, "usage: exprs DASHBOARD.json")
@@ -37,7 +37,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// dashboard is what matters here of Grafana's format.
+// dashboard is the part of Grafana's format that this command uses.
 type dashboard struct {
 	Panels []struct {
 		ID      int
@@ -66,13 +66,13 @@ func convert(data []byte, w io.Writer) error {
 		for _, t := range p.Targets {
 			expr := strings.ReplaceAll(t.Expr, "$instance", ".*")
 			if strings.Contains(expr, "$") || expr == "" {
-				return fmt.Errorf("panel %d, query %s: %q: no query, or a variable that is not known here", p.ID, t.RefID, t.Expr)
+				return fmt.Errorf("panel %d, query %s: %q: must be a query without variables other than $instance", p.ID, t.RefID, t.Expr)
 			}
 			g.Rules = append(g.Rules, rule{fmt.Sprintf("dashboard:panel%d:%s", p.ID, strings.ToLower(t.RefID)), expr})
 		}
 	}
 	if len(g.Rules) == 0 {
-		return errors.New("reading the dashboard: no queries in it")
+		return errors.New("reading the dashboard: it has no queries")
 	}
 	return json.NewEncoder(w).Encode(map[string][]group{"groups": {g}})
 }

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/imds-ready/imds-ready/bench/internal/netns"
+	"github.com/imds-ready/imds-ready/bench/internal/process"
+	"github.com/imds-ready/imds-ready/bench/internal/report"
+	"github.com/imds-ready/imds-ready/bench/internal/sim"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == netns.Inside {
+		Main("bench", "", nil)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestBenchmarks runs all benchmarks with few and short trials. It also accepts a kernel that refuses a namespace.
+func TestBenchmarks(t *testing.T) {
+	t.Setenv("GORACE", "atexit_sleep_ms=0")
+	file := filepath.Join(t.TempDir(), "late.json")
+	for _, tc := range []struct {
+		name, args string
+		setup      report.Setup
+		wants      string
+	}{
+		{"startup", "-all -n 1 -warmup 0", Startup, " 1 + 1 | 1 + 94 | 1 + 417 |\n## the whole tree, at 1ms (| imds-ready, GOMAXPROCS=64 "},
+		{"lag", "-n 1 -again 2 -shortest 100ms -longest 200ms", Lag(), "## refuse\n|## blackhole\n|## hang\n|## 503\n|hang, lag p50 | 0 of 2 |curl, sleep 1 "},
+		{"late", "-n 1 -again 2 -shortest 300ms -longest 400ms -json " + file, Late(), "imds-ready, eager = false |late address, lag p90 | 0 of 2 "},
+		{"waiting", "-for 2s", Waiting, "CPU time in 2s, refused |connections in any one second, 503 |sleeping and dialling alone |goes, 10000 times\n"},
+		{"packets", "-n 1 -interfaces 0", Packets, "imds-ready, as fast |imds-ready, packets in any one second |    1023 | met |"},
+	} {
+		var stdout strings.Builder
+		err := report.Run(t.Context(), tc.name, "Title", tc.setup, strings.Fields(tc.args), &stdout)
+		if err != nil && (strings.HasSuffix(err.Error(), "or allow user namespaces") || strings.Contains(err.Error(), "joining two network namespaces")) {
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		for want := range strings.SplitSeq(tc.wants, "|") {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%s: no %q in\n%s", tc.name, want, stdout.String())
+			}
+		}
+		for line := range strings.Lines(stdout.String()) {
+			if strings.Contains(line, " in any one second") && strings.Contains(line, "NOT MET") {
+				t.Errorf("%s: too many connections or packets, or none: %s", tc.name, line)
+			}
+		}
+		if b, err := os.ReadFile(file); err == nil && (strings.Count(string(b), `"trials": 1`) != 3 || strings.Contains(string(b), `"p50_seconds": 0,`)) {
+			t.Errorf("%s: the lags are %s", tc.name, b)
+		}
+	}
+}
+
+func TestInvalidFlags(t *testing.T) {
+	for args, setup := range map[string]report.Setup{
+		"-n 0": Startup, "-warmup -1": Startup, "-n 0 ": Lag(), "-again 0": Lag(), "-parallel 0": Lag(), "-shortest 0s": Late(),
+		"-shortest 5s": Late(), "-for 0s": Waiting, "-n  0": Packets, "-interfaces -1": Packets,
+	} {
+		if err := report.Run(t.Context(), "", "", setup, strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), "must be") {
+			t.Errorf("%s: err = %v", args, err)
+		}
+	}
+}
+
+// TestInsideRefusesThisNamespace guards that nothing begins outside a namespace of its own.
+func TestInsideRefusesThisNamespace(t *testing.T) {
+	err := inside(t.Context(), "{}", io.Discard)
+	if err == nil || !strings.HasPrefix(err.Error(), "this is not a network namespace of its own: ") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// TestTrial runs scripts that end in all ways. IMDS is up after 200 ms.
+func TestTrial(t *testing.T) {
+	for _, tc := range []struct {
+		name, script          string
+		notifies, required    bool
+		gaveUp, stuck, waited bool
+		err                   string
+	}{
+		{name: "gives up", script: "exit 1", gaveUp: true},
+		{name: "does not notify", script: "exit 0", notifies: true, gaveUp: true},
+		{name: "is stuck", script: "exec sleep 60", stuck: true},
+		{name: "is too early", script: "exit 0", err: "before IMDS was up"},
+		{name: "waits", script: "sleep 0.3; touch {dir}/product", waited: true},
+		{name: "fails", script: "echo sorry; exit 3", required: true, err: "exit code 3; it printed:\nsorry"},
+		{name: "leaves nothing", script: "exec sleep 0.3", err: "no such file"},
+	} {
+		c := contestant{Name: "shell", Path: "/bin/sh", Args: []string{"-c", tc.script}, Notifies: tc.notifies, Product: "product"}
+		all, _, err := measure(t.Context(), 1, []trial{{
+			Scene: tc.name, Contestants: []contestant{c}, Simulator: []string{"-schedule", "503:200ms,ok"}, Outage: 200 * time.Millisecond,
+			Limit: 2 * time.Second, Required: tc.required,
+		}})
+		if (err == nil) != (tc.err == "") || err != nil && (!strings.HasPrefix(err.Error(), tc.name+": shell: ") || !strings.Contains(err.Error(), tc.err)) {
+			t.Errorf("%s: err = %v, want %q", tc.name, err, tc.err)
+		}
+		if err == nil && (len(all) != 1 || all[0].GaveUp != tc.gaveUp || all[0].Stuck != tc.stuck || (all[0].Lag > 0) != tc.waited) {
+			t.Errorf("%s: %+v", tc.name, all)
+		}
+	}
+}
+
+func TestContestantsTakeTurns(t *testing.T) {
+	var names []string
+	for _, c := range inTurn([]contestant{{Name: "a"}, {Name: "b"}}, 1, 2) {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, ""); got != "baabba" {
+		t.Errorf("order %s, want baabba: the first round that counts runs forwards", got)
+	}
+}
+
+func TestOutages(t *testing.T) {
+	s := sweep{outages: 2, again: 2, contestants: []contestant{{Name: daemon}, {Name: "other"}}, kinds: []kind{{name: "503"}}}
+	var got []string
+	for _, m := range s.trials(2*time.Second, 5*time.Second) {
+		got = append(got, m.Contestants[0].Name+" "+m.Simulator[1])
+	}
+	const want = "imds-ready 503:2s,ok; imds-ready 503:3s,ok; imds-ready 503:4s,ok; imds-ready 503:5s,ok; other 503:2s,ok; other 503:5s,ok"
+	if got := strings.Join(got, "; "); got != want {
+		t.Errorf("trials %s, want %s", got, want)
+	}
+}
+
+// written returns the report that a function writes.
+func written(t *testing.T, write func(*report.Report)) string {
+	t.Helper()
+	var stdout strings.Builder
+	err := report.Run(t.Context(), "", "", func(*flag.FlagSet) func(context.Context, *report.Report) error {
+		return func(_ context.Context, r *report.Report) error {
+			write(r)
+			return nil
+		}
+	}, nil, &stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stdout.String()
+}
+
+// of returns measurements of a contestant in the standard scene of startup that took so many milliseconds.
+func of(name string, ms ...int) (all measurements) {
+	for _, n := range ms {
+		d := time.Duration(n) * time.Millisecond
+		r := process.Result{Exit: d + time.Millisecond, CPU: d / 2, Peak: 9 << 20, Floor: 4 << 20, Notifications: 7}
+		all = append(all, measurement{Scene: standard, Contestant: name, Result: r, Done: d, Size: 5 << 20, Requests: sim.Counts{PUTs: 1, GETs: 94}})
+	}
+	return all
+}
+
+func TestStartupReport(t *testing.T) {
+	all := append(of(daemon, 30, 90, 40), of(oneByOne, 60, 180, 100)...)
+	all[0].Floor = 9 << 20 // makes a peak of as much an upper bound
+	const want = `
+|                 |   median |      p90 | ratio |  to exit |     CPU | peak memory | PUT + GET | notifications |   binary |
+| --------------- | -------: | -------: | ----: | -------: | ------: | ----------: | --------: | ------------: | -------: |
+| imds-ready      |  40.0 ms |  80.0 ms |  0.50 |  41.0 ms | 20.0 ms | <= 9.00 MiB |    1 + 94 |             7 | 5.00 MiB |
+| SDK, one by one | 100.0 ms | 164.0 ms |  1.00 | 101.0 ms | 50.0 ms |    9.00 MiB |    1 + 94 |             7 | 5.00 MiB |
+`
+	if got := written(t, all.reportStartup); !strings.HasSuffix(got, want) {
+		t.Errorf("report:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	base := of(oneByOne, 60, 180, 100)
+	large, heavy := of(daemon, 30, 90, 40), of(daemon, 30, 90, 40)
+	large[1].Size, heavy[1].Peak = 8<<20+1, 16<<20+1
+	lagging := func(gaveUp bool, lag time.Duration) measurements {
+		return measurements{{Scene: "late address", Contestant: daemon, Lag: lag, GaveUp: gaveUp}, {Scene: "late address", Contestant: "other", Lag: time.Hour}}
+	}
+	late := sweep{kinds: []kind{{name: "late address", p90: 50 * time.Millisecond}}, format: ms}
+	waiting := func(cpu time.Duration, peak int, stuck bool) measurements {
+		r := process.Result{CPU: cpu}
+		return measurements{{Scene: refused, Contestant: daemon, Result: r, SYNPeak: peak, Stuck: stuck}, {Scene: refused, Contestant: "other", SYNPeak: 1000}}
+	}
+	const cpu, rate = "CPU time in 30s, refused", "connections in any one second, refused"
+	for _, tc := range []struct {
+		name  string
+		write func(*report.Report)
+		want  string
+	}{
+		{"startup", func(r *report.Report) { startupTargets(r, append(of(daemon, 30, 90, 40), base...)) }, ""},
+		{"slow startup", func(r *report.Report) { startupTargets(r, append(of(daemon, 31, 92, 90), base...)) }, "start to ready, of the SDK's time one by one"},
+		{"one large run", func(r *report.Report) { startupTargets(r, append(heavy, base...)) }, "peak memory, the worst run"},
+		{"a large program", func(r *report.Report) { startupTargets(r, append(large, base...)) }, "stripped binary"},
+		{"soon", func(r *report.Report) { late.report(r, lagging(false, 50*time.Millisecond)) }, ""},
+		{"late", func(r *report.Report) { late.report(r, lagging(false, 51*time.Millisecond)) }, "late address, lag p90"},
+		{"gave up", func(r *report.Report) { late.report(r, lagging(true, 0)) }, "late address, lag p90"},
+		{"frugal", func(r *report.Report) { reportWaiting(r, waiting(50*time.Millisecond, 40, true), 30*time.Second) }, ""},
+		{"half of a minute's CPU time", func(r *report.Report) { reportWaiting(r, waiting(51*time.Millisecond, 40, true), 30*time.Second) }, cpu},
+		{"a flood", func(r *report.Report) { reportWaiting(r, waiting(0, 41, true), 30*time.Second) }, rate},
+		{"not counted", func(r *report.Report) { reportWaiting(r, waiting(0, 0, true), 30*time.Second) }, rate},
+		{"ended", func(r *report.Report) { reportWaiting(r, waiting(0, 1, false), 30*time.Second) }, cpu + "; " + rate},
+		{"below the limit", func(r *report.Report) {
+			reportPackets(r, measurements{{Contestant: daemon, PacketPeak: 1023}, {Contestant: "x", PacketPeak: 5000}})
+		}, ""},
+		{"at the limit", func(r *report.Report) {
+			reportPackets(r, measurements{{Contestant: daemon, PacketPeak: 1024}, {Contestant: daemon}})
+		}, "imds-ready, packets in any one second"},
+	} {
+		var missed []string
+		for line := range strings.Lines(written(t, tc.write)) {
+			if strings.Contains(line, "| NOT MET |") {
+				missed = append(missed, strings.TrimSpace(strings.Split(line, "|")[1]))
+			}
+		}
+		if got := strings.Join(missed, "; "); got != tc.want {
+			t.Errorf("%s: missed %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+func TestJournalEntry(t *testing.T) {
+	h := new(journalHandler).WithAttrs([]slog.Attr{slog.String("boot", "first")}).(*journalHandler)
+	r := slog.NewRecord(time.Now(), slog.LevelInfo, "waiting for IMDS: connection refused", 0)
+	r.Add("attempt", 7, "class", policy.ConnectionRefused, "path", "meta-data/x", "retry_in", 43217*time.Microsecond,
+		"endpoint", "http://127.0.0.1:1338", "err", "PUT http://127.0.0.1: refused")
+	message, fields := h.entry(r)
+	want := `waiting for IMDS: connection refused boot=first attempt=7 retry_in=43ms err="PUT http://127.0.0.1: refused"`
+	if message != want {
+		t.Errorf("message %s\nwant    %s", message, want)
+	}
+	wantFields := map[string]string{
+		"IMDS_BOOT": "first", "IMDS_ATTEMPT": "7", "IMDS_CLASS": "connection-refused", "IMDS_PATH": "meta-data/x",
+		"IMDS_RETRY_IN": "43ms", "IMDS_ENDPOINT": "http://127.0.0.1:1338", "IMDS_ERR": "PUT http://127.0.0.1: refused",
+		"MESSAGE_ID": messageID("", "connection-refused"),
+	}
+	if !maps.Equal(fields, wantFields) {
+		t.Errorf("fields %v\nwant   %v", fields, wantFields)
+	}
+	if _, fields := h.entry(slog.NewRecord(time.Now(), slog.LevelInfo, "waiting", 0)); fields["MESSAGE_ID"] != "" {
+		t.Errorf("a record without class and state has the ID %s", fields["MESSAGE_ID"])
+	}
+}
+
+// Every ID is explained in the catalog, once, and every explanation has an ID.
+func TestCatalog(t *testing.T) {
+	catalog, err := os.ReadFile("../../packaging/systemd/imds-ready.catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []string
+	for _, m := range regexp.MustCompile(`(?m)^-- ([0-9a-f]{32})$`).FindAllStringSubmatch(string(catalog), -1) {
+		explained = append(explained, m[1])
+	}
+	used := []string{messageID("ready", ""), messageID("degraded", "404"), messageID("skipped", "not-ec2"), messageID("failed", "503")}
+	for _, c := range policy.Classes() {
+		if c.MessageID != "" {
+			used = append(used, messageID("failed", string(c.Class)))
+		}
+	}
+	slices.Sort(explained)
+	slices.Sort(used)
+	if used = slices.Compact(used); !slices.Equal(used, explained) {
+		t.Errorf("IDs in use:\n%s\nexplained:\n%s", strings.Join(used, "\n"), strings.Join(explained, "\n"))
+	}
+	for _, want := range []string{"Subject: ", "Defined-By: imds-ready", "Support: "} {
+		if n := strings.Count(string(catalog), "\n"+want); n != len(explained) {
+			t.Errorf("%d entries, but %d have %q", len(explained), n, want)
+		}
+	}
+}
