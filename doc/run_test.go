@@ -144,7 +144,7 @@ func TestPrograms(t *testing.T) {
 		{"state:", "ready", "connection-refused", "503"},
 		{id + "\n" + region + "\n" + identity["accountId"] + "\n", "network/interfaces/macs/", id + " in " + zone + "\n"},
 		{region + "\n"},
-		{"state:       ready", "took:        2.", "\n" + region + "\n"},
+		{"ready since", "took:", "\n" + region + "\n"},
 	} {
 		out := w.run(t, "sh", "-eu", file(t, "example.sh", w.here(t, shell[i])))
 		for _, s := range want {
