@@ -19,7 +19,7 @@ func TestBackoffSequence(t *testing.T) {
 	curve := func(initial, limit time.Duration, multiplier float64) policy.Backoff {
 		return policy.Backoff{Initial: initial, Max: limit, Multiplier: multiplier, Jitter: policy.JitterNone}
 	}
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		backoff policy.Backoff
 		want    []time.Duration
@@ -34,8 +34,7 @@ func TestBackoffSequence(t *testing.T) {
 		{"initial is max", curve(300*ms, 300*ms, 2), []time.Duration{300 * ms, 300 * ms}},
 		{"max met exactly", curve(50*ms, 200*ms, 2), []time.Duration{50 * ms, 100 * ms, 200 * ms, 200 * ms}},
 		{"the zero Jitter is none", policy.Backoff{Initial: ms, Max: time.Second, Multiplier: 2}, []time.Duration{ms, 2 * ms, 4 * ms}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []time.Duration
 			for n := range tt.want {
@@ -159,7 +158,7 @@ func TestBackoffGrows(t *testing.T) {
 // Jitter draws from both halves of its range, including the low end. The chance of a
 // false alarm is below 1 in 2^200.
 func TestBackoffSpreads(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		jitter policy.Jitter
 		d      time.Duration
 		middle time.Duration
@@ -168,8 +167,7 @@ func TestBackoffSpreads(t *testing.T) {
 		{policy.JitterEqual, 400 * ms, 300 * ms},
 		{policy.JitterFull, 2, 1},  // 0 or 1
 		{policy.JitterEqual, 4, 3}, // 2 or 3
-	}
-	for _, tt := range tests {
+	} {
 		b := policy.Backoff{Initial: tt.d, Max: tt.d, Multiplier: 1, Jitter: tt.jitter}
 		below := 0
 		const draws = 300
@@ -186,7 +184,7 @@ func TestBackoffSpreads(t *testing.T) {
 
 // Values that a Go program may write into a literal.
 func TestBackoffEdges(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		backoff policy.Backoff
 		n       int
@@ -198,8 +196,7 @@ func TestBackoffEdges(t *testing.T) {
 		{"a nanosecond", policy.Backoff{Initial: 1, Max: 1, Multiplier: 2, Jitter: policy.JitterFull}, 0, 0},
 		{"just below the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 62, 1 << 62},
 		{"the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 63, math.MaxInt64},
-	}
-	for _, tt := range tests {
+	} {
 		if got := tt.backoff.Delay(tt.n); got != tt.want {
 			t.Errorf("%s: pause %d is %d, want %d", tt.name, tt.n, got, tt.want)
 		}

@@ -36,7 +36,7 @@ func TestTimelineStart(t *testing.T) {
 	boot, sdk := doubling(t), preset(t, "sdk")
 	toggled := sdk
 	toggled.RetryConnectTimeouts = true
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		policy  policy.Policy
 		failure policy.Failure
@@ -55,8 +55,7 @@ func TestTimelineStart(t *testing.T) {
 		{"sdk with the toggle, black hole", toggled, blackHoled, sdk.ConnectTimeout, []time.Duration{0, 2000 * ms, 5000 * ms, 10000 * ms}},
 		{"sdk, black hole", sdk, blackHoled, sdk.ConnectTimeout, []time.Duration{0}},
 		{"sdk, refusing", sdk, refusing, 0, []time.Duration{0}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var starts []time.Duration
 			for i, s := range steps(tt.policy, tt.failure, tt.cost, len(tt.want)) {
@@ -104,22 +103,10 @@ func TestTimelineEnd(t *testing.T) {
 			"boot, no network: no attempt is used up", boot, noNetwork, 0,
 			policy.Step{Try: 603, Attempt: 0, Start: minutes5 - 250*ms, End: minutes5 - 250*ms, Pause: 250 * ms, Stop: policy.ErrDeadline},
 		},
-		{
-			"sdk, 503: max_attempts", sdk, answer503, 0,
-			policy.Step{Try: 4, Attempt: 4, Start: 7 * s, End: 7 * s, Stop: policy.ErrAttempts},
-		},
-		{
-			"sdk with the toggle, hanging: max_attempts", toggled, hanging, s,
-			policy.Step{Try: 4, Attempt: 4, Start: 10 * s, End: 11 * s, Stop: policy.ErrAttempts},
-		},
-		{
-			"sdk, refusing: final at once", sdk, refusing, 0,
-			policy.Step{Try: 1, Attempt: 1, Stop: policy.ErrFinal},
-		},
-		{
-			"sdk, hanging: final after its timeout", sdk, hanging, s,
-			policy.Step{Try: 1, Attempt: 1, End: s, Stop: policy.ErrFinal},
-		},
+		{"sdk, 503: max_attempts", sdk, answer503, 0, policy.Step{Try: 4, Attempt: 4, Start: 7 * s, End: 7 * s, Stop: policy.ErrAttempts}},
+		{"sdk with the toggle, hanging: max_attempts", toggled, hanging, s, policy.Step{Try: 4, Attempt: 4, Start: 10 * s, End: 11 * s, Stop: policy.ErrAttempts}},
+		{"sdk, refusing: final at once", sdk, refusing, 0, policy.Step{Try: 1, Attempt: 1, Stop: policy.ErrFinal}},
+		{"sdk, hanging: final after its timeout", sdk, hanging, s, policy.Step{Try: 1, Attempt: 1, End: s, Stop: policy.ErrFinal}},
 		{ // an attempt that ends on the deadline is cut
 			"an attempt that ends on the deadline", brief, answer503, 1500*ms - 25*ms,
 			policy.Step{Try: 2, Attempt: 1, Start: 1525 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
@@ -136,14 +123,8 @@ func TestTimelineEnd(t *testing.T) {
 			"the first attempt is cut", brief, hanging, 10 * s,
 			policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
 		},
-		{
-			"the first attempt ends on the deadline", brief, hanging, 3 * s,
-			policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
-		},
-		{
-			"max_attempts before the deadline", counted, answer503, 900 * ms,
-			policy.Step{Try: 3, Attempt: 3, Start: 1950 * ms, End: 2850 * ms, Stop: policy.ErrAttempts},
-		},
+		{"the first attempt ends on the deadline", brief, hanging, 3 * s, policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline}},
+		{"max_attempts before the deadline", counted, answer503, 900 * ms, policy.Step{Try: 3, Attempt: 3, Start: 1950 * ms, End: 2850 * ms, Stop: policy.ErrAttempts}},
 		{
 			"the deadline in the attempt that would be the last", counted, answer503, 950 * ms,
 			policy.Step{Try: 3, Attempt: 2, Start: 2050 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},

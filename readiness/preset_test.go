@@ -17,7 +17,7 @@ func (tr *trial) asShipped() *trial {
 	attempts, deadline := tr.config.Policy.MaxAttempts, tr.config.Policy.Deadline
 	tr.config.Policy = policy.Boot()
 	tr.config.Policy.Backoff.Jitter = policy.JitterNone
-	return tr.patience(attempts, deadline)
+	return tr.limits(attempts, deadline)
 }
 
 // The preset boot to the letter: each pause is 5 % longer than the one before, and
@@ -45,8 +45,8 @@ func TestBootAsShipped(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := faulty(t, tt.schedule).alone().patience(tt.attempts, time.Minute).asShipped().run(t)
-			if got := tr.begins(); !slices.Equal(got, tt.want) {
+			tr := faulty(t, tt.schedule).gateOnly().limits(tt.attempts, time.Minute).asShipped().run(t)
+			if got := tr.connectTimes(); !slices.Equal(got, tt.want) {
 				t.Errorf("requests began at %v\nwant              %v", got, tt.want)
 			}
 		})
@@ -56,11 +56,11 @@ func TestBootAsShipped(t *testing.T) {
 // News of the network brings the next attempt forward, but never to less than
 // 25 ms after the start of the one before.
 func TestBootNewsAsShipped(t *testing.T) {
-	tr := faulty(t, "unreachable:3s,ok").alone().asShipped()
+	tr := faulty(t, "unreachable:3s,ok").gateOnly().asShipped()
 	// 5 ms after an attempt, then many at once, and at the moment IMDS is there.
-	tr.watch = news(5*time.Millisecond, 100*time.Millisecond, 101*time.Millisecond, 102*time.Millisecond, 103*time.Millisecond, 3*time.Second)
+	tr.watch = networkChanges(5*time.Millisecond, 100*time.Millisecond, 101*time.Millisecond, 102*time.Millisecond, 103*time.Millisecond, 3*time.Second)
 	tr.run(t)
-	begins := tr.begins()
+	begins := tr.connectTimes()
 	for i := 1; i < len(begins); i++ {
 		if begins[i]-begins[i-1] < 25*time.Millisecond && begins[i] < 3*time.Second {
 			t.Errorf("attempts at %v and %v", begins[i-1], begins[i])
@@ -74,11 +74,11 @@ func TestBootNewsAsShipped(t *testing.T) {
 // A clock that steps, a Retry-After of a day and a multiplier of 1 change nothing
 // but what they should.
 func TestOddPolicies(t *testing.T) {
-	tr := faulty(t, "503;retry-after=86400x1,ok").alone().asShipped().run(t)
+	tr := faulty(t, "503;retry-after=86400x1,ok").gateOnly().asShipped().run(t)
 	if tr.elapsed != 30*time.Second {
 		t.Errorf("a Retry-After of a day is %v, want 30s", tr.elapsed)
 	}
-	tr = faulty(t, "refuse:1s,ok").alone().asShipped()
+	tr = faulty(t, "refuse:1s,ok").gateOnly().asShipped()
 	tr.config.Policy.Backoff.Multiplier = 1
 	tr.run(t)
 	if got := strings.Join(tr.trace(), ""); tr.elapsed != time.Second || strings.Count(got, "refuse") != 20 {
