@@ -60,6 +60,30 @@ func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 	return st, data, nil
 }
 
+// ReadNetwork reads network.json in dir, such as /run/imds, as it is. It belongs to
+// the collection that status.json is about, but may be newer while the files are
+// being replaced. An error matches [io/fs.ErrNotExist] if IMDS listed no interfaces,
+// matches [ErrNotOurs], or is the file system's.
+func ReadNetwork(dir string) (json.RawMessage, error) {
+	path := filepath.Join(dir, NetworkFile)
+	f, err := openDirectory(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	defer f.Close()
+	data, _, err := atomicfile.Read(f, NetworkFile, maxRead)
+	switch {
+	case errors.Is(err, atomicfile.ErrNotRegular):
+		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
+	case err == nil && !json.Valid(data):
+		err = fmt.Errorf("%w: invalid JSON", ErrNotOurs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return data, nil
+}
+
 // openDirectory opens dir for [atomicfile.Read].
 func openDirectory(dir string) (*os.File, error) {
 	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
