@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -40,6 +41,13 @@ func similarKeys(v *snapshot.Values, key string) []string {
 	if len(key) > maxCompared {
 		return nil
 	}
+	mac, _ := v.Lookup(macKey)
+	rank := func(key string) int { // the primary interface comes first
+		if strings.HasPrefix(key, fmt.Sprintf("%s/%v/", macsKey, mac)) {
+			return 0
+		}
+		return 1
+	}
 	keys, err := v.List("")
 	if err != nil {
 		return nil // a suggestion is not worth a second error
@@ -51,7 +59,7 @@ func similarKeys(v *snapshot.Values, key string) []string {
 	var found []candidate
 	for _, k := range keys {
 		k = strings.TrimSuffix(k, "/")
-		if len(k) > maxCompared {
+		if len(k) > maxCompared || !sameKind(key, k) {
 			continue
 		}
 		if slices.Contains(strings.Fields(synonyms[k]), normalized(key)) {
@@ -61,7 +69,7 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)))
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)), cmp.Compare(rank(a.key), rank(b.key)))
 	})
 	var best []string
 	for _, c := range found[:min(len(found), maxSimilar)] {
@@ -70,6 +78,18 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		}
 	}
 	return best
+}
+
+// sameKind reports whether a key can stand for a requested one: a tag only for a
+// tag, and a public key, which has a name like many tags, only for a key.
+func sameKind(requested, key string) bool {
+	switch {
+	case strings.HasPrefix(requested, tagsKey+"/"):
+		return strings.HasPrefix(key, tagsKey+"/")
+	case strings.HasPrefix(key, "public-keys/"):
+		return strings.Contains(normalized(requested), "key")
+	}
+	return true
 }
 
 // synonyms are the normalized names by which people know some keys from the
