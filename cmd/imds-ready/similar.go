@@ -42,8 +42,9 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		return nil
 	}
 	mac, _ := v.Lookup(macKey)
+	primary := fmt.Sprintf("%s/%v/", macsKey, mac)
 	rank := func(key string) int { // the primary interface comes first
-		if strings.HasPrefix(key, fmt.Sprintf("%s/%v/", macsKey, mac)) {
+		if strings.HasPrefix(key, primary) {
 			return 0
 		}
 		return 1

@@ -122,7 +122,10 @@ func (l *waitLimit) context(ctx context.Context) (context.Context, context.Cance
 // counts as a skipped gate if no gate of this boot has left a status.
 func (p *program) await(ctx context.Context, limit waitLimit) (snapshot.Status, int) {
 	limit.begin()
-	if p.showUnitWithoutStatus(ctx).skipped() {
+	limited, cancel := limit.context(ctx)
+	skipped := p.showUnitWithoutStatus(limited).skipped()
+	cancel()
+	if skipped {
 		last := &snapshot.LastError{Class: "condition", Message: skippedUnit, Hint: skippedUnitHint}
 		return snapshot.Status{State: snapshot.Skipped, LastError: last}, 0
 	}
