@@ -3,9 +3,11 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +62,7 @@ func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 	return st, data, nil
 }
 
-// ReadNetwork reads network.json in dir, such as /run/imds, as it is. It belongs to
+// ReadNetwork reads the object in network.json in dir, such as /run/imds. It belongs to
 // the collection that status.json is about, but may be newer while the files are
 // being replaced. An error matches [io/fs.ErrNotExist] if IMDS listed no interfaces,
 // matches [ErrNotOurs], or is the file system's.
@@ -71,17 +73,11 @@ func ReadNetwork(dir string) (json.RawMessage, error) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	defer f.Close()
-	data, _, err := atomicfile.Read(f, NetworkFile, maxRead)
-	switch {
-	case errors.Is(err, atomicfile.ErrNotRegular):
-		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
-	case err == nil && !json.Valid(data):
-		err = fmt.Errorf("%w: invalid JSON", ErrNotOurs)
+	src := readObject(f, dir, NetworkFile)
+	if src.err == nil && src.text == nil {
+		src.err = fmt.Errorf("reading %s: %w", path, fs.ErrNotExist)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return data, nil
+	return bytes.TrimSpace(src.text), src.err
 }
 
 // openDirectory opens dir for [atomicfile.Read].

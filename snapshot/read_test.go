@@ -140,9 +140,9 @@ func TestReadNetwork(t *testing.T) {
 		t.Errorf("%v, want a file that does not exist", err)
 	}
 	file := filepath.Join(dir, NetworkFile)
-	for content, want := range map[string]error{"{\"interfaces\": []}\n": nil, "": ErrNotOurs, "{": ErrNotOurs, "{}{}": ErrNotOurs} {
+	for content, want := range map[string]error{"{\"interfaces\": []}\n": nil, "": ErrNotOurs, "{": ErrNotOurs, "{}{}": ErrNotOurs, "[]": ErrNotOurs} {
 		put(t, file, content)
-		if got, err := ReadNetwork(dir); !errors.Is(err, want) || err == nil && string(got) != content {
+		if got, err := ReadNetwork(dir); !errors.Is(err, want) || err == nil && string(got)+"\n" != content {
 			t.Errorf("%q: %q, %v", content, got, err)
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -42,16 +43,16 @@ const (
 	networkName = "network"
 )
 
-// lookup returns the value of a key or of a short name.
-func (p *program) lookup(v *snapshot.Values, name string) (any, error) {
+// lookup returns the JSON of the value of a key or of a short name.
+func (p *program) lookup(v *snapshot.Values, name string) (json.RawMessage, error) {
 	if name != networkName {
-		return v.Lookup(resolve(v, name))
+		return v.LookupJSON(resolve(v, name))
 	}
 	network, err := snapshot.ReadNetwork(p.readDirectory())
 	if !errors.Is(err, fs.ErrNotExist) {
 		return network, err
 	}
-	if _, err := v.Lookup(macsKey); err != nil {
+	if _, err := v.LookupJSON(macsKey); err != nil {
 		return nil, err // with the reason if the interfaces could not be listed
 	}
 	return nil, &snapshot.KeyError{Key: name}
@@ -62,7 +63,7 @@ func (p *program) lookup(v *snapshot.Values, name string) (any, error) {
 // unknown, the result is the key that says why when it is looked up.
 func resolve(v *snapshot.Values, name string) string {
 	key, isShort := shortNames[name]
-	if _, err := v.Lookup(name); err == nil || !isShort {
+	if _, err := v.LookupJSON(name); err == nil || !isShort {
 		return name
 	}
 	if !strings.Contains(key, primaryMAC) {

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode"
@@ -24,10 +25,12 @@ func suggestKeys(v *snapshot.Values, e *snapshot.KeyError) string {
 	return didYouMean(similarKeys(v, e.Key))
 }
 
-// The number of suggestions, and the length in bytes up to which keys are compared.
+// The number of suggestions, the length in bytes up to which keys are compared, and
+// how many are: a tree has 4096 paths, and documents in it have more keys.
 const (
-	maxSimilar  = 3
-	maxCompared = 100
+	maxSimilar    = 3
+	maxCompared   = 100
+	maxCandidates = 10_000
 )
 
 // similarKeys returns the existing keys that an absent one may stand for, the most
@@ -49,25 +52,32 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		}
 		return 1
 	}
-	keys, err := v.List("")
-	if err != nil {
-		return nil // a suggestion is not worth a second error
-	}
 	type candidate struct {
 		key      string
 		distance int
 	}
 	var found []candidate
-	for _, k := range keys {
+	compared := 0
+	err := v.Walk("", func(k string) error {
 		k = strings.TrimSuffix(k, "/")
-		if len(k) > maxCompared || !sameKind(key, k) {
-			continue
+		switch {
+		case len(k) > maxCompared:
+			return fs.SkipDir
+		case !sameKind(key, k):
+			return nil
 		}
 		if slices.Contains(strings.Fields(synonyms[k]), normalized(key)) {
 			found = append(found, candidate{k, -1})
 		} else if d, ok := keyDistance(key, k); ok {
 			found = append(found, candidate{k, d})
 		}
+		if compared++; compared == maxCandidates {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil {
+		return nil // a suggestion is not worth a second error
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)), cmp.Compare(rank(a.key), rank(b.key)))
