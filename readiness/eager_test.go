@@ -62,8 +62,20 @@ func TestSecondPUT(t *testing.T) {
 			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token 200 truncate", "700ms" + document},
 		},
 		{
-			"both hang: one attempt, read_timeout after the first", "hang@putx2,ok", 500 * time.Millisecond,
-			[]string{"0s PUT api/token hang", "500ms PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
+			"two hang: the third answers", "hang@putx2,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "500ms PUT api/token hang", "1s PUT api/token 200", "1s" + document},
+		},
+		{
+			"four hang: one attempt, read_timeout after the first", "hang@putx4,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "500ms PUT api/token hang", "1s PUT api/token hang", "1.5s PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
+		},
+		{
+			"four at most, however short the interval", "hang@putx4,ok", 100 * time.Millisecond,
+			[]string{"0s PUT api/token hang", "100ms PUT api/token hang", "200ms PUT api/token hang", "300ms PUT api/token hang", "2.05s PUT api/token 200", "2.05s" + document},
+		},
+		{
+			"the first answers after the second's token was refused", "slow=700ms@putx1,503@putx1,ok", 500 * time.Millisecond,
+			[]string{"0s PUT api/token 200 slow=700ms", "500ms PUT api/token 503", "550ms PUT api/token 200", "550ms" + document},
 		},
 		{
 			"not asked for", "hang@putx1,ok", 0,
@@ -106,9 +118,9 @@ func TestSecondPUTOutlivesTheFirst(t *testing.T) {
 	}
 }
 
-// A server that accepts everything and answers nothing holds no more than two
+// A server that accepts everything and answers nothing holds no more than four
 // connections of an endpoint.
-func TestSecondPUTHoldsTwoConnections(t *testing.T) {
+func TestHedgeHoldsFourConnections(t *testing.T) {
 	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("hang")...)
 	tr := newTrial(t, sim).patience(0, 30*time.Second)
 	tr.config.Policy.Hedge = 500 * time.Millisecond
@@ -120,15 +132,15 @@ func TestSecondPUTHoldsTwoConnections(t *testing.T) {
 	for _, r := range sim.Requests() {
 		begun = append(begun, r.At)
 	}
-	// Each attempt lasts 2 s and has two requests, so of any three the first has
-	// ended before the third begins.
-	for i := 2; i < len(begun); i++ {
-		if begun[i]-begun[i-2] < 2*time.Second {
-			t.Errorf("requests at %v, %v and %v", begun[i-2], begun[i-1], begun[i])
+	// Each attempt lasts 2 s and has four requests, so of any five the first has ended
+	// before the fifth begins.
+	for i := 4; i < len(begun); i++ {
+		if begun[i]-begun[i-4] < 2*time.Second {
+			t.Errorf("five requests from %v to %v", begun[i-4], begun[i])
 		}
 	}
-	if want := 2 * tr.status.Errors["read-timeout"]; len(begun) < want || want == 0 {
-		t.Errorf("%d requests, %d attempts", len(begun), want/2)
+	if want := 4 * tr.status.Errors["read-timeout"]; len(begun) < want || want == 0 {
+		t.Errorf("%d requests, %d attempts", len(begun), want/4)
 	}
 }
 
@@ -171,7 +183,7 @@ func TestNewsEndAPause(t *testing.T) {
 		{
 			"a burst is one: the address comes 0.3 ms before its route", "unreachable:1005ms,ok", true,
 			[]time.Duration{time.Second, 1000300 * time.Microsecond, 1001 * time.Millisecond},
-			"0s 50ms 150ms 350ms 750ms 1s 1.03s",
+			"0s 50ms 150ms 350ms 750ms 1s 1.026s",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

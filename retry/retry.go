@@ -122,6 +122,7 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 	for {
 		r.Step(LongestAttempt(r.policy))
 		news := r.news() // taken before the attempt, so that none is lost
+		begun := time.Now()
 		body, err := r.attempt(ctx)
 		if err == nil {
 			return body, nil
@@ -132,6 +133,10 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 		elapsed := time.Since(r.Start)
 		f := Classify(err, r.path, r.Optional)
 		f.Listed = r.Listed
+		if e, ok := errors.AsType[*imds.Error](err); ok && !e.Begun.IsZero() {
+			begun = e.Begun // the attempt may have waited for its turn
+		}
+		f.Took = time.Since(begun)
 		if r.GiveUpAt != nil {
 			at := r.GiveUpAt(f)
 			budget.Limit(at.Sub(r.Start))
@@ -161,7 +166,7 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 			news = nil
 		}
 		failed := r.Start.Add(elapsed) // observers have taken their time
-		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, r.earliest(f.Class, failed)); err != nil {
+		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, begun.Add(minApart)); err != nil {
 			return nil, err
 		}
 		if budget.Expired(time.Since(r.Start)) {
@@ -203,12 +208,11 @@ func (r *run) decisive(f policy.Failure) policy.Class {
 	return f.Class
 }
 
-// minApart is how close news of the network may bring two attempts at a path: an
-// address is announced 0.3 ms before its route works, and a flood of news must not
-// become a flood of requests. The promise is 25 ms; the rest is for a late dial
-// and for short pauses that full jitter draws among them, so that there are fewer
-// than 40 attempts in a second.
-const minApart = 30 * time.Millisecond
+// minApart is how close news of the network may bring the starts of two attempts at
+// a path: an address is announced 0.3 ms before its route works, and a flood of news
+// must not become a flood of requests. The promise is 25 ms, and at most 40 attempts
+// in a second.
+const minApart = 26 * time.Millisecond
 
 // news is what ends the next pause early, or nil.
 func (r *run) news() <-chan struct{} {
@@ -226,17 +230,6 @@ func wakeable(f policy.Failure) bool {
 	default:
 		return f.Other != nil && wakeable(*f.Other)
 	}
-}
-
-// earliest is when news may start the next attempt after one that failed. It
-// counts from when the request was sent, since an attempt may have waited long
-// for its turn: without an answer that was when it failed, or the connect timeout
-// before.
-func (r *run) earliest(c policy.Class, failed time.Time) time.Time {
-	if c == policy.ConnectTimeout {
-		failed = failed.Add(-r.policy.ConnectTimeout)
-	}
-	return failed.Add(minApart)
 }
 
 // pauseOrNews sleeps until end, or until there is news and it is not too early.
