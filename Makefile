@@ -64,6 +64,9 @@ MANPAGES   := $(wildcard doc/man/*.[1-8])
 install:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/imds-ready bin/imds-sim
 	$(DATA) packaging/systemd/imds-ready.service $(DESTDIR)$(UNITDIR)/imds-ready.service
+	$(DATA) packaging/systemd/imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready-console.service
+	install -d $(DESTDIR)$(UNITDIR)/imds-ready.service.wants
+	ln -sf ../imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready.service.wants/imds-ready-console.service
 	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf
 	$(DATA) packaging/systemd/90-imds-ready.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-imds-ready.preset
 	$(DATA) packaging/systemd/imds-ready.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/imds-ready.catalog

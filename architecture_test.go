@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,8 @@ var allowed = map[string]struct {
 	"internal/paths":      {nil, "it is at the bottom"},
 	"internal/words":      {nil, "it is at the bottom"},
 
+	"packaging/sbom":        {nil, "it knows packages and nothing of the program"},
+	"test/boot/probe":       {nil, "it stands for a program that is not ours"},
 	"doc":                   {nil, "its tests run the examples of README.md"},
 	"doc/man":               {nil, "its tests compare the manual with the code"},
 	"doc/schema":            {nil, "schemas are data"},
@@ -68,7 +71,7 @@ var onlyIn = map[string][]string{
 	"github.com/BurntSushi/toml":    {"internal/config"},
 	"github.com/coreos/go-systemd/": {"cmd/imds-ready"},
 	"github.com/spf13/cobra":        {"cmd/imds-ready", "cmd/imds-sim"},
-	"golang.org/x/sys/":             {"snapshot", "internal/atomicfile", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready"},
+	"golang.org/x/sys/":             {"snapshot", "internal/atomicfile", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready", "test/boot/probe"},
 }
 
 type goPackage struct {
@@ -136,5 +139,41 @@ func TestFilesNameTheirLicense(t *testing.T) {
 	})
 	if err != nil || looked < 40 {
 		t.Errorf("looked at %d files: %v", looked, err)
+	}
+}
+
+// TestSecurityNamesTests looks for each test and each fact of the boot test that
+// SECURITY.md names.
+func TestSecurityNamesTests(t *testing.T) {
+	page, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests, facts strings.Builder
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		into := &facts
+		switch {
+		case err != nil || d.IsDir():
+			return err
+		case strings.HasSuffix(path, "_test.go"):
+			into = &tests
+		case !strings.HasPrefix(path, "test/boot/"):
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		into.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`|\"([^\"]+)\"").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 30 {
+		t.Errorf("only %d names found", len(named))
+	}
+	for _, m := range named {
+		if m[1] != "" && !strings.Contains(tests.String(), "func "+m[1]+"(") || !strings.Contains(facts.String(), m[2]) {
+			t.Errorf("SECURITY.md names %s, which is not a test here", m[0])
+		}
 	}
 }

@@ -16,5 +16,5 @@ require github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/smithy-go v1.28.8 // indirect
-	golang.org/x/sys v0.49.0
+	golang.org/x/sys v0.50.0
 )

@@ -144,6 +144,7 @@ func TestPrograms(t *testing.T) {
 		{"state:", "ready", "connection-refused", "503"},
 		{id + "\n" + region + "\n" + identity["accountId"] + "\n", "network/interfaces/macs/", id + " in " + zone + "\n"},
 		{region + "\n"},
+		{"ready since", "took:", "\n" + region + "\n"},
 	} {
 		out := w.run(t, "sh", "-eu", file(t, "example.sh", w.here(t, shell[i])))
 		for _, s := range want {
@@ -151,8 +152,11 @@ func TestPrograms(t *testing.T) {
 				t.Errorf("%q is not in the output of\n%s\n%s", s, shell[i], out)
 			}
 		}
+		if strings.Contains(out, "missing:") {
+			t.Errorf("something is missing in the output of\n%s\n%s", shell[i], out)
+		}
 	}
-	if len(shell) != 3 {
+	if len(shell) != 4 {
 		t.Errorf("%d shell examples", len(shell))
 	}
 	w.goPrograms(t, region+" <nil>\n", id+" in "+region+"\n")

@@ -26,14 +26,14 @@ const (
 const IdentityPath = paths.Identity
 
 // The defaults of zero [Timeouts], and the longest token lifetime that IMDS
-// grants.
+// grants (AWS EC2 User Guide, "Use the Instance Metadata Service").
 const (
 	DefaultConnectTimeout = 250 * time.Millisecond
 	DefaultReadTimeout    = 2 * time.Second
 	MaxTokenTTL           = 6 * time.Hour
 )
 
-// Timeouts bound the requests of one call. Zero fields have defaults.
+// Timeouts bound the requests of one call. They must not be negative.
 type Timeouts struct {
 	// Connect bounds the TCP connect of a request. If zero, it is 250 ms.
 	Connect time.Duration
@@ -41,8 +41,8 @@ type Timeouts struct {
 	// the answer. If zero, it is 2 s.
 	Read time.Duration
 	// Hedge is how long the token's PUT may go unanswered before it is sent once
-	// more, on a second connection. If it is zero, or Read or longer, there is no
-	// second PUT.
+	// more, on a second connection. If it is zero, or not shorter than Read, the PUT
+	// is sent once.
 	Hedge time.Duration
 }
 
@@ -52,30 +52,32 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// DialFunc opens one connection; [net.Dialer.DialContext] is one. Tests
-// replace it.
+// DialFunc opens one connection to an address such as "169.254.169.254:80"; the
+// network is "tcp". [net.Dialer.DialContext] is a DialFunc.
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Client speaks IMDSv2. Its zero value is ready to use. Set the fields before
 // the first call, keep the Client for its token, and do not copy it. It is safe
 // for concurrent use.
 type Client struct {
-	// Endpoints are one or two base URLs without a final slash. Two are raced, the
-	// first with a head start. If empty, it is [EndpointIPv4].
+	// Endpoints are one or two base URLs without a final slash, whose host is an IP
+	// address or "localhost". Two are raced, the first with a head start of
+	// [HeadStart]. If empty, [EndpointIPv4] is used.
 	Endpoints []string
-	// Dial opens a connection. If nil, it is TCP. The host "localhost" is dialed
-	// as 127.0.0.1, then [::1]; no name is ever looked up.
+	// Dial opens a connection. If nil, a TCP connection is opened. The host
+	// "localhost" is dialed as 127.0.0.1, then [::1]; no name is ever looked up.
 	Dial DialFunc
 	// Interface binds TCP connections to one network interface
-	// (SO_BINDTODEVICE). If empty, no interface is bound. A Dial of the caller's
-	// own ignores it.
+	// (SO_BINDTODEVICE). If empty, no interface is bound. It is ignored if Dial is
+	// set.
 	Interface string
 	// Pace is called before each request begins and may delay it; its error ends
 	// the request. If nil, requests are not delayed.
 	Pace func(context.Context) error
 	// UserAgent is sent with every request. If empty, it is "imds-ready".
 	UserAgent string
-	// TokenTTL is the requested lifetime of tokens, 1 s to 6 h. If zero, it is 6 h.
+	// TokenTTL is the requested lifetime of tokens, 1 s to 6 h, in whole seconds. If
+	// zero, it is [MaxTokenTTL].
 	TokenTTL time.Duration
 
 	requests atomic.Int64
@@ -93,10 +95,11 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 	return c.GetWithin(ctx, Timeouts{}, path)
 }
 
-// GetWithin returns the body of a path below the version, such as
-// "meta-data/instance-id"; a final "/" requests a listing. It returns a nil
-// body for 204 and for 200 without a body. Every error is an [*Error]. If the
-// context ends, the request is cut and the error wraps the context's cause.
+// GetWithin returns the body of a path below "/latest/", such as
+// "meta-data/instance-id"; a final "/" requests a listing (see [ParseListing]). It
+// returns a nil body for 204 and for 200 without a body. Every error is an
+// [*Error]. If the context ends, the request is cut and the error wraps the
+// context's cause.
 //
 // A token request that several calls wait for runs under the timeouts of the
 // call that started it.
@@ -115,31 +118,31 @@ func (c *Client) GetWithin(ctx context.Context, t Timeouts, path string) ([]byte
 		header: headerToken, value: tok.value, limit: bodyLimit(path), timeouts: t,
 	})
 	if err != nil {
-		if ctx.Err() == nil || err.Status != 0 { // a request that was cut shows nothing
+		if ctx.Err() == nil || err.Status != 0 { // a request that was cut proves nothing
 			c.afterFailure(tok, err)
 		}
 		return nil, err
 	}
-	c.answer(tok.endpoint)
+	c.recordAnswer(tok.endpoint)
 	return a.body, nil
 }
 
-// Endpoint returns the base URL that answered last, or "" before any has.
+// Endpoint returns the base URL that answered last, or "" if none has answered.
 func (c *Client) Endpoint() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.answered
 }
 
-// Requests returns how many requests were tried, PUT and GET alike, each side
-// of a race counted.
+// Requests returns how many requests were made, including those whose connection
+// failed. Each side of a race and each repeated PUT counts.
 func (c *Client) Requests() int { return int(c.requests.Load()) }
 
 // afterFailure forgets what a failed GET disproves: a token that was refused,
 // and the winner of a race if it gave no answer at all.
 func (c *Client) afterFailure(tok *token, err *Error) {
 	if err.Status != 0 {
-		c.answer(tok.endpoint)
+		c.recordAnswer(tok.endpoint)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,7 +155,7 @@ func (c *Client) afterFailure(tok *token, err *Error) {
 	}
 }
 
-func (c *Client) answer(endpoint string) {
+func (c *Client) recordAnswer(endpoint string) {
 	c.mu.Lock()
 	c.answered = endpoint
 	c.mu.Unlock()

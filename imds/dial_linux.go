@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialer is TCP to an IP address: no name is ever looked up. It is bound to one
-// network interface where there is a name. Since Linux 5.7 that needs no
-// privilege (socket(7), SO_BINDTODEVICE); an interface that is not there is
-// ENODEV.
+// dialer returns a function that opens TCP connections to IP addresses; it never
+// looks up a name. If an interface is named, connections are bound to it. Since
+// Linux 5.7 that needs no privilege (socket(7), SO_BINDTODEVICE); an interface that
+// does not exist is ENODEV.
 func dialer(name string) DialFunc {
 	d := &net.Dialer{KeepAlive: -1} // the connection lives for one answer
 	if name != "" {
@@ -33,7 +33,7 @@ func dialer(name string) DialFunc {
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if _, err := netip.ParseAddrPort(addr); err != nil {
-			return nil, fmt.Errorf("the endpoint has to be an IP address or localhost: %w", err)
+			return nil, fmt.Errorf("the endpoint must be an IP address or localhost: %w", err)
 		}
 		// Not DialTCP: it binds each socket to port 0 of 0.0.0.0 first (Go 1.26).
 		return d.DialContext(ctx, network, addr)

@@ -13,35 +13,38 @@ import (
 // An [*Error] wraps one of these if the status alone does not describe the
 // failure.
 var (
-	// ErrMalformed is an answer that is not HTTP, or a token that cannot be
-	// one.
+	// ErrMalformed is an answer that is not HTTP, or one to the PUT without a valid
+	// token and lifetime.
 	ErrMalformed = errors.New("malformed answer")
-	// ErrTooLarge is an answer over a size limit.
+	// ErrTooLarge is an answer over a size limit: 4 KiB for a token, 64 KiB for the
+	// identity document and user-data, 256 KiB for other bodies, 16 KiB for a header.
 	ErrTooLarge = errors.New("answer too large")
 	// ErrNotBegun is a request whose context ended before it was sent.
 	ErrNotBegun = errors.New("not begun")
 )
 
-// Error is a failed request: facts and no verdict.
+// Error is a failed request. It has facts only; whether to retry is for the caller
+// to decide.
 type Error struct {
 	// Op is the method of the request: PUT for a token, or GET.
 	Op string
-	// Endpoint and Path are where it went; Path is below the version.
+	// Endpoint is the base URL, and Path the path below "/latest/".
 	Endpoint, Path string
 	// Connected is true if there was a TCP connection.
 	Connected bool
 	// Status is the HTTP status, or 0 if no complete header arrived.
 	Status int
-	// RetryAfter is the answer's Retry-After, or 0.
+	// RetryAfter is how long the answer asks to wait (RFC 9110 section 10.2.3), or 0
+	// if it does not.
 	RetryAfter time.Duration
 	// Err is the cause: an errno, a timeout, io.ErrUnexpectedEOF, ErrMalformed or
-	// ErrTooLarge. It is nil if the status says it all.
+	// ErrTooLarge. It is nil if the status alone describes the failure.
 	Err error
 	// Other is the failure of the second endpoint, if both sides of a race failed.
 	Other *Error
 }
 
-// Error names the request and what became of it. The second endpoint is left out
+// Error names the request and how it failed. The second endpoint is left out
 // if this machine has no route or address of its family.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s %s%s%s: ", e.Op, e.Endpoint, version, e.Path)

@@ -13,8 +13,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds"
 )
 
-// A listing, a value and a path that is not there, from a service on loopback;
-// without Endpoints it would be that of the instance.
+// Gets a listing, a value and a path that does not exist from a service on loopback.
+// Without Endpoints, the client would use the service of the instance.
 func ExampleClient() {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {

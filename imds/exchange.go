@@ -39,9 +39,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 var httpStart = []byte("HTTP/")
 
-// explain says why net/http's parser, whose errors have no types, gave up: the
+// explain returns why net/http's parser, whose errors have no types, gave up: the
 // connection broke, the limit was reached, or this is not HTTP. The parser's own
-// words are left out: they quote the answer, which may hold a token.
+// message is omitted, because it quotes the answer, which may contain a token.
 func (w *wire) explain() error {
 	switch {
 	case w.left <= 0:
@@ -58,7 +58,7 @@ func (w *wire) explain() error {
 // exchange sends a request and reads its answer.
 func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error) {
 	if err := message.Write(conn); err != nil { // buffered, so in one piece
-		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's word for EPIPE
+		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's equivalent of EPIPE
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, r.fail(err)
@@ -78,7 +78,7 @@ func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error
 	e.Status = resp.StatusCode
 	e.RetryAfter = retryAfter(resp.Header)
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return nil, e // an error's body is HTML for people
+		return nil, e // the body of an error is HTML for people
 	}
 	tooLarge := fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
 	if resp.ContentLength > r.limit {
@@ -103,7 +103,7 @@ func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error
 }
 
 // header reads up to the final answer's header, skipping interim answers (RFC
-// 9110 section 15.2) other than 101, which nobody asked for.
+// 9110 section 15.2) other than 101, which was not requested.
 func (w *wire) header(br *bufio.Reader, method string) (*http.Response, error) {
 	for range maxInterim + 1 {
 		resp, err := http.ReadResponse(br, &http.Request{Method: method})

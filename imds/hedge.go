@@ -39,7 +39,7 @@ func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
 		})
 	}
 	a, err := c.do(ctx, first)
-	if timer == nil || timer.Stop() { // there is no second request, and none will follow
+	if timer == nil || timer.Stop() { // the second request was never begun
 		return a, err
 	}
 	if complete(err) {
@@ -58,8 +58,8 @@ type result struct {
 	err    *Error
 }
 
-// complete reports whether a request ended in a complete answer of any status,
-// not in one that broke off or never came to its end.
+// complete reports whether a request ended in a complete answer of any status, as
+// opposed to one that broke off or timed out.
 func complete(err *Error) bool {
 	return err == nil || err.Status != 0 && (err.Err == nil || errors.Is(err.Err, ErrMalformed) || errors.Is(err.Err, ErrTooLarge))
 }

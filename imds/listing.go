@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxEntryBytes is the longest entry of a listing, as NAME_MAX of Linux.
+// maxEntryBytes is the longest entry of a listing, the same as NAME_MAX of Linux.
 const maxEntryBytes = 255
 
 // ParseListing splits the body of a directory into its entries, each once and
 // in the order served; those of directories end in "/". Lines end in LF or CRLF. A
-// listing is data from outside: an entry that is "." or "..", contains a "/" except
-// at its end, is not UTF-8, has a control character or is over 255 bytes long
-// would lead out of its tree or spoil a terminal, and is returned in refused.
+// listing is untrusted: an entry that is "." or "..", contains a "/" except at its
+// end, is not UTF-8, has a control character or is longer than 255 bytes could lead
+// out of its tree or garble a terminal. Such entries are returned in refused.
 func ParseListing(body []byte) (entries, refused []string) {
 	seen := map[string]bool{}
 	for line := range strings.SplitSeq(string(body), "\n") {

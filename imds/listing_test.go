@@ -20,7 +20,7 @@ func TestParseListing(t *testing.T) {
 		entries, refused []string
 	}{
 		{"nothing", "", nil, nil},
-		{"the real thing", "ami-id\nblock-device-mapping/\ntags/", []string{"ami-id", "block-device-mapping/", "tags/"}, nil},
+		{"as the service answers", "ami-id\nblock-device-mapping/\ntags/", []string{"ami-id", "block-device-mapping/", "tags/"}, nil},
 		{"a final line feed", "a\nb/\n", []string{"a", "b/"}, nil},
 		{"empty lines", "\n\na\n\n", []string{"a"}, nil},
 		{"public-keys", "0=my-key\n1=o k", []string{"0=my-key", "1=o k"}, nil},
@@ -28,7 +28,7 @@ func TestParseListing(t *testing.T) {
 		{"the same twice", "a\nb\na", []string{"a", "b"}, nil},
 		{"not sorted", "z\na", []string{"z", "a"}, nil},
 		{"names with dots", "...\n.a\na..\n..a/", []string{"...", ".a", "a..", "..a/"}, nil},
-		{"what a URL has to escape", "a b\nc?d\ne%2Ff\n#g\nGröße\n%2e%2e", []string{"a b", "c?d", "e%2Ff", "#g", "Größe", "%2e%2e"}, nil},
+		{"characters that a URL escapes", "a b\nc?d\ne%2Ff\n#g\nGröße\n%2e%2e", []string{"a b", "c?d", "e%2Ff", "#g", "Größe", "%2e%2e"}, nil},
 		{"itself", ".\n./", nil, []string{".", "./"}},
 		{"the parent", "..\n../\na", []string{"a"}, []string{"..", "../"}},
 		{"a way up", "../../etc/passwd\na/../b\n..//", nil, []string{"../../etc/passwd", "a/../b", "..//"}},
@@ -48,9 +48,9 @@ func TestParseListing(t *testing.T) {
 	}
 }
 
-// The largest listing that is read, 256 KiB of short names: what the service
-// sends must not decide how long a SIGTERM waits (a second at most). It takes
-// some milliseconds where it takes linear time, many seconds where it does not.
+// The largest listing that is read, 256 KiB of short names, must not delay a SIGTERM
+// by more than a second. Linear parsing takes milliseconds, quadratic parsing many
+// seconds.
 func TestParseLargeListing(t *testing.T) {
 	var body strings.Builder
 	for i := range 1 << 16 {
@@ -66,7 +66,7 @@ func TestParseLargeListing(t *testing.T) {
 	}
 }
 
-// checkListing checks what holds for every body.
+// checkListing checks the properties of every parsed body.
 func checkListing(t interface{ Errorf(string, ...any) }, body string) {
 	entries, refused := imds.ParseListing([]byte(body))
 	seen := make(map[string]bool)
@@ -100,10 +100,10 @@ func checkListing(t interface{ Errorf(string, ...any) }, body string) {
 			t.Errorf("%q was never served", entry)
 		}
 	}
-	// Served anew, the entries are the same: nothing is left to refuse.
-	again, none := imds.ParseListing([]byte(strings.Join(entries, "\n")))
-	if !slices.Equal(again, entries) || none != nil {
-		t.Errorf("parsed again: %q, refused %q, from %q", again, none, entries)
+	// Parsing the entries again returns the same entries and refuses none.
+	again, refused := imds.ParseListing([]byte(strings.Join(entries, "\n")))
+	if !slices.Equal(again, entries) || refused != nil {
+		t.Errorf("parsed again: %q, refused %q, from %q", again, refused, entries)
 	}
 }
 

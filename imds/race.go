@@ -15,7 +15,7 @@ const (
 	// second follows earlier if the first fails. RFC 8305 recommends 250 ms across
 	// the Internet; the hypervisor is less than 1 ms away.
 	HeadStart = 150 * time.Millisecond
-	// Patience is how long the second endpoint is waited for once the first has
+	// Patience is how long a race waits for the second endpoint after the first has
 	// answered without a token.
 	Patience = 250 * time.Millisecond
 )
@@ -78,7 +78,7 @@ func (c *Client) race(ctx context.Context, t Timeouts, f *flight) (*token, *Erro
 			outcomes <- outcome{side, tok, err}
 		}()
 	}
-	defer func() { // the loser ends with the race
+	defer func() { // the loser must not outlive the race
 		cancel()
 		for range pending {
 			<-outcomes
@@ -125,7 +125,7 @@ func joined(first, second *Error) *Error {
 	return &err
 }
 
-// settle notes what a PUT shows about its endpoint. A PUT that was cut shows
+// settle records what a PUT proves about its endpoint. A PUT that was cut proves
 // nothing.
 func (c *Client) settle(ctx context.Context, endpoint string, err *Error) {
 	c.mu.Lock()

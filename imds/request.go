@@ -20,14 +20,14 @@ import (
 // version is the only version that has the token path (AWS EC2 User Guide).
 const version = "/latest/"
 
-// The headers are spelt on the wire as the AWS EC2 User Guide spells them.
+// The headers, spelled as in the AWS EC2 User Guide.
 const (
 	headerToken = "X-aws-ec2-metadata-token"
 	headerTTL   = "X-aws-ec2-metadata-token-ttl-seconds"
 )
 
-// The largest answers that are read, in bytes. The real ones are far smaller:
-// a token has 56, an identity document some 500, user-data 16 KiB at most.
+// The largest answers that are read, in bytes. The real ones are far smaller: a
+// token has 56 bytes, an identity document about 500, user-data at most 16 KiB.
 const (
 	maxTokenBytes    = 4 << 10
 	maxDocumentBytes = 64 << 10
@@ -92,7 +92,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	}
 	rctx, cancel := context.WithTimeout(ctx, r.timeouts.Read)
 	defer cancel()
-	// The context ends the connection's I/O; closing it is for the defer.
+	// The end of the context ends the connection's I/O; the defer closes it.
 	stop := context.AfterFunc(rctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
@@ -104,8 +104,8 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	return a, e
 }
 
-// causeOf replaces a timeout that the end of the context caused by the context's
-// cause. Other errors came first.
+// causeOf returns the context's cause if the end of the context caused the error.
+// Other errors happened before it and are returned as they are.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (timedOut(err) || errors.Is(err, context.Canceled)) {
 		return context.Cause(ctx)
@@ -158,9 +158,9 @@ func escape(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// retryAfter reads Retry-After (RFC 9110 section 10.2.3), seconds or a date.
-// A date is compared with the answer's own Date, because an instance's clock may
-// be wrong at boot.
+// retryAfter parses Retry-After (RFC 9110 section 10.2.3), which is in seconds or a
+// date. A date is compared with the answer's own Date, because the clock of an
+// instance may be wrong at boot. An invalid value is 0.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -168,7 +168,7 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	if strings.Trim(v, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(v, 10, 31)
-		if err != nil { // more digits than any sensible wait
+		if err != nil { // longer than any sensible wait
 			seconds = 1 << 31
 		}
 		return time.Duration(seconds) * time.Second

@@ -4,6 +4,7 @@ package imds_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds"
 )
 
-// sorted returns a request with its headers in alphabetical order, since their
-// order means nothing and their spelling does.
+// sorted returns a request with its headers in alphabetical order: their order does
+// not matter, but their spelling does.
 func sorted(raw string) string {
 	lines := strings.SplitAfter(raw, "\r\n")
 	slices.Sort(lines[1 : len(lines)-2])
@@ -53,7 +54,13 @@ func TestRequestBytes(t *testing.T) {
 	})
 }
 
+// The zero Client has defaults for everything, and ignores proxies. (net/http would use
+// one, because the address is not loopback.)
 func TestZeroClient(t *testing.T) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"} {
+		t.Setenv(name, "http://127.0.0.1:3128")
+	}
+	t.Setenv("NO_PROXY", "")
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(nil, nil)
 		c := w.client()
@@ -69,11 +76,8 @@ func TestZeroClient(t *testing.T) {
 				t.Errorf("no line %q in %q", line, w.raw[0])
 			}
 		}
-		if got := c.Endpoint(); got != imds.EndpointIPv4 {
-			t.Errorf("Endpoint = %q", got)
-		}
-		if got := c.Requests(); got != 2 {
-			t.Errorf("Requests = %d, want 2", got)
+		if got := c.Endpoint(); got != imds.EndpointIPv4 || c.Requests() != 2 {
+			t.Errorf("Endpoint %q, Requests %d", got, c.Requests())
 		}
 	})
 }
@@ -86,42 +90,28 @@ func TestTargets(t *testing.T) {
 		{"question mark", four, "a/b?c=d", "four", "/latest/a/b%3Fc=d"},
 		{"fragment", four, "a/#b", "four", "/latest/a/%23b"},
 		{"unicode", four, "a/Größe", "four", "/latest/a/Gr%C3%B6%C3%9Fe"},
-		{"no request smuggled in", four, "a\r\nHost: b", "four", "/latest/a%0D%0AHost:%20b"},
-		{"colons of a MAC stay", four, "macs/0e:49:61:0f:c3:11/", "four", "/latest/macs/0e:49:61:0f:c3:11/"},
+		{"no second header", four, "a\r\nHost: b", "four", "/latest/a%0D%0AHost:%20b"},
+		{"colons of a MAC are kept", four, "macs/0e:49:61:0f:c3:11/", "four", "/latest/macs/0e:49:61:0f:c3:11/"},
 		{"equals and plus", four, "public-keys/0=a+b", "four", "/latest/public-keys/0=a+b"},
 		{"base path", "http://127.0.0.1:80/imds", "a/b", "127.0.0.1:80", "/imds/latest/a/b"},
 		{"escaped base path", "http://127.0.0.1/a%2Fb", "c d", "127.0.0.1:80", "/a%2Fb/latest/c%20d"},
 		{"IPv6", "http://[::1]", "a", "[::1]:80", "/latest/a"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWire(nil, nil)
-				if _, err := w.client(tt.base).Get(t.Context(), tt.path); err != nil {
-					t.Fatal(err)
-				}
-				base := strings.TrimSuffix(tt.target, tt.target[strings.Index(tt.target, "/latest/"):])
-				if want := "PUT " + base + "/latest/api/token HTTP/1.1\r\n"; !strings.HasPrefix(w.raw[0], want) {
-					t.Errorf("got %q, want %q", w.raw[0], want)
-				}
-				w.expect(t, fmt.Sprintf("0s SYN %[1]s, 0s PUT %[1]s, 0s SYN %[1]s, 0s GET %[1]s %[2]s", tt.addr, tt.target))
-			})
+		bubble(t, tt.name, func(t *testing.T) {
+			w := newWire(nil, nil)
+			if _, err := w.client(tt.base).Get(t.Context(), tt.path); err != nil {
+				t.Fatal(err)
+			}
+			base := strings.TrimSuffix(tt.target, tt.target[strings.Index(tt.target, "/latest/"):])
+			if want := "PUT " + base + "/latest/api/token HTTP/1.1\r\n"; !strings.HasPrefix(w.raw[0], want) {
+				t.Errorf("got %q, want %q", w.raw[0], want)
+			}
+			w.expect(t, fmt.Sprintf("0s SYN %[1]s, 0s PUT %[1]s, 0s SYN %[1]s, 0s GET %[1]s %[2]s", tt.addr, tt.target))
 		})
 	}
 }
 
-func TestProxiesAreIgnored(t *testing.T) {
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"} {
-		t.Setenv(name, "http://127.0.0.1:3128")
-	}
-	t.Setenv("NO_PROXY", "")
-	synctest.Test(t, func(t *testing.T) {
-		w := newWire(nil, nil)
-		mustGet(t, w.client()) // not a loopback address: net/http would take the proxy
-		w.expect(t, "0s SYN 169.254.169.254:80, 0s PUT 169.254.169.254:80, 0s SYN 169.254.169.254:80, 0s GET 169.254.169.254:80")
-	})
-}
-
-// A service that offers to keep the connection gets a new one all the same.
+// Each request has its own connection, even if the service offers to keep it.
 func TestOneConnectionEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keep := "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\nContent-Length: 2\r\n\r\nok"
@@ -137,47 +127,39 @@ func TestOneConnectionEach(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong, it goes wrong once.
+// A request without an answer fails once and is not retried. TestStatuses does the same
+// for answers.
 func TestNoRetry(t *testing.T) {
-	half := "HTTP/1.1 200 OK\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\nContent-Length: 9\r\n\r\nx"
 	for _, tt := range []struct {
 		name   string
-		answer script // nil: the connection is refused
+		answer script // if nil, the connection is refused
 	}{
 		{"refused", nil},
-		{"EOF", silent},
+		{"EOF", closes},
 		{"hang", hangs},
 		{"not HTTP", says("SSH-2.0-x\r\n")},
-		{"half a body", says(half)},
-		{"301", says(answer("301 Moved", "Location: http://127.0.0.1:9/\r\n", ""))},
-		{"307", says(answer("307 Temporary Redirect", "Location: /latest/y\r\n", ""))},
-		{"401", says(answer("401 Unauthorized", "", ""))},
-		{"421", says(answer("421 Misdirected Request", "", ""))},
-		{"429", says(answer("429 Too Many Requests", "", ""))},
-		{"503", says(answer("503 Service Unavailable", "Retry-After: 0\r\n", ""))},
+		{"half a body", says(head)},
 	} {
 		for i, method := range []string{"PUT", "GET"} {
 			want := i + 1
-			t.Run(tt.name+" to a "+method, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWire(tt.answer, nil)
-					if method == "GET" {
-						w = newWire(nil, tt.answer)
+			bubble(t, tt.name+" to a "+method, func(t *testing.T) {
+				w := newWire(tt.answer, nil)
+				if method == "GET" {
+					w = newWire(nil, tt.answer)
+				}
+				c := w.client(four)
+				w.dial = func(context.Context, string) error {
+					if tt.answer == nil && c.Requests() == want {
+						return syscall.ECONNREFUSED
 					}
-					c := w.client(four)
-					w.dial = func(context.Context, string) error {
-						if tt.answer == nil && c.Requests() == want {
-							return syscall.ECONNREFUSED
-						}
-						return nil
-					}
-					if e := mustFail(t, c); e.Op != method {
-						t.Errorf("Op = %s: %v", e.Op, e)
-					}
-					if got := w.count("SYN"); got != want || c.Requests() != want {
-						t.Errorf("%d connections, Requests %d, want %d", got, c.Requests(), want)
-					}
-				})
+					return nil
+				}
+				if e := mustFail(t, c); e.Op != method {
+					t.Errorf("Op = %s: %v", e.Op, e)
+				}
+				if got := w.count("SYN"); got != want || c.Requests() != want {
+					t.Errorf("%d connections, Requests %d, want %d", got, c.Requests(), want)
+				}
 			})
 		}
 	}
@@ -199,4 +181,116 @@ func TestPace(t *testing.T) {
 		mustGet(t, c)
 		w.expect(t, "0s pace, 3s SYN four, 3s PUT four, 3s pace, 6s SYN four, 6s GET four")
 	})
+}
+
+// "localhost" stands for two addresses and is never looked up.
+func TestLocalhost(t *testing.T) {
+	for _, tt := range []struct {
+		name, url string
+		refused   string // the prefix of the addresses that refuse
+		trace     string
+		fails     bool
+	}{
+		{"the first answers", "http://localhost:1338", "none", "0s SYN four, 0s PUT four, 0s SYN four, 0s GET four", false},
+		{"the second answers", "http://localhost:1338", "127.", "0s SYN four, 0s SYN six, 0s PUT six, 0s SYN four, 0s SYN six, 0s GET six", false},
+		{"both refuse", "http://localhost:1338", "", "0s SYN four, 0s SYN six", true},
+		{"any case", "http://LocalHost:1338", "none", "0s SYN four, 0s PUT four, 0s SYN four, 0s GET four", false},
+		{"port 80", "http://localhost/base", "none", "0s SYN 127.0.0.1:80, 0s PUT 127.0.0.1:80, 0s SYN 127.0.0.1:80, 0s GET 127.0.0.1:80 /base/latest/meta-data/x", false},
+		{"another loopback address", "http://127.0.0.2:1338", "127.", "0s SYN 127.0.0.2:1338", true},
+	} {
+		bubble(t, tt.name, func(t *testing.T) {
+			w := newWire(nil, nil)
+			w.dial = func(_ context.Context, addr string) error {
+				if strings.HasPrefix(addr, tt.refused) {
+					return syscall.ECONNREFUSED
+				}
+				return nil
+			}
+			c := w.client(tt.url)
+			requests := 2
+			if tt.fails {
+				requests = 1 // two addresses are one request
+				if e := mustFail(t, c); !errors.Is(e, syscall.ECONNREFUSED) || e.Connected {
+					t.Errorf("got %+v, want refused", e)
+				}
+			} else {
+				mustGet(t, c)
+				host := strings.SplitN(strings.TrimPrefix(tt.url, "http://"), "/", 2)[0]
+				if !strings.Contains(w.raw[0], "\r\nHost: "+host+"\r\n") {
+					t.Errorf("no Host %s in %q", host, w.raw[0])
+				}
+			}
+			w.expect(t, tt.trace)
+			if got := c.Requests(); got != requests {
+				t.Errorf("Requests = %d, want %d", got, requests)
+			}
+		})
+	}
+}
+
+// Both addresses share one connect timeout.
+func TestLocalhostTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(nil, nil)
+		w.dial = func(ctx context.Context, _ string) error { return blackHole(ctx) }
+		e := mustFail(t, w.client("http://localhost:1338"))
+		if w.now() != 250*ms || !e.Timeout() || e.Connected {
+			t.Errorf("%+v after %v, want a connect timeout after 250ms", e, w.now())
+		}
+		w.expect(t, "0s SYN four") // no time is left for the second
+	})
+}
+
+// Virtual time begins at midnight UTC on 2000-01-01, a Saturday.
+func TestRetryAfter(t *testing.T) {
+	const (
+		long = 20 * 365 * 24 * time.Hour // longer than any wait
+		date = "Date: Sat, 01 Jan 2000 12:00:00 GMT\r\n"
+	)
+	for _, tt := range []struct {
+		name, headers string
+		want          time.Duration // long stands for that or more
+	}{
+		{"none", "", 0},
+		{"seconds", "Retry-After: 120\r\n", 2 * time.Minute},
+		{"zero", "Retry-After: 0\r\n", 0},
+		{"spaces", "Retry-After:   7  \r\n", 7 * time.Second},
+		{"any case", "retry-after: 7\r\n", 7 * time.Second},
+		{"leading zeroes", "Retry-After: 007\r\n", 7 * time.Second},
+		{"a year", "Retry-After: 31536000\r\n", 365 * 24 * time.Hour},
+		{"past 32 bits", "Retry-After: 4294967297\r\n", long},
+		{"past a duration", "Retry-After: 9223372037\r\n", long},
+		{"past 64 bits", "Retry-After: 18446744073709551617\r\n", long},
+		{"4 KiB of nines", "Retry-After: " + strings.Repeat("9", 4096) + "\r\n", long},
+		{"empty", "Retry-After:\r\n", 0},
+		{"negative", "Retry-After: -1\r\n", 0},
+		{"signed", "Retry-After: +1\r\n", 0},
+		{"fraction", "Retry-After: 1.5\r\n", 0},
+		{"exponent", "Retry-After: 1e3\r\n", 0},
+		{"unit", "Retry-After: 5s\r\n", 0},
+		{"words", "Retry-After: soon\r\n", 0},
+		{"other digits", "Retry-After: \u0665\r\n", 0},
+		{"date, by the local clock", "Retry-After: Sat, 01 Jan 2000 00:00:30 GMT\r\n", 30 * time.Second},
+		{"date, by the answer's clock", date + "Retry-After: Sat, 01 Jan 2000 12:00:10 GMT\r\n", 10 * time.Second},
+		{"date, the answer's clock years ahead", "Date: Tue, 01 Jul 2025 10:00:00 GMT\r\nRetry-After: Tue, 01 Jul 2025 10:01:00 GMT\r\n", time.Minute},
+		{"date, the answer's clock far behind", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nRetry-After: Thu, 01 Jan 1970 00:00:05 GMT\r\n", 5 * time.Second},
+		{"date, the answer's clock is garbage", "Date: noon\r\nRetry-After: Sat, 01 Jan 2000 00:00:30 GMT\r\n", 30 * time.Second},
+		{"date, RFC 850", date + "Retry-After: Saturday, 01-Jan-00 12:00:10 GMT\r\n", 10 * time.Second},
+		{"date, asctime", date + "Retry-After: Sat Jan  1 12:00:10 2000\r\n", 10 * time.Second},
+		{"date in the past", date + "Retry-After: Sat, 01 Jan 2000 11:59:59 GMT\r\n", 0},
+		{"date now", date + "Retry-After: Sat, 01 Jan 2000 12:00:00 GMT\r\n", 0},
+		{"date far away", date + "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", long},
+		{"date, half of it", "Retry-After: Sat, 01 Jan\r\n", 0},
+		{"RFC 3339", "Retry-After: 2000-01-01T00:01:00Z\r\n", 0},
+	} {
+		bubble(t, tt.name, func(t *testing.T) {
+			for _, status := range []string{"429 Too Many Requests", "503 Service Unavailable"} {
+				_, err := get(t, "x", answer(status, tt.headers, "<html>"))
+				got := failed(t)(nil, err).RetryAfter
+				if got != tt.want && !(tt.want == long && got > long) {
+					t.Errorf("%s: RetryAfter = %v, want %v", status, got, tt.want)
+				}
+			}
+		})
+	}
 }

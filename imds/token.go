@@ -22,7 +22,7 @@ type token struct {
 	renew    time.Time // with its monotonic reading: a clock step changes nothing
 }
 
-// flight is one token request, shared by all calls that wait for it.
+// flight is one token request in flight, shared by all calls that wait for it.
 type flight struct {
 	done             chan struct{}
 	cancel           context.CancelFunc
@@ -53,7 +53,7 @@ func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, *Error) {
 	case <-f.done:
 		return f.token, f.err
 	case <-ctx.Done():
-		// A result that is already there counts.
+		// A result that came at the same moment counts.
 		select {
 		case <-f.done:
 			return f.token, f.err
@@ -106,7 +106,7 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes, timeouts: t,
 		begun: func() { f.begun.Store(true) }, connected: func() { f.connected.Store(true) },
 	}
-	asked := time.Now()
+	requested := time.Now()
 	a, e := c.hedged(ctx, r)
 	if e != nil {
 		return nil, e
@@ -116,7 +116,7 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 		e.Connected, e.Status = true, a.status
 		return nil, e
 	}
-	tok, err := parseToken(a, asked)
+	tok, err := parseToken(a, requested)
 	if err != nil {
 		e := r.fail(err)
 		e.Connected, e.Status = true, http.StatusOK
@@ -129,16 +129,16 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 // parseToken checks the answer to a token request. A token goes into a header of
 // every request, so it must be visible ASCII. Its lifetime counts from when it
 // was requested, and a new one is requested shortly before it expires.
-func parseToken(a *answer, asked time.Time) (*token, error) {
+func parseToken(a *answer, requested time.Time) (*token, error) {
 	value := string(a.body)
 	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, fmt.Errorf("%w: the token is empty or has characters that a header cannot hold", ErrMalformed)
 	}
 	header := a.header.Get(headerTTL)
-	seconds, _ := strconv.ParseUint(header, 10, 64) // at a range error it is the largest number
+	seconds, _ := strconv.ParseUint(header, 10, 64) // on a range error it is the largest number
 	if seconds == 0 || strings.Trim(header, "0123456789") != "" {
 		return nil, fmt.Errorf("%w: %s is not a whole number of seconds, 1 or more", ErrMalformed, headerTTL)
 	}
 	ttl := time.Duration(min(seconds, uint64(MaxTokenTTL/time.Second))) * time.Second
-	return &token{value: value, renew: asked.Add(ttl - min(2*time.Minute, ttl/10))}, nil
+	return &token{value: value, renew: requested.Add(ttl - min(2*time.Minute, ttl/10))}, nil
 }

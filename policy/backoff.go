@@ -12,8 +12,8 @@ import (
 // requests together.
 type Jitter string
 
-// The kinds of jitter; all are applied after the cap (AWS Architecture Blog,
-// "Exponential Backoff And Jitter").
+// The kinds of jitter, with the range of a pause whose place on the curve is d. All
+// are applied after the cap (AWS Architecture Blog, "Exponential Backoff And Jitter").
 const (
 	JitterFull  Jitter = "full"  // [0, d)
 	JitterEqual Jitter = "equal" // [d/2, d)
@@ -26,14 +26,18 @@ func Jitters() []Jitter { return []Jitter{JitterFull, JitterEqual, JitterNone} }
 // Backoff is a curve of pauses: Initial, then each Multiplier times the one
 // before, never above Max.
 type Backoff struct {
-	Initial, Max time.Duration
-	// Multiplier is 1 or more; less counts as 1.
+	// Initial is the first pause. If zero or negative, there are no pauses.
+	Initial time.Duration
+	// Max is the longest pause. It also caps Initial.
+	Max time.Duration
+	// Multiplier is 1 or more; smaller values count as 1.
 	Multiplier float64
 	// Jitter is applied last. The empty Jitter means JitterNone.
 	Jitter Jitter
 }
 
-// Delay returns the n-th pause, from 0. With [JitterNone] it is exact.
+// Delay returns the n-th pause, counted from 0. It is random unless the Jitter is
+// [JitterNone].
 func (b Backoff) Delay(n int) time.Duration {
 	if b.Initial <= 0 {
 		return 0

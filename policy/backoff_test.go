@@ -32,7 +32,7 @@ func TestBackoffSequence(t *testing.T) {
 		{"initial above max: the cap applies", curve(time.Second, 300*ms, 2), []time.Duration{300 * ms, 300 * ms, 300 * ms}},
 		{"initial is max", curve(300*ms, 300*ms, 2), []time.Duration{300 * ms, 300 * ms}},
 		{"max met exactly", curve(50*ms, 200*ms, 2), []time.Duration{50 * ms, 100 * ms, 200 * ms, 200 * ms}},
-		{"no jitter named is none", policy.Backoff{Initial: ms, Max: time.Second, Multiplier: 2}, []time.Duration{ms, 2 * ms, 4 * ms}},
+		{"the zero Jitter is none", policy.Backoff{Initial: ms, Max: time.Second, Multiplier: 2}, []time.Duration{ms, 2 * ms, 4 * ms}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,14 +47,13 @@ func TestBackoffSequence(t *testing.T) {
 	}
 }
 
-// exact is the policy without jitter.
+// exact returns the policy without jitter.
 func exact(p policy.Policy) policy.Policy {
 	p.Backoff.Jitter = policy.JitterNone
 	return p
 }
 
-// TestBackoffFarOut: an unlimited wait walks far beyond what a Duration and a
-// float64 hold.
+// An unlimited wait gets far beyond what a Duration and a float64 can hold.
 func TestBackoffFarOut(t *testing.T) {
 	for _, n := range []int{64, 1000, 1_000_000, math.MaxInt64} {
 		for _, multiplier := range []float64{1, 1.5, 2, 100} {
@@ -72,7 +71,7 @@ func TestBackoffFarOut(t *testing.T) {
 	}
 }
 
-// backoffs draws curves of every valid shape (imds-ready.toml(5), ranges).
+// backoffs draws curves within the ranges of imds-ready.toml(5).
 func backoffs(t *rapid.T) policy.Backoff {
 	return policy.Backoff{
 		Initial:    time.Duration(rapid.Int64Range(int64(ms), int64(time.Hour)).Draw(t, "initial")),
@@ -82,7 +81,7 @@ func backoffs(t *rapid.T) policy.Backoff {
 	}
 }
 
-// places draws places on the curve, near and far.
+// places draws places on the curve, with more near the start.
 func places() *rapid.Generator[int] {
 	return rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, math.MaxInt))
 }
@@ -117,7 +116,7 @@ func TestBackoffGrows(t *testing.T) {
 		if next < this || next > b.Max {
 			t.Fatalf("pause %v, then %v, with max %v", this, next, b.Max)
 		}
-		// The next one is multiplied once, but for the rounding of both.
+		// The next pause is multiplied once, except for the rounding of both.
 		want := min(float64(this)*b.Multiplier, float64(b.Max))
 		if math.Abs(float64(next)-want) > b.Multiplier+1 {
 			t.Fatalf("pause %v, then %v, want %v", this, next, time.Duration(want))
@@ -125,9 +124,8 @@ func TestBackoffGrows(t *testing.T) {
 	})
 }
 
-// TestBackoffSpreads: jitter that always draws the same is none, and the low
-// end of a range is a part of it. The chance of a false alarm is below 1 in
-// 2^200.
+// Jitter draws from both halves of its range, including the low end. The chance of a
+// false alarm is below 1 in 2^200.
 func TestBackoffSpreads(t *testing.T) {
 	tests := []struct {
 		jitter policy.Jitter
@@ -154,7 +152,7 @@ func TestBackoffSpreads(t *testing.T) {
 	}
 }
 
-// TestBackoffEdges: what a Go program may write into a literal.
+// Values that a Go program may write into a literal.
 func TestBackoffEdges(t *testing.T) {
 	tests := []struct {
 		name    string

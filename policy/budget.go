@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
-// Why a path was given up.
+// The reasons for giving up a path. Their texts reach the log.
 var (
+	// ErrAttempts is a budget whose MaxAttempts are used up.
 	ErrAttempts = errors.New("max_attempts reached")
+	// ErrDeadline is a wait whose Deadline is reached.
 	ErrDeadline = errors.New("deadline reached")
-	ErrFinal    = errors.New("not retried by the policy")
+	// ErrFinal is a failure whose action is Fail or Absent.
+	ErrFinal = errors.New("not retried by the policy")
 )
 
 // retryAfterCap is how far a Retry-After may lengthen a pause if max_backoff is
@@ -28,25 +31,25 @@ type Budget struct {
 	limited  bool
 }
 
-// Budget returns a new budget at its start.
+// Budget returns a new budget for one path.
 func (p Policy) Budget() *Budget { return &Budget{policy: p.WithDefaults(), rank: -1} }
 
 // Verdict is what to do after a failed attempt.
 type Verdict struct {
-	// Action is what the policy said of the failure.
+	// Action is the policy's decision about the failure.
 	Action Action
 	// Attempt is how many attempts are used up.
 	Attempt int
 	// Pause is how long to wait before the next attempt, never past the
-	// deadline. It is 0 with Stop.
+	// deadline. It is 0 if Stop is set.
 	Pause time.Duration
-	// Stop is ErrAttempts, ErrDeadline or ErrFinal, or nil to go on.
+	// Stop is ErrAttempts, ErrDeadline or ErrFinal, or nil if the wait continues.
 	Stop error
 }
 
-// Next counts a failed attempt, elapsed after the start of the wait, and says
-// how to go on. A pause that would end past the deadline ends at it; a caller
-// that then finds the deadline reached gives up with [ErrDeadline].
+// Next counts an attempt that failed at the time elapsed since the start of the wait,
+// and returns how to proceed. A pause that would end past the deadline ends at the
+// deadline; after it, the caller gives up with [ErrDeadline] (see [Budget.Expired]).
 func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	p := b.policy
 	action := p.Decide(f)
@@ -83,13 +86,13 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	return v
 }
 
-// Success counts a successful attempt and returns how many there were in all.
+// Success counts a successful attempt and returns the total number of attempts.
 func (b *Budget) Success() int {
 	b.attempts++
 	return b.attempts
 }
 
-// Attempts is how many attempts are used up.
+// Attempts returns how many attempts are used up.
 func (b *Budget) Attempts() int { return b.attempts }
 
 // Limit moves the deadline forward, to a time after the start of the wait; it
@@ -102,10 +105,12 @@ func (b *Budget) Limit(deadline time.Duration) {
 	}
 }
 
-// Expired reports whether the deadline is reached.
+// Expired reports whether the deadline is reached at the time elapsed since the start
+// of the wait.
 func (b *Budget) Expired(elapsed time.Duration) bool { return b.policy.Expired(elapsed) }
 
-// Expired reports whether the deadline is reached.
+// Expired reports whether the deadline is reached at the time elapsed since the start
+// of the wait. It never is if there is no limit.
 func (p Policy) Expired(elapsed time.Duration) bool {
 	return p.Deadline > 0 && elapsed >= p.Deadline
 }

@@ -9,13 +9,12 @@ import (
 	"strings"
 )
 
-// Class is a kind of failure, one word that is the same in the configuration,
-// the log, the journal and status.json. The class of an answer is its status in
-// three digits, such as "404", unless a name below fits better.
+// Class is a kind of failure. It is the same word in the configuration, the log, the
+// journal and status.json. The class of an answer is its status in three digits, such
+// as "404", unless one of the names below applies.
 type Class string
 
-// The classes of an attempt, besides the statuses. The table in [Classes] says
-// what each means.
+// The classes of an attempt, besides the statuses. [Classes] has the meaning of each.
 const (
 	Unreachable       Class = "unreachable"
 	Blocked           Class = "blocked"
@@ -42,23 +41,23 @@ const (
 	PastDeadline  Class = "deadline"
 )
 
-// ClassInfo is what the program knows of a class.
+// ClassInfo describes a class.
 type ClassInfo struct {
 	Class Class
 	// Attempt is true if an attempt can end with the class, so that a rule can
 	// name it.
 	Attempt bool
-	// Rank says how much of IMDS was reached, from 0 (no route) to 6 (an answer).
+	// Rank is how far an attempt got, from 0 (no route) to 6 (an answer).
 	Rank int
 	// MessageID is the MESSAGE_ID= of journal entries about the class, by which
 	// journalctl -x finds its explanation (systemd.journal-fields(7)). An ID
 	// never changes. It is empty for classes that are never logged.
 	MessageID string
-	// Meaning says what happened, in the words of the manual.
+	// Meaning explains the class, in the words of the manual.
 	Meaning string
 }
 
-// rankAnswer is the highest rank: something answered.
+// rankAnswer is the highest rank: there was an answer.
 const rankAnswer = 6
 
 // classes is the one table of classes, in the order of imds-ready.toml(5).
@@ -90,12 +89,12 @@ var classes = [...]ClassInfo{
 // anyStatus is the row of every status that has none of its own.
 const anyStatus Class = "status"
 
-// Classes returns the table of classes, in the order of the manual. The last
-// row, "status", stands for every status without a row of its own.
+// Classes returns a copy of the table of classes, in the order of the manual. The
+// last row, "status", stands for every status without a row of its own.
 func Classes() []ClassInfo { return slices.Clone(classes[:]) }
 
-// Info returns the row of a class; a status without a row of its own has that
-// of "status".
+// Info returns the row of a class. A status without a row of its own has the row
+// "status".
 func (c Class) Info() ClassInfo {
 	for _, info := range classes {
 		if info.Class == c {
@@ -105,7 +104,8 @@ func (c Class) Info() ClassInfo {
 	return classes[len(classes)-1]
 }
 
-// Status returns the class of an answer by its HTTP status alone.
+// Status returns the class of an HTTP status, such as "503". It does not consider what
+// was requested: a 403 may also be [Disabled].
 func Status(code int) Class { return Class(strconv.Itoa(code)) }
 
 // code is the status of a class of three digits.
@@ -117,18 +117,17 @@ func (c Class) code() (int, bool) {
 	return n, err == nil && n >= 100
 }
 
-// Rank says how much of IMDS was reached, from 0 (no route) to 6 (an answer).
+// Rank returns how far an attempt got, from 0 (no route) to 6 (an answer).
 func (c Class) Rank() int { return c.Info().Rank }
 
-// Answered reports whether a failure of this class means that something
-// answered.
+// Answered reports whether a failure of this class includes an answer.
 func (c Class) Answered() bool { return c.Rank() == rankAnswer }
 
 // AttemptClasses returns the named classes that an attempt can have, in the
 // order of imds-ready.toml(5). The statuses 400 to 599 are classes as well.
 func AttemptClasses() []Class { return named(true) }
 
-// named lists the classes that have a name, not a status.
+// named returns the classes that have a name instead of a status.
 func named(attempt bool) []Class {
 	var found []Class
 	for _, info := range classes {
@@ -139,9 +138,9 @@ func named(attempt bool) []Class {
 	return found
 }
 
-// CheckOn returns nil if one entry of a rule's "on" can match an attempt: a
-// named class, a status from 400 to 599, "4xx" or "5xx". Otherwise the error
-// says what is wrong and what to write instead.
+// CheckOn returns nil if an entry of a rule's "on" can match an attempt: a named class,
+// a status from 400 to 599, "4xx" or "5xx". Otherwise the error explains what is wrong
+// and what to write instead.
 func CheckOn(on string) error {
 	c := Class(on)
 	switch {
@@ -171,8 +170,8 @@ func CheckOn(on string) error {
 	return fmt.Errorf("no class is %q; classes are %s, a status from 400 to 599, 4xx and 5xx", on, strings.Join(names, ", "))
 }
 
-// matchesOn reports whether one valid entry of "on" covers the class. A
-// disabled IMDS is a 403 too.
+// matchesOn reports whether a valid entry of "on" covers the class. Disabled is also a
+// 403.
 func (c Class) matchesOn(on string) bool {
 	if string(c) == on {
 		return true

@@ -15,20 +15,19 @@ type Action string
 // The actions of a rule.
 const (
 	Retry  Action = "retry"  // try again after a pause
-	Wait   Action = "wait"   // the same, without using up an attempt: the network is not there yet
+	Wait   Action = "wait"   // try again without using up an attempt, because the network is not ready
 	Fail   Action = "fail"   // give the path up
-	Absent Action = "absent" // treat the path as not there
+	Absent Action = "absent" // give the path up and treat it as not existing
 )
 
 // Actions returns the four actions.
 func Actions() []Action { return []Action{Retry, Wait, Fail, Absent} }
 
-// Failure is a failed attempt as a policy sees it: values, no errors.
+// Failure is a failed attempt as a policy sees it.
 type Failure struct {
 	// Class is the kind of failure.
 	Class Class
-	// Path is the path that was requested, below the version, also if it was
-	// the token's PUT that failed.
+	// Path is the requested path, below "/latest/", even if the token's PUT failed.
 	Path string
 	// Required is true for a path that READY=1 waits for.
 	Required bool
@@ -36,9 +35,9 @@ type Failure struct {
 	Listed bool
 	// Token is true if the token's PUT failed, not the GET.
 	Token bool
-	// Headers is true when a whole response header had arrived.
+	// Headers is true if a complete response header arrived.
 	Headers bool
-	// RetryAfter is how long the server asked to wait, or 0.
+	// RetryAfter is how long the server asked to wait, or 0 if it did not.
 	RetryAfter time.Duration
 	// Endpoint is the base URL that failed.
 	Endpoint string
@@ -47,7 +46,7 @@ type Failure struct {
 	Other *Failure
 }
 
-// matches reports whether the rule speaks of this failure.
+// matches reports whether the rule applies to the failure.
 func (r Rule) matches(f Failure) bool {
 	if r.Path != "" && !doublestar.MatchUnvalidated(r.Path, f.Path) {
 		return false
@@ -55,11 +54,12 @@ func (r Rule) matches(f Failure) bool {
 	return slices.ContainsFunc(r.On, f.Class.matchesOn)
 }
 
-// Decide returns what to do about a failure: the first answer of the
-// Classifier, the rules, the connect-timeout toggle and the preset's table.
+// Decide returns what to do about a failure. The first of these that applies decides:
+// the Classifier, the rules, RetryConnectTimeouts, and the preset's table. If none
+// applies, the action is Fail.
 //
 // If f has an Other and its own action would end the wait, the action for Other
-// counts, unless that ends the wait too.
+// counts, unless it would end the wait too.
 func (p Policy) Decide(f Failure) Action {
 	p = p.WithDefaults()
 	action := p.decide(f)
@@ -71,7 +71,7 @@ func (p Policy) Decide(f Failure) Action {
 	return action
 }
 
-// ends reports whether no attempt follows.
+// ends reports whether the action ends the wait.
 func (a Action) ends() bool { return a == Fail || a == Absent }
 
 // decide is Decide for one family.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package policy decides what to do about a failed attempt to reach IMDS, and
-// when. It does no I/O and reads no clock: the caller says what failed and how
+// when. It does no I/O and reads no clock: the caller passes what failed and how
 // much time has passed, and gets a [Verdict].
 //
 // A failure has a [Class]. [Policy.Decide] turns it into an [Action]:
@@ -17,10 +17,11 @@
 //	pause(n) = jitter(min(Initial * Multiplier^n, Max))    n = 0, 1, 2, ...
 //
 // which restarts at n = 0 when an attempt gets further than any before it
-// (Eager): while a network comes up, the next attempt follows quickly. [Policy.Timeline] replays the
-// same Budget without jitter, so that what check prints is what run does.
+// (Eager): while a network comes up, the next attempt follows quickly.
+// [Policy.Timeline] replays the same Budget without jitter, so that the command
+// check prints exactly what run does.
 //
-// The presets are data: [Boot] is patient with everything that a boot heals;
-// [SDK] repeats the decisions of aws-config 1.5.15's
+// The presets are data: [Boot] retries everything that is known to recover during a
+// boot; [SDK] repeats the decisions of aws-config 1.5.15's
 // ImdsResponseRetryClassifier.
 package policy

@@ -8,8 +8,8 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// A wait for a path that appears late, while the network and then IMDS come
-// up. The rule retries what would be absent, and there are five attempts.
+// Waits for a path that appears late, while the network and then IMDS come up. The rule
+// retries a path that would be absent. There are at most five attempts.
 func Example() {
 	p := policy.Boot()
 	p.MaxAttempts = 5
@@ -36,7 +36,8 @@ func Example() {
 	// 404: giving up after attempt 5: max_attempts reached
 }
 
-// What check prints: when each attempt of a wait happens, and how it ends.
+// Prints when each attempt of a wait happens and how the wait ends, like the command
+// check.
 func ExamplePolicy_Timeline() {
 	p := policy.SDK()
 	for s := range p.Timeline(policy.Failure{Class: policy.Status(503)}, 0) {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Policy says when a failed attempt is tried again, and when to give up. Its
-// fields are the keys of the [retry] table. [Boot] and [SDK] return presets to
-// start from. Methods do not change a Policy, and it may be copied.
+// Policy decides when a failed attempt is repeated, and when to give up. Its fields
+// are the keys of the [retry] table of the configuration. [Boot] and [SDK] return
+// presets to start from. Methods do not change a Policy, and it may be copied.
 type Policy struct {
-	// MaxAttempts is the number of tries of one path in all, including the
-	// first. If zero, there is no limit.
+	// MaxAttempts is the total number of attempts at one path, including the first.
+	// If zero, there is no limit.
 	MaxAttempts int
 	// Deadline bounds the whole wait, from its start. If zero, there is no limit.
 	Deadline time.Duration
@@ -34,14 +34,15 @@ type Policy struct {
 	Eager bool
 	// Hedge is how long a token request may go unanswered before it is sent again
 	// on a second connection, if the policy is Eager. If zero, it is sent once. It
-	// is a property of the preset, and no key of the configuration.
+	// is a property of the preset, not a key of the configuration.
 	Hedge time.Duration
 	// HonorRetryAfter lengthens the pause after a 429 or 503 to the server's
 	// Retry-After, up to the larger of 30 s and the longest pause. It is a
-	// property of the preset, and no key of the configuration.
+	// property of the preset, not a key of the configuration.
 	HonorRetryAfter bool
 	// Classifier, for Go programs, decides before the rules; if its second
-	// result is false, the rules decide. It is aws-config's retry_classifier.
+	// result is false, the rules decide. It is the counterpart of aws-config's
+	// retry_classifier. It must be safe for concurrent use if the Policy is used so.
 	Classifier func(Failure) (Action, bool)
 	// Rules are the operator's, in order; the first that matches decides.
 	Rules []Rule
@@ -74,8 +75,8 @@ type Rule struct {
 	// On names classes, a status as its three digits, or the ranges "4xx" and
 	// "5xx". See [CheckOn].
 	On []string
-	// Path is a doublestar glob over the path below the version. If empty, the
-	// rule applies to every path.
+	// Path is a doublestar glob over the path below "/latest/". If empty, the rule
+	// applies to every path.
 	Path string
 	// Action is what to do.
 	Action Action

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Row is one line of a preset's table: what happens to some classes if no rule
-// of the operator matches.
+// Row is one line of a preset's table: the action for some classes if no rule of the
+// operator matches.
 type Row struct {
 	// On names classes as a [Rule] does.
 	On []string
@@ -25,7 +25,7 @@ type Condition string
 const (
 	Always      Condition = ""
 	UnlistedGET Condition = "unlisted-get" // a GET, not the token's PUT, of an optional path that no listing names
-	NoHeaders   Condition = "no-headers"   // no whole response header had arrived
+	NoHeaders   Condition = "no-headers"   // no complete response header arrived
 	Toggled     Condition = "toggled"      // NoHeaders, and RetryConnectTimeouts is on
 )
 
@@ -49,14 +49,14 @@ func (r Row) matches(p Policy, f Failure) bool {
 
 // The names of the presets.
 const (
-	PresetBoot = "boot" // the default: patient with everything that a boot heals
+	PresetBoot = "boot" // the default: retries what is known to recover during a boot
 	PresetSDK  = "sdk"  // aws-config's numbers and classifier
 )
 
 // PresetNames returns the names that [Preset] knows.
 func PresetNames() []string { return []string{PresetBoot, PresetSDK} }
 
-// Preset returns a new Policy by its name, and false if no preset has it.
+// Preset returns a new Policy by the name of a preset, and false if it is unknown.
 func Preset(name string) (Policy, bool) {
 	switch name {
 	case PresetBoot:
@@ -68,9 +68,9 @@ func Preset(name string) (Policy, bool) {
 	}
 }
 
-// Boot returns the preset "boot": it waits for a network that is not there yet,
-// retries everything that a boot is known to heal, and gives up only on
-// what an operator has to change.
+// Boot returns the preset "boot". It waits for the network, retries everything that
+// is known to recover during a boot for up to 5 minutes, and gives up at once only on
+// failures that an operator must fix.
 func Boot() Policy {
 	return Policy{
 		Deadline:             5 * time.Minute,
@@ -92,7 +92,7 @@ func Boot() Policy {
 	}
 }
 
-// SDK returns the preset "sdk", which repeats aws-config 1.5.15 (read at
+// SDK returns the preset "sdk", which repeats aws-config 1.5.15 (as of commit
 // 56ee88c): imds/client.rs, ImdsResponseRetryClassifier::classify_retry retries a
 // response only if it is a server error or 401, and a missing response only if
 // RetryConnectTimeouts is set; DEFAULT_ATTEMPTS 4, timeouts of 1 s, an operation

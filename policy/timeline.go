@@ -11,24 +11,23 @@ import (
 type Step struct {
 	// Try counts the tries from 1, including those that use up no attempt.
 	Try int
-	// Attempt is how many attempts are used up after it.
+	// Attempt is how many attempts are used up after the try.
 	Attempt int
-	// Start and End are when it begins and when what follows is decided, from
-	// the start of the wait.
+	// Start and End are when the try begins and ends, counted from the start of the
+	// wait.
 	Start, End time.Duration
-	// Cut is true when the deadline ends it before it can fail by itself.
+	// Cut is true if the deadline ends the try before it fails by itself.
 	Cut bool
-	// Pause is how long the wait sleeps after it.
+	// Pause is the pause after the try.
 	Pause time.Duration
 	// Stop is why the wait ends with this step, at End plus Pause, or nil if it
 	// goes on.
 	Stop error
 }
 
-// Timeline replays a wait in which every attempt fails in the same way and
-// takes cost to do so. Jitter is left out, so each attempt is shown at the
-// latest time that it can have. The sequence is infinite if the policy has no
-// limit.
+// Timeline replays a wait in which every attempt takes cost and fails in the same
+// way. It omits jitter, so each attempt is shown at its latest possible time. The
+// sequence is infinite if the policy has no limit.
 func (p Policy) Timeline(f Failure, cost time.Duration) iter.Seq[Step] {
 	p = p.WithDefaults()
 	p.Backoff.Jitter = JitterNone

@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// The failure modes that check shows.
+// The failure modes that the command check shows.
 var (
 	refusing   = required(policy.ConnectionRefused)
 	blackHoled = required(policy.ConnectTimeout)
@@ -18,7 +20,7 @@ var (
 	noNetwork  = required(policy.Unreachable)
 )
 
-// steps is the whole timeline, or its first limit steps.
+// steps returns the timeline, or its first limit steps.
 func steps(p policy.Policy, f policy.Failure, cost time.Duration, limit int) []policy.Step {
 	var all []policy.Step
 	for s := range p.Timeline(f, cost) {
@@ -29,9 +31,8 @@ func steps(p policy.Policy, f policy.Failure, cost time.Duration, limit int) []p
 	return all
 }
 
-// TestTimelineBegins: the first attempts of each failure mode, to the
-// nanosecond; imds-ready.toml(5) gives the numbers.
-func TestTimelineBegins(t *testing.T) {
+// The first attempts of each failure mode, with the numbers of imds-ready.toml(5).
+func TestTimelineStart(t *testing.T) {
 	boot, sdk := preset(t, "boot"), preset(t, "sdk")
 	toggled := sdk
 	toggled.RetryConnectTimeouts = true
@@ -68,29 +69,22 @@ func TestTimelineBegins(t *testing.T) {
 	}
 }
 
-// endTest is a wait and its last step.
-type endTest struct {
-	name    string
-	policy  policy.Policy
-	failure policy.Failure
-	cost    time.Duration
-	want    policy.Step
-}
-
-func (e endTest) run(t *testing.T) {
-	all := steps(e.policy, e.failure, e.cost, 1000)
-	if got := all[len(all)-1]; got != e.want || len(all) != e.want.Try {
-		t.Errorf("%d steps, the last %+v\nwant %+v", len(all), got, e.want)
-	}
-}
-
-// TestTimelineEnds: the last step under each preset, in full.
-func TestTimelineEnds(t *testing.T) {
+// The last step of a wait. The deadline cuts an attempt or a pause (imds-ready.toml(5),
+// "One budget").
+func TestTimelineEnd(t *testing.T) {
 	const s, minutes5 = time.Second, 5 * time.Minute
 	boot, sdk := preset(t, "boot"), preset(t, "sdk")
-	toggled := sdk
-	toggled.RetryConnectTimeouts = true
-	for _, e := range []endTest{
+	toggled, brief := sdk, boot
+	toggled.RetryConnectTimeouts, brief.Deadline = true, 3*s
+	counted, nano := brief, brief
+	counted.MaxAttempts, nano.Deadline = 3, 50*ms+2
+	for _, tt := range []struct {
+		name    string
+		policy  policy.Policy
+		failure policy.Failure
+		cost    time.Duration
+		want    policy.Step
+	}{
 		{ // 750 ms for four pauses, then each 500 ms: the last starts 250 ms before the deadline
 			"boot, refusing: cut in a pause", boot, refusing, 0,
 			policy.Step{Try: 603, Attempt: 603, Start: minutes5 - 250*ms, End: minutes5 - 250*ms, Pause: 250 * ms, Stop: policy.ErrDeadline},
@@ -99,7 +93,7 @@ func TestTimelineEnds(t *testing.T) {
 			"boot, black hole: cut in a pause", boot, blackHoled, 250 * ms,
 			policy.Step{Try: 402, Attempt: 402, Start: minutes5 - 500*ms, End: minutes5 - 250*ms, Pause: 250 * ms, Stop: policy.ErrDeadline},
 		},
-		{ // the 121st would end 750 ms too late: it is no attempt
+		{ // the 121st would end 750 ms too late, so it does not count
 			"boot, hanging: cut in an attempt", boot, hanging, 2 * s,
 			policy.Step{Try: 121, Attempt: 120, Start: minutes5 - 1250*ms, End: minutes5, Cut: true, Stop: policy.ErrDeadline},
 		},
@@ -123,20 +117,7 @@ func TestTimelineEnds(t *testing.T) {
 			"sdk, hanging: final after its timeout", sdk, hanging, s,
 			policy.Step{Try: 1, Attempt: 1, End: s, Stop: policy.ErrFinal},
 		},
-	} {
-		t.Run(e.name, e.run)
-	}
-}
-
-// TestTimelineAtTheDeadline: an attempt or a pause is cut there (imds-ready.toml(5), "One budget").
-func TestTimelineAtTheDeadline(t *testing.T) {
-	const s = time.Second
-	brief := preset(t, "boot")
-	brief.Deadline = 3 * s
-	counted, nano := brief, brief
-	counted.MaxAttempts, nano.Deadline = 3, 50*ms+2
-	for _, e := range []endTest{
-		{ // an I/O timeout that falls on the deadline is a cut
+		{ // an attempt that ends on the deadline is cut
 			"an attempt that ends on the deadline", brief, answer503, 1500*ms - 25*ms,
 			policy.Step{Try: 2, Attempt: 1, Start: 1525 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
 		},
@@ -165,11 +146,16 @@ func TestTimelineAtTheDeadline(t *testing.T) {
 			policy.Step{Try: 3, Attempt: 2, Start: 2050 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
 		},
 	} {
-		t.Run(e.name, e.run)
+		t.Run(tt.name, func(t *testing.T) {
+			all := steps(tt.policy, tt.failure, tt.cost, 1000)
+			if got := all[len(all)-1]; got != tt.want || len(all) != tt.want.Try {
+				t.Errorf("%d steps, the last %+v\nwant %+v", len(all), got, tt.want)
+			}
+		})
 	}
 }
 
-// TestTimelineWithoutLimit: it goes on for ever, and a caller may stop.
+// Without limits, the sequence is infinite, and a caller may stop.
 func TestTimelineWithoutLimit(t *testing.T) {
 	p := preset(t, "boot")
 	p.Deadline = 0
@@ -186,9 +172,8 @@ func TestTimelineWithoutLimit(t *testing.T) {
 	}
 }
 
-// TestTimelineBegunAgain: one sequence may be ranged over twice, and breaking
-// out of it leaves nothing behind.
-func TestTimelineBegunAgain(t *testing.T) {
+// A sequence may be ranged over twice, also after a break.
+func TestTimelineTwice(t *testing.T) {
 	timeline := preset(t, "sdk").Timeline(answer503, 0)
 	for s := range timeline {
 		if s.Try == 2 {
@@ -204,17 +189,94 @@ func TestTimelineBegunAgain(t *testing.T) {
 	}
 }
 
-// TestTimelineWithRetryAfter: check may show a throttled boot.
-func TestTimelineWithRetryAfter(t *testing.T) {
-	p := preset(t, "boot")
-	p.Deadline = time.Minute
-	f := required("429")
-	f.RetryAfter = 25 * time.Second
-	var starts []time.Duration
-	for _, s := range steps(p, f, 0, 10) {
-		starts = append(starts, s.Start)
+// wait is the loop of run around a Budget, with a clock that only attempts and pauses
+// advance. The command check must print the same steps.
+func wait(p policy.Policy, f policy.Failure, cost time.Duration, limit int) (all []policy.Step) {
+	budget := exact(p).Budget()
+	var clock time.Duration
+	for len(all) < limit {
+		step := policy.Step{Try: len(all) + 1, Start: clock}
+		left := p.Deadline - clock
+		if p.Deadline > 0 && cost > 0 && cost >= left {
+			// The request is cut. It counts only if it is the only one.
+			step.Cut, step.End, step.Stop = true, p.Deadline, policy.ErrDeadline
+			step.Attempt = budget.Attempts()
+			if len(all) == 0 && p.Decide(f) != policy.Wait {
+				step.Attempt = 1
+			}
+			return append(all, step)
+		}
+		clock += cost
+		v := budget.Next(f, clock)
+		step.End, step.Attempt, step.Pause, step.Stop = clock, v.Attempt, v.Pause, v.Stop
+		clock += v.Pause
+		if v.Stop == nil && p.Deadline > 0 && clock == p.Deadline {
+			step.Stop = policy.ErrDeadline
+		}
+		if all = append(all, step); step.Stop != nil {
+			return all
+		}
 	}
-	if want := "[0s 25s 50s]"; durations(starts) != want {
-		t.Errorf("attempts at %s, want %s", durations(starts), want)
+	return all
+}
+
+// waits draws a policy, how each attempt fails, and how long that takes.
+func waits(t *rapid.T) (policy.Policy, policy.Failure, time.Duration) {
+	p, _ := policy.Preset(rapid.SampledFrom(policy.PresetNames()).Draw(t, "preset"))
+	p.MaxAttempts = rapid.IntRange(0, 30).Draw(t, "max attempts")
+	p.Deadline = time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "deadline"))
+	p.Backoff = backoffs(t)
+	p.RetryConnectTimeouts = rapid.Bool().Draw(t, "toggle")
+	p.Eager = rapid.Bool().Draw(t, "eager")
+	f := policy.Failure{
+		Class:      rapid.SampledFrom(attemptClasses()).Draw(t, "class"),
+		Required:   rapid.Bool().Draw(t, "required"),
+		Token:      rapid.Bool().Draw(t, "token"),
+		Headers:    rapid.Bool().Draw(t, "headers"),
+		RetryAfter: time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "Retry-After")),
 	}
+	cost := time.Duration(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, int64(5*time.Second))).Draw(t, "cost"))
+	return p, f, cost
+}
+
+func TestTimelineEqualsBudget(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f, cost := waits(t)
+		const limit = 300
+		want := wait(p, f, cost, limit)
+		got := steps(p, f, cost, limit)
+		for i := range min(len(got), len(want)) {
+			if got[i] != want[i] {
+				t.Fatalf("step %d: %+v\nwant %+v", i, got[i], want[i])
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d steps, want %d", len(got), len(want))
+		}
+	})
+}
+
+// Steps are contiguous and within the limits of the policy.
+func TestTimelineInvariants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f, cost := waits(t)
+		var now time.Duration
+		all := steps(p, f, cost, 300)
+		for i, s := range all {
+			last := i == len(all)-1
+			switch {
+			case s.Try != i+1 || s.Start != now || s.End < s.Start || s.Pause < 0:
+				t.Fatalf("step %d: %+v, want it to start at %v", i, s, now)
+			case p.Deadline > 0 && s.End+s.Pause > p.Deadline:
+				t.Fatalf("step %d: %+v, past the deadline %v", i, s, p.Deadline)
+			case p.MaxAttempts > 0 && s.Attempt > p.MaxAttempts:
+				t.Fatalf("step %d: %+v, past max_attempts %d", i, s, p.MaxAttempts)
+			case s.Cut && (s.Stop != policy.ErrDeadline || s.End != p.Deadline):
+				t.Fatalf("step %d: %+v, cut but not at the deadline %v", i, s, p.Deadline)
+			case s.Stop != nil && !last, s.Stop == nil && last && len(all) < 300:
+				t.Fatalf("step %d of %d: %+v", i, len(all), s)
+			}
+			now = s.End + s.Pause
+		}
+	})
 }

@@ -5,6 +5,7 @@ package readiness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -36,8 +37,8 @@ type Daemon struct {
 	Log *slog.Logger
 	// Notify sends a datagram of sd_notify(3). If nil, notifications are dropped.
 	Notify func(state string) error
-	// Console receives the first and the last line of a wait. If nil, they are
-	// dropped.
+	// Console receives the first line of a wait, in place of the log: the journal
+	// stores what it forwards to the console. If nil, the log has it.
 	Console io.Writer
 	// Watch returns a channel with news of the network, until its context ends. If
 	// nil, there is no news.
@@ -70,8 +71,11 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 	r.Client.Pace = collect.NewPacer(d.Config.Metadata.RequestsPerSecond).Wait
 	o, decided := r.detect()
 	if !decided {
-		d.console("waiting for IMDS" + atMost(d.Config.Policy.Deadline))
-		d.Log.Info("waiting for IMDS", "endpoint", strings.Join(d.Client.Endpoints, " "), "deadline", d.Config.Policy.Deadline)
+		if d.Console != nil {
+			fmt.Fprintln(d.Console, "imds-ready: waiting for IMDS"+atMost(d.Config.Policy.Deadline)) // nothing depends on it
+		} else {
+			d.Log.Info("waiting for IMDS", "endpoint", strings.Join(d.Client.Endpoints, " "), "deadline", d.Config.Policy.Deadline)
+		}
 		o = r.decide(r.wait(ctx))
 	}
 	if o.exit == ExitOK {

@@ -21,16 +21,17 @@ type detection struct {
 // a host is an EC2 instance"); *.metal instances and Xen ones differ in which of
 // the values they have. product_uuid would say it too, but only root may read it.
 func detectEC2(sys fs.FS) detection {
-	vendor := attribute(sys, "class/dmi/id/sys_vendor")
+	vendor, uuid := attribute(sys, "class/dmi/id/sys_vendor"), strings.ToLower(attribute(sys, "hypervisor/uuid"))
 	switch {
 	case vendor == "Amazon EC2",
 		attribute(sys, "class/dmi/id/bios_vendor") == "Amazon EC2",
 		strings.Contains(attribute(sys, "class/dmi/id/bios_version"), "amazon"),
 		strings.HasPrefix(attribute(sys, "class/dmi/id/board_asset_tag"), "i-"),
-		strings.HasPrefix(attribute(sys, "hypervisor/uuid"), "ec2"):
+		strings.HasPrefix(uuid, "ec2"):
 		return detection{ec2: true, vendor: vendor}
 	}
-	return detection{ec2: vendor == "" || vendor == "Xen", vendor: vendor}
+	// XCP-ng and XenServer are Xen, too; on EC2 the UUID begins with "ec2".
+	return detection{ec2: vendor == "" || vendor == "Xen" && uuid == "", vendor: vendor}
 }
 
 // attribute is a sysfs attribute's value, or empty if it cannot be read.

@@ -38,6 +38,8 @@ func TestDetectEC2(t *testing.T) {
 		{"Xen PV", sysfs("hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
 		{"by its hypervisor", sysfs("sys_vendor=Other", "hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
 		{"Xen, which says nothing", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "bios_version=4.2"), true},
+		{"XCP-ng", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "hypervisor/uuid=8c3ee8a8-7cd4-4bbb-bd3d-8e4f2a3ac9a5"), false},
+		{"Xen with the UUID in capitals", sysfs("sys_vendor=Xen", "hypervisor/uuid=EC2E1916-9099-7CAF-FD21-012345ABCDEF"), true},
 		{"no DMI at all", sysfs(), true},
 		{"an empty vendor", sysfs("sys_vendor="), true},
 		{"an empty vendor and another's firmware", sysfs("sys_vendor=", "bios_vendor=SeaBIOS"), true},

@@ -23,6 +23,7 @@ func (r *run) end(o outcome) Exit {
 	}
 	if err := r.dir.InPlace(); err != nil && o.exit == ExitOK {
 		o = r.cannotWrite(err) // readers would not find the files
+		o.hint = "restart the gate; nothing may move, remove or mount over " + r.Dir + " while it runs"
 	}
 	err := r.progress.finish(o.fill)
 	if err != nil && o.exit == ExitOK {
@@ -46,7 +47,6 @@ func (r *run) end(o outcome) Exit {
 		_ = r.progress.finish(o.fill)
 		return r.fail(o)
 	}
-	r.console(o.text)
 	attrs := []any{"state", o.state, "elapsed", time.Since(r.progress.start), "requests", r.Client.Requests()}
 	if len(o.missing) > 0 {
 		attrs = append(attrs, "missing", len(o.missing))
@@ -87,20 +87,12 @@ func (r *run) fail(o outcome) Exit {
 	if o.class != policy.Interrupted { // STOPPING=1 said so
 		r.announceFailure(text, o.exit)
 	}
-	r.console(text)
 	level := slog.LevelError
 	if o.class == policy.Interrupted {
 		level = slog.LevelWarn // it was intended
 	}
 	r.Log.Log(context.Background(), level, text, r.explain(o)...)
 	return o.exit
-}
-
-// console prints a line for people who watch the machine boot.
-func (d *Daemon) console(text string) {
-	if d.Console != nil {
-		fmt.Fprintln(d.Console, "imds-ready: "+statusText(text)) // nothing depends on it
-	}
 }
 
 // announceFailure sends the final STATUS= and ERRNO=.

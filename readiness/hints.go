@@ -21,10 +21,19 @@ const firewallAfter = 10 * time.Second
 // odd401 is how many times a 401 must be repeated before it gets a hint.
 const odd401 = 3
 
+// lasting is how long failures of a class have lasted, and how many there were.
+type lasting struct {
+	lasted time.Duration
+	count  int
+	// mixed is true if connect-timeout and unreachable alternate, as they do while
+	// ARP gets no answer. They count as one class.
+	mixed bool
+}
+
 // hint says what an operator can do about a failure. It is empty if there is
-// nothing to say beyond the error. streak is how long failures of this class
-// have lasted, count how many there were, err is the last one.
-func (p *progress) hint(f policy.Failure, streak time.Duration, count int, err error) string {
+// nothing to say beyond the error. It states as fact only what is known; the rest
+// says "probably".
+func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 	switch f.Class {
 	case policy.Disabled:
 		s := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
@@ -35,21 +44,34 @@ func (p *progress) hint(f policy.Failure, streak time.Duration, count int, err e
 		return s
 	case policy.ReadTimeout:
 		if f.Token {
-			return "TCP connects but the token's answer never arrives: the response hop limit is too small for this " +
-				"network path (containers need 2): raise HttpPutResponseHopLimit with `aws ec2 modify-instance-metadata-options`"
+			return "TCP connects, but the answer to the token request does not arrive: probably the response hop limit is too small " +
+				"for this network path (containers need 2; raise HttpPutResponseHopLimit with " +
+				"`aws ec2 modify-instance-metadata-options`), or IMDS is slow (raise retry.read_timeout)"
 		}
 	case policy.Blocked:
 		return "a prohibit or blackhole route on this host forbids the address, as systemd-imdsd's locked mode sets: " +
 			"see `ip rule` and `ip route show table all`"
 	case policy.ConnectionRefused, policy.ConnectTimeout:
-		if streak >= firewallAfter {
-			return "there is an address and a route, so a local firewall may allow IMDS to root only " +
+		if streak.lasted >= firewallAfter && !streak.mixed {
+			return "there is an address and a route, so probably a local firewall allows IMDS to root only " +
 				"(the AWS guide suggests such rules): allow the user imds-ready"
 		}
 	case policy.Unreachable:
-		return "no address or route yet: " + interfaces(p.iface)
+		if !streak.mixed {
+			return "no address or route yet: " + interfaces(p.iface)
+		}
+	case policy.ConnectionReset:
+		return "the connection ends before the answer is complete: IMDS is probably starting, or something between resets connections"
+	case "400", "405", "501":
+		if f.Token {
+			return "the answer to the token request is not IMDSv2's: probably something else answers at this address; " +
+				"a base path in endpoint.url must end before /latest"
+		}
 	case "401":
-		if count >= odd401 {
+		if f.Token {
+			return "a token request needs no token, so IMDS does not refuse it with 401: probably a proxy answers at this address"
+		}
+		if streak.count >= odd401 {
 			return "IMDS does not accept its own token yet"
 		}
 	case "429":
@@ -68,7 +90,14 @@ func (p *progress) hint(f policy.Failure, streak time.Duration, count int, err e
 		if f.Path == paths.Roles && f.Headers && !f.Token {
 			return "the role's credentials are not there yet: look at the role of the instance profile"
 		}
-		return "something other than IMDS may answer at this address: a proxy, a captive portal, a simulator"
+		return "probably something other than IMDS answers at this address: a proxy, a captive portal, a simulator"
+	}
+	if streak.mixed && streak.lasted >= firewallAfter {
+		return "there is a route, but no host answers on its link: probably a stored host route or a zeroconf route leads to the wrong " +
+			"interface: see `ip route get 169.254.169.254`, and set endpoint.interface"
+	}
+	if strings.HasPrefix(string(f.Class), "5") {
+		return "IMDS is there and not ready: this usually ends within seconds; if it lasts, stop and start the instance"
 	}
 	return ""
 }
@@ -77,24 +106,26 @@ func (p *progress) hint(f policy.Failure, streak time.Duration, count int, err e
 func hint404(f policy.Failure) string {
 	switch {
 	case f.Token:
-		return "there is no token path at this address: is it IMDS? A base path in endpoint.url must end before /latest"
+		return "there is no token path at this address: it may not be IMDSv2; a base path in endpoint.url must end before /latest"
 	case strings.HasPrefix(f.Path, "meta-data/iam/"):
 		return f.Path + " is not there: it appears when an instance profile with a role is attached"
+	case strings.HasPrefix(f.Path, paths.Tags) && f.Path != paths.Tags:
+		return f.Path + " is not there: the instance has no such tag, or tags are not allowed in its metadata (InstanceMetadataTags)"
 	case strings.HasPrefix(f.Path, "meta-data/tags/"):
 		return f.Path + " is not there: it appears when tags are allowed in the instance's metadata (InstanceMetadataTags)"
-	case f.Path == "user-data":
-		return "user-data is not there: this instance was started without any"
+	case f.Path == paths.UserData:
+		return "user-data is not there: this instance was started without user data"
 	default:
-		return f.Path + " is not there: if it need not be, remove its [[require]] entry"
+		return f.Path + " is not there: if it is not needed, remove its [[require]] entry"
 	}
 }
 
-// interfaces names the network interfaces beside lo and what they lack, and the one
-// that endpoint.interface asks for.
+// interfaces names the network interfaces besides lo and what they lack, and a
+// missing one that endpoint.interface names.
 func interfaces(wanted string) string {
 	if wanted != "" {
 		if _, err := net.InterfaceByName(wanted); err != nil {
-			return "there is no interface " + wanted + ", which endpoint.interface asks for"
+			return "there is no interface " + wanted + ", which endpoint.interface names"
 		}
 	}
 	all, err := net.Interfaces()

@@ -22,11 +22,11 @@ func TestHints(t *testing.T) {
 	}{
 		{"disabled", "403@put", "", 0, []string{"IMDS is disabled for this instance", "http-endpoint"}},
 		{"disabled by the document", "403@get", "", 0, []string{"IMDS is disabled for this instance"}},
-		{"hop limit", "hang@put", "", 3 * time.Second, []string{"hop limit is too small", "HttpPutResponseHopLimit"}},
+		{"hop limit", "hang@put", "", 3 * time.Second, []string{"probably the response hop limit is too small", "HttpPutResponseHopLimit", "retry.read_timeout"}},
 		{"silence of the GET is no hop limit", "hang@get", "", 3 * time.Second, nil},
 		{"blocked", "blocked", "", 0, []string{"a prohibit", "systemd-imdsd"}},
 		{"refused for 9 s", "refuse", "", 9 * time.Second, nil},
-		{"refused for 11 s", "refuse", "", 11 * time.Second, []string{"firewall may allow IMDS to root only", "allow the user imds-ready"}},
+		{"refused for 11 s", "refuse", "", 11 * time.Second, []string{"probably a local firewall allows IMDS to root only", "allow the user imds-ready"}},
 		{"connect-timeout for 9 s", "blackhole", "", 9 * time.Second, nil},
 		{"connect-timeout for 11 s", "blackhole", "", 11 * time.Second, []string{"allow the user imds-ready"}},
 		{"refused anew", "refuse:9s,503x1,refuse", "", 15 * time.Second, nil},
@@ -35,6 +35,12 @@ func TestHints(t *testing.T) {
 		{"401 once, then another", "401@getx1,400@get", "", 0, nil},
 		{"401 again and again", "401@get", "", 3 * time.Second, []string{"does not accept its own token"}},
 		{"404 to the PUT", "404@put", "", time.Second, []string{"token"}},
+		{"the PUT is not known", "405@put", "", 0, []string{"not IMDSv2's", "/latest"}},
+		{"401 to the PUT", "401@put", "", time.Second, []string{"needs no token", "proxy"}},
+		{"503", "503", "", time.Second, []string{"usually ends within seconds"}},
+		{"reset", "reset", "", time.Second, []string{"before the answer is complete"}},
+		{"ARP without an answer", "blackholex1,unreachablex1,blackholex1,unreachablex1,blackholex1,unreachablex9,blackhole", "", 30 * time.Second, []string{"ip route get", "endpoint.interface"}},
+		{"no such tag", "404@meta-data/tags/instance/X", "meta-data/tags/instance/X", time.Second, []string{"no such tag", "InstanceMetadataTags"}},
 		{"no role", "404@" + roles, roles, time.Second, []string{roles, "instance profile"}},
 		{"no tags", "404@" + tags, tags, time.Second, []string{tags, "InstanceMetadataTags"}},
 		{"another path", "404@meta-data/spot/**", "meta-data/spot/instance-action", time.Second, []string{"meta-data/spot/instance-action"}},
@@ -99,7 +105,7 @@ func TestHintToContinue(t *testing.T) {
 // ended the gate.
 func TestHintOfThePathThatEndedIt(t *testing.T) {
 	const tag, role = "meta-data/tags/instance/None", "meta-data/iam/info"
-	about := map[string]string{tag: "InstanceMetadataTags", role: ""}
+	about := map[string]string{tag: "InstanceMetadataTags", role: "IMDS is there and not ready"}
 	for range 20 {
 		tr := faulty(t, "503@"+role).require(tag, role).patience(0, 700*time.Millisecond).run(t)
 		lines := tr.logged("ERROR")

@@ -129,6 +129,10 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	s, problems := publish.Build(publish.Collection{
 		Leaves: collected.Leaves, Missing: o.missing, Previous: r.dir.Previous(r.previous),
 	})
+	if names := s.Omitted(); len(names) > 0 {
+		r.Log.Warn("imds.env omits variables: a value has more than 255 bytes, or does not begin with a letter, a digit or a slash",
+			"variables", strings.Join(names, " "))
+	}
 	for _, p := range problems {
 		o.missing[p.Path] = p.Class
 	}

@@ -63,6 +63,7 @@ type streak struct {
 	class  policy.Class
 	since  time.Time
 	count  int
+	mixed  bool // connect-timeout and unreachable alternate
 	hint   string
 	hinted time.Time
 	last   *snapshot.LastError
@@ -274,18 +275,26 @@ func (p *progress) hintFor(f policy.Failure, now time.Time, err error) *string {
 		s = &streak{logged: map[policy.Class]time.Time{}}
 		p.streaks[f.Path] = s
 	}
-	if s.class != f.Class {
-		s.class, s.since, s.count, s.hint = f.Class, now, 0, ""
+	switch was := s.class; {
+	case was == f.Class:
+	case noAnswer(was) && noAnswer(f.Class): // one streak
+		s.class, s.hint, s.mixed = f.Class, "", true
+	default:
+		s.class, s.since, s.count, s.hint, s.mixed = f.Class, now, 0, "", false
 	}
 	s.count++
 	due := s.hint == "" || now.Sub(s.hinted) >= reportEvery
-	lasted, count := now.Sub(s.since), s.count
+	l := lasting{lasted: now.Sub(s.since), count: s.count, mixed: s.mixed}
 	p.mu.Unlock()
 	if !due {
 		return nil
 	}
-	return new(p.hint(f, lasted, count, err))
+	return new(p.hint(f, l, err))
 }
+
+// noAnswer reports whether a class is one of those that alternate while ARP gets no
+// answer.
+func noAnswer(c policy.Class) bool { return c == policy.ConnectTimeout || c == policy.Unreachable }
 
 // countAnswer counts an answer, and whether it can come from IMDS. p.mu is held.
 func (p *progress) countAnswer(f policy.Failure) {
@@ -365,7 +374,7 @@ func (p *progress) attempts() int {
 // ended the gate and others may have failed since. class is what the path was
 // given up for: if it is another than the last failure's, the hint is for it.
 func (p *progress) blame(path string, class policy.Class) {
-	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, 0, 0, nil)
+	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, lasting{}, nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.streaks[path]

@@ -128,9 +128,8 @@ func TestListedKeysAreKeys(t *testing.T) {
 		return rapid.MapOfN(segment, value, 0, 5)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		for name, o := range map[string]map[string]any{
-			MetaDataFile: object(3).Draw(rt, "meta-data"), IdentityFile: object(1).Draw(rt, "identity"),
-		} {
+		metaData := object(3).Draw(rt, "meta-data")
+		for name, o := range map[string]map[string]any{MetaDataFile: metaData, IdentityFile: object(1).Draw(rt, "identity")} {
 			put(t, filepath.Join(dir, name), string(encode(t, o)))
 		}
 		v := values(t, dir)
@@ -150,9 +149,9 @@ func TestListedKeysAreKeys(t *testing.T) {
 		if sorted := slices.Sorted(slices.Values(keys)); len(slices.Compact(sorted)) != len(keys) {
 			rt.Errorf("a key is there twice: %q", keys)
 		}
-		top := slices.Sorted(maps.Keys(v.metaData.object))
+		top := slices.Sorted(maps.Keys(metaData))
 		for _, name := range top {
-			if usableSegment(name) && v.metaData.object[name] != nil {
+			if usableSegment(name) && metaData[name] != nil {
 				if !slices.ContainsFunc(keys, func(k string) bool {
 					return strings.TrimSuffix(strings.TrimPrefix(k, "meta-data/"), "/") == name
 				}) {

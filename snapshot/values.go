@@ -7,13 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,10 +25,10 @@ type Values struct {
 	identity, metaData source
 }
 
-// source is one file: its object, which is nil if there is no file.
+// source is one file: its text, which is one JSON object, or nil if there is no file.
 type source struct {
-	object map[string]any
-	err    error
+	text []byte
+	err  error
 }
 
 // maxOpens bounds how often Open reads the files while they are being replaced.
@@ -90,32 +86,23 @@ func readValues(dir string) (*Values, error) {
 	return &Values{identity: readObject(f, dir, IdentityFile), metaData: readObject(f, dir, MetaDataFile)}, nil
 }
 
-// readObject reads a file that has one JSON object.
+// readObject reads a file that must be one JSON object.
 func readObject(dir *os.File, path, name string) source {
-	data, _, err := atomicfile.Read(dir, name, maxRead)
-	if errors.Is(err, fs.ErrNotExist) {
-		return source{}
-	}
-	var object map[string]any
+	text, _, err := atomicfile.Read(dir, name, maxRead)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return source{}
 	case errors.Is(err, atomicfile.ErrNotRegular):
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
-	case err == nil:
-		dec := json.NewDecoder(bytes.NewReader(data))
-		dec.UseNumber() // a number stays as it is written
-		if err = dec.Decode(&object); err == nil {
-			_, err = dec.Token()
-		}
-		switch {
-		case err == nil:
-			err = fmt.Errorf("%w: more than one value", ErrNotOurs)
-		case !errors.Is(err, io.EOF):
-			err = fmt.Errorf("%w: %w", ErrNotOurs, err)
-		case object == nil:
-			err = fmt.Errorf("%w: no object in it", ErrNotOurs)
-		default:
-			return source{object: object}
-		}
+	case err != nil:
+	case !nestedWithin(text, maxNesting):
+		err = fmt.Errorf("%w: it is nested more than %d deep", ErrNotOurs, maxNesting)
+	case !json.Valid(text):
+		err = fmt.Errorf("%w: %w", ErrNotOurs, json.Unmarshal(text, &struct{}{}))
+	case !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")):
+		err = fmt.Errorf("%w: it is not an object", ErrNotOurs)
+	default:
+		return source{text: text}
 	}
 	return source{err: fmt.Errorf("reading %s: %w", filepath.Join(path, name), err)}
 }
@@ -127,29 +114,50 @@ func (v *Values) Status() Status { return v.status }
 // prefix, such as "placement/region"; "identity" and below for the identity
 // document, such as "identity/accountId"; deeper into a JSON document by its keys,
 // and into an array by index, from 0. A directory or an object is a map[string]any,
-// an array []any, a number [json.Number], and the rest string and bool; maps and
-// arrays are not to be changed. null counts as absent.
+// an array []any, a number [json.Number], and the rest string and bool. null counts
+// as absent.
 //
-// An error is a *[KeyError] when there is no such key, matches [ErrBadKey] or
+// An error is a *[KeyError] if there is no such key, matches [ErrBadKey] or
 // [ErrNotOurs], or is the file system's.
 func (v *Values) Lookup(key string) (any, error) {
+	text, err := v.LookupJSON(key)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber() // a number stays as it is written
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		return nil, fmt.Errorf("decoding %q: %w", key, err)
+	}
+	return value, nil
+}
+
+// LookupJSON is [Values.Lookup] for the JSON of a value, as it is in the file, without
+// the indentation that it has there. It takes little memory however large the value is.
+func (v *Values) LookupJSON(key string) (json.RawMessage, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
 	segs, isIdentity := inIdentity(segments(key))
-	src := v.metaData
-	if isIdentity {
-		src = v.identity
-	}
+	src := v.source(isIdentity)
 	if src.err != nil {
 		return nil, src.err
 	}
-	if src.object != nil {
-		if value := descend(src.object, segs); value != nil {
-			return value, nil
+	if src.text != nil {
+		if value := find(src.text, segs); value != nil {
+			indent := "\n" + strings.Repeat("  ", len(segs))
+			return bytes.ReplaceAll(value, []byte(indent), []byte("\n")), nil
 		}
 	}
 	return nil, v.absent(key)
+}
+
+func (v *Values) source(isIdentity bool) source {
+	if isIdentity {
+		return v.identity
+	}
+	return v.metaData
 }
 
 // KeyError means that a key has no value in the files.
@@ -201,54 +209,107 @@ func (v *Values) absent(key string) *KeyError {
 	}
 }
 
-// descend follows the segments of a key, and returns nil if there is nothing.
-func descend(value any, segs []string) any {
-	for _, seg := range segs {
-		switch node := value.(type) {
-		case map[string]any:
-			value = node[seg]
-		case []any:
-			i, err := strconv.ParseUint(seg, 10, 31)
-			if err != nil || seg != strconv.FormatUint(i, 10) || int(i) >= len(node) {
-				return nil
-			}
-			value = node[i]
-		default:
-			return nil
-		}
-	}
-	return value
-}
+// maxListed is the length in bytes of the longest key that is listed: the longest key
+// of a tag fits. With keys of 4 KiB, a file of 8 MiB could have a list of 3 GiB.
+const maxListed = 640
 
 // List returns the keys below key, or all for "", the identity document's first:
-// sorted, in the form in which Lookup takes them, a directory or an object with a
-// final slash and followed by what is in it. An array is one key. A key that can
-// have nothing below it is returned itself. The errors are those of Lookup; for "", a file that cannot be read is one.
+// in the order of the files, which are sorted, in the form in which Lookup takes them,
+// a directory or an object with a final slash and followed by what is in it. An array
+// is one key. A key that can have nothing below it is returned itself. Keys of 640
+// bytes or more are left out. The errors are those of Lookup; for "", a file that cannot
+// be read is one.
 func (v *Values) List(key string) ([]string, error) {
-	if key != "" {
-		value, err := v.Lookup(key)
-		if err != nil {
-			return nil, err
-		}
-		segs, isIdentity := inIdentity(segments(key))
-		name, prefix := keyName(segs, isIdentity), ""
-		if isIdentity || len(segs) > 0 {
-			prefix = name + "/"
-		}
-		object, isObject := value.(map[string]any)
-		if !isObject {
-			return []string{name}, nil
-		}
-		return appendKeys(nil, prefix, len(segs), object), nil
-	}
-	if err := errors.Join(v.identity.err, v.metaData.err); err != nil {
-		return nil, err
-	}
 	var keys []string
-	if v.identity.object != nil {
-		keys = appendKeys([]string{identityRoot + "/"}, identityRoot+"/", 1, v.identity.object)
+	err := v.Walk(key, func(key string) error {
+		keys = append(keys, key)
+		return nil
+	})
+	return keys, err
+}
+
+// Walk calls visit with each key that [Values.List] would return. If visit returns
+// [fs.SkipDir], Walk skips what is in that directory or object; if [fs.SkipAll], it ends
+// without an error, and with any other error it returns that.
+func (v *Values) Walk(key string, visit func(key string) error) error {
+	w := &walker{visit: visit}
+	if key == "" {
+		if err := errors.Join(v.identity.err, v.metaData.err); err != nil {
+			return err
+		}
+		if v.identity.text != nil && w.one(identityRoot+"/") && !w.object(&scanner{text: v.identity.text}, identityRoot+"/", 1) {
+			return w.result()
+		}
+		if v.metaData.text != nil && w.err == nil {
+			w.object(&scanner{text: v.metaData.text}, "", 0)
+		}
+		return w.result()
 	}
-	return append(keys, appendKeys(nil, "", 0, v.metaData.object)...), nil
+	if _, err := v.LookupJSON(key); err != nil {
+		return err
+	}
+	segs, isIdentity := inIdentity(segments(key))
+	value := find(v.source(isIdentity).text, segs)
+	name, prefix := keyName(segs, isIdentity), ""
+	if isIdentity || len(segs) > 0 {
+		prefix = name + "/"
+	}
+	if value[0] != '{' {
+		w.one(name)
+	} else {
+		w.object(&scanner{text: value}, prefix, len(segs))
+	}
+	return w.result()
+}
+
+// walker is one Walk. Once err is set, it visits no more keys.
+type walker struct {
+	visit func(string) error
+	err   error
+}
+
+// one visits a key, and reports whether to go on in it.
+func (w *walker) one(key string) bool {
+	err := w.visit(key)
+	if !errors.Is(err, fs.SkipDir) {
+		w.err = err
+	}
+	return err == nil
+}
+
+func (w *walker) result() error {
+	if errors.Is(w.err, fs.SkipAll) {
+		return nil
+	}
+	return w.err
+}
+
+// object visits the keys of the object that comes next, whose own key is prefix with
+// depth segments, and reports whether to go on behind it. It leaves out null, and
+// names that cannot be in a key.
+func (w *walker) object(s *scanner, prefix string, depth int) bool {
+	return s.members(func(seg string) bool {
+		kind := s.peek()
+		name := ""
+		if kind != 'n' && depth < maxKeySegments-1 && usableSegment(seg) && len(prefix)+len(seg) < maxListed {
+			name = prefix + seg
+			if prefix == "" {
+				name = keyName([]string{seg}, false)
+			}
+		}
+		switch {
+		case name == "":
+			s.skip()
+		case kind != '{':
+			s.skip()
+			w.one(name)
+		case w.one(name + "/"):
+			w.object(s, name+"/", depth+1)
+		default:
+			s.skip()
+		}
+		return w.err == nil
+	})
 }
 
 // keyName is the shortest key that means segs.
@@ -264,29 +325,4 @@ func keyName(segs []string, isIdentity bool) string {
 		return metaDataRoot + "/" + name // without it, this would be another key
 	}
 	return name
-}
-
-// appendKeys appends the keys of object, whose own key is prefix with depth
-// segments. What no key can name is left out, and so is null.
-func appendKeys(keys []string, prefix string, depth int, object map[string]any) []string {
-	if depth >= maxKeySegments-1 { // one for a prefix of meta-data/
-		return keys
-	}
-	for _, seg := range slices.Sorted(maps.Keys(object)) {
-		name := prefix + seg
-		if prefix == "" {
-			name = keyName([]string{seg}, false)
-		}
-		value := object[seg]
-		if value == nil || !usableSegment(seg) || len(name) >= maxKeyBytes {
-			continue
-		}
-		below, isObject := value.(map[string]any)
-		if !isObject {
-			keys = append(keys, name)
-			continue
-		}
-		keys = appendKeys(append(keys, name+"/"), name+"/", depth+1, below)
-	}
-	return keys
 }

@@ -147,6 +147,11 @@ func isAbsent(err error) bool {
 	return ok
 }
 
+// nested is objects in each other, at most 64 of which are ours.
+func nested(n int) []byte {
+	return []byte(strings.Repeat(`{"[":`, n-1) + "{}" + strings.Repeat("}", n-1))
+}
+
 // A file in the place of a file: one is read, the other said to be bad.
 func TestOpenBadFiles(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -157,7 +162,9 @@ func TestOpenBadFiles(t *testing.T) {
 		"two":       func(p string) error { return os.WriteFile(p, []byte(`{"a": "b"} {}`), 0o644) },
 		"null":      func(p string) error { return os.WriteFile(p, []byte(`null`), 0o644) },
 		"array":     func(p string) error { return os.WriteFile(p, []byte(`["a"]`), 0o644) },
-		"deep":      func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(`{"a":`, 20000)), 0o644) },
+		"deep":      func(p string) error { return os.WriteFile(p, nested(65), 0o644) },
+		"an abyss":  func(p string) error { return os.WriteFile(p, nested(9000), 0o644) },
+		"half deep": func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(`{"a":`, 20000)), 0o644) },
 		"link":      func(p string) error { return os.Symlink(secret, p) },
 		"directory": func(p string) error { return os.Mkdir(p, 0o755) },
 		"huge":      func(p string) error { return os.WriteFile(p, make([]byte, maxRead+1), 0o644) },
@@ -280,5 +287,50 @@ func TestOpenWhilePublishing(t *testing.T) {
 				t.Errorf("generation %d with the values of %v, %v", v.Status().Generation, n, err)
 			}
 		})
+	}
+}
+
+// Walk skips and ends as it is told to.
+func TestWalk(t *testing.T) {
+	v := values(t, published(t, Status{}))
+	stop := errors.New("stop")
+	for _, tt := range []struct {
+		name, key string
+		at        string // the key for which visit returns err
+		err       error
+		want      string // the first keys and the last one
+		wantErr   error
+	}{
+		{"a directory is skipped", "placement", "", nil, "placement/availability-zone placement/availability-zone-id placement/region", nil},
+		{"skipping a leaf skips nothing", "placement", "placement/availability-zone", fs.SkipDir, "placement/availability-zone placement/availability-zone-id placement/region", nil},
+		{"skipping an object", "public-keys", "public-keys/0/", fs.SkipDir, "public-keys/0/", nil},
+		{"the end", "placement", "placement/availability-zone-id", fs.SkipAll, "placement/availability-zone placement/availability-zone-id", nil},
+		{"the end in the identity document", "", "identity/", fs.SkipAll, "identity/", nil},
+		{"an error below", "iam", "iam/info/Code", stop, "iam/info/ iam/info/Code", stop},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var keys []string
+			err := v.Walk(tt.key, func(key string) error {
+				keys = append(keys, key)
+				if key == tt.at {
+					return tt.err
+				}
+				return nil
+			})
+			if got := strings.Join(keys, " "); !errors.Is(err, tt.wantErr) || got != tt.want {
+				t.Errorf("%q %v, want %q %v", got, err, tt.want, tt.wantErr)
+			}
+		})
+	}
+	// The identity document is skipped, and meta-data is not.
+	n := 0
+	err := v.Walk("", func(key string) error {
+		if n++; strings.HasPrefix(key, "identity/") && key != "identity/" {
+			t.Errorf("%s is visited", key)
+		}
+		return fs.SkipDir
+	})
+	if err != nil || n < 10 {
+		t.Errorf("%d keys, %v", n, err)
 	}
 }

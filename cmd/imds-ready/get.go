@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -99,7 +101,7 @@ func (p *program) get(ctx context.Context, o getOptions) int {
 	if o.list {
 		return p.list(v, o)
 	}
-	value, err := v.Lookup(o.key)
+	value, err := v.LookupJSON(o.key)
 	if err != nil {
 		return p.reportAbsent(v, o, err)
 	}
@@ -108,19 +110,35 @@ func (p *program) get(ctx context.Context, o getOptions) int {
 }
 
 func (p *program) list(v *snapshot.Values, o getOptions) int {
-	keys, err := v.List(o.key)
-	switch {
-	case err != nil:
-		return p.reportAbsent(v, o, err)
-	case len(keys) == 0 && v.Status().Generation == 0:
-		return p.reportUncollected(v.Status(), "no keys")
-	case p.json:
-		p.printJSON(append([]string{}, keys...), "  ")
-	default:
-		for _, key := range keys {
-			fmt.Fprintln(p.stdout, key)
-		}
+	out := bufio.NewWriter(p.stdout)
+	before, between, after, empty := "", "\n", "\n", ""
+	if p.json {
+		before, between, after, empty = "[\n  ", ",\n  ", "\n]\n", "[]\n"
 	}
+	n := 0
+	err := v.Walk(o.key, func(key string) error {
+		if n++; n == 1 {
+			out.WriteString(before)
+		} else {
+			out.WriteString(between)
+		}
+		if p.json {
+			key = string(jsonText(key))
+		}
+		_, err := out.WriteString(key)
+		return err
+	})
+	switch {
+	case err == nil && n == 0 && v.Status().Generation == 0:
+		return p.reportUncollected(v.Status(), "no keys")
+	case err != nil && n == 0:
+		return p.reportAbsent(v, o, err)
+	case n == 0:
+		out.WriteString(empty)
+	default:
+		out.WriteString(after)
+	}
+	_ = out.Flush() // run sees whether it could be written
 	return 0
 }
 
@@ -133,7 +151,7 @@ func (p *program) reportAbsent(v *snapshot.Values, o getOptions, err error) int 
 	case !ok:
 		return p.reportUnreadable("", err)
 	case o.fallback != nil && (!uncollected || st.State != snapshot.Waiting):
-		p.printValue(*o.fallback)
+		p.printValue(jsonText(*o.fallback))
 		return 0
 	case uncollected:
 		return p.reportUncollected(st, fmt.Sprintf("%q", o.key))
@@ -166,34 +184,58 @@ func (p *program) reportUncollected(st snapshot.Status, prefix string) int {
 	return int(readiness.ExitTempFail)
 }
 
-// printValue prints a string as it is and a list one item per line. Anything
-// else, and with --json everything, is printed as JSON.
-func (p *program) printValue(value any) {
-	list, isList := value.([]any)
-	text, isText := value.(string)
-	switch {
-	case isText && !p.json:
-		fmt.Fprintln(p.stdout, text)
-	case isList && !p.json:
-		for _, item := range list {
-			if text, ok := item.(string); ok {
-				fmt.Fprintln(p.stdout, text)
-			} else {
-				p.printJSON(item, "")
-			}
+// printValue prints the JSON of a value: a string as it is and a list one item per
+// line. Anything else, and with --json everything, is printed as JSON, indented as in
+// the files.
+func (p *program) printValue(value json.RawMessage) {
+	out := bufio.NewWriter(p.stdout)
+	defer out.Flush() // run sees whether it could be written
+	dec := json.NewDecoder(bytes.NewReader(value))
+	if p.json || value[0] != '"' && value[0] != '[' {
+		out.Write(value)
+		out.WriteByte('\n')
+		return
+	}
+	if value[0] == '[' {
+		_, _ = dec.Token() // the bracket
+	}
+	var item json.RawMessage
+	var line bytes.Buffer
+	for dec.More() {
+		if dec.Decode(&item) != nil {
+			return // it was valid when it was read
 		}
-	default:
-		p.printJSON(value, "  ")
+		switch item[0] {
+		case '"':
+			var text string
+			_ = json.Unmarshal(item, &text)
+			out.WriteString(text)
+		case '{', '[':
+			line.Reset()
+			_ = json.Compact(&line, item)
+			out.Write(line.Bytes())
+		default:
+			out.Write(item)
+		}
+		out.WriteByte('\n')
 	}
 }
 
-// printJSON prints value as the files contain it: sorted, with <, > and & not
-// escaped. If indent is empty, it is one line.
+// printJSON prints value as JSON, with <, > and & not escaped.
 func (p *program) printJSON(value any, indent string) {
 	encoder := json.NewEncoder(p.stdout)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", indent)
 	_ = encoder.Encode(value) // every type that is printed can be encoded
+}
+
+// jsonText is the JSON of a string, with <, > and & not escaped.
+func jsonText(s string) json.RawMessage {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string can always be encoded
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // completeKeys completes keys from the files, one directory level at a time. An
@@ -204,25 +246,29 @@ func (p *program) completeKeys(_ *cobra.Command, args []string, typed string) ([
 	if err != nil || len(args) > 0 {
 		return nil, directive
 	}
-	keys, err := v.List("")
-	if err != nil {
-		return nil, directive
-	}
 	prefix := ""
 	if rest, ok := strings.CutPrefix(typed, "meta-data/"); ok {
 		prefix, typed = "meta-data/", rest
 	}
 	var found []cobra.Completion
-	for _, key := range keys {
-		rest, ok := strings.CutPrefix(key, typed)
-		if !ok || rest == "" {
-			continue
+	err = v.Walk("", func(key string) error {
+		isDirectory := strings.HasSuffix(key, "/")
+		switch {
+		case isDirectory && strings.HasPrefix(typed, key):
+			return nil // it is in there
+		case strings.HasPrefix(key, typed):
+			found = append(found, prefix+key)
+			if isDirectory {
+				directive |= cobra.ShellCompDirectiveNoSpace // the key continues
+			}
 		}
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			rest = rest[:i+1]
-			directive |= cobra.ShellCompDirectiveNoSpace // the key continues
+		if isDirectory {
+			return fs.SkipDir
 		}
-		found = append(found, prefix+typed+rest)
+		return nil
+	})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return slices.Compact(found), directive
+	return found, directive
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"os"
@@ -53,11 +54,21 @@ func notify(state string) error {
 	return err
 }
 
+// bootID returns the boot ID that the unit passes (systemd's %b, 32 hexadecimal
+// digits) in the form of [snapshot.BootID], and the kernel's if it passes none.
+func bootID() string {
+	id, err := hex.DecodeString(os.Getenv("IMDS_READY_BOOT_ID"))
+	if err != nil || len(id) != 16 {
+		return snapshot.BootID()
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
 // daemon wires the daemon and runs it.
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.writeDirectory(), BootID: snapshot.BootID(), Version: version, Log: log, Notify: notify,
+		Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too

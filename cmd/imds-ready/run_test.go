@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // The socket can be a file or an abstract name. If systemd is slow, the queue is
@@ -44,5 +46,25 @@ func TestNotifyWaits(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestBootID(t *testing.T) {
+	kernel := snapshot.BootID()
+	for _, tt := range []struct{ name, env, want string }{
+		{"as systemd writes it", "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"},
+		{"capital letters", "0123456789ABCDEF0123456789ABCDEF", "01234567-89ab-cdef-0123-456789abcdef"},
+		{"not set", "", kernel},
+		{"too short", "0123456789abcdef", kernel},
+		{"too long", "0123456789abcdef0123456789abcdef00", kernel},
+		{"not hexadecimal", "%bxx456789abcdef0123456789abcdef", kernel},
+		{"with dashes", "01234567-89ab-cdef-0123-456789abcdef", kernel},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("IMDS_READY_BOOT_ID", tt.env)
+			if got := bootID(); got != tt.want {
+				t.Errorf("bootID() = %q, want %q", got, tt.want)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,10 +24,12 @@ func suggestKeys(v *snapshot.Values, e *snapshot.KeyError) string {
 	return didYouMean(similarKeys(v, e.Key))
 }
 
-// The number of suggestions, and the length in bytes up to which keys are compared.
+// The number of suggestions, the length in bytes up to which keys are compared, and
+// how many are: a tree has 4096 paths, and documents in it have more keys.
 const (
-	maxSimilar  = 3
-	maxCompared = 100
+	maxSimilar    = 3
+	maxCompared   = 100
+	maxCandidates = 10_000
 )
 
 // similarKeys returns the existing keys that an absent one may stand for, the most
@@ -40,25 +43,29 @@ func similarKeys(v *snapshot.Values, key string) []string {
 	if len(key) > maxCompared {
 		return nil
 	}
-	keys, err := v.List("")
-	if err != nil {
-		return nil // a suggestion is not worth a second error
-	}
 	type candidate struct {
 		key      string
 		distance int
 	}
 	var found []candidate
-	for _, k := range keys {
+	compared := 0
+	err := v.Walk("", func(k string) error {
 		k = strings.TrimSuffix(k, "/")
 		if len(k) > maxCompared {
-			continue
+			return fs.SkipDir
 		}
 		if slices.Contains(strings.Fields(synonyms[k]), normalized(key)) {
 			found = append(found, candidate{k, -1})
 		} else if d, ok := keyDistance(key, k); ok {
 			found = append(found, candidate{k, d})
 		}
+		if compared++; compared == maxCandidates {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil {
+		return nil // a suggestion is not worth a second error
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)))

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,5 +99,33 @@ func TestSuggestKeys(t *testing.T) {
 		if got := suggestKeys(v, e); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
+	}
+}
+
+// The files of a hostile IMDS make no suggestion expensive.
+func TestSimilarIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	var tree strings.Builder
+	name := strings.Repeat("abcdefghij", 9)
+	for i := range 70_000 {
+		fmt.Fprintf(&tree, `"%s%05d":"",`, name, i)
+	}
+	data, err := json.Marshal(snapshot.Status{State: snapshot.Ready, BootID: "b"}.Normal())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, snapshot.StatusFile), data, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, snapshot.MetaDataFile), []byte("{"+tree.String()+`"z":""}`), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := snapshot.Open(dir, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	if allocs := testing.AllocsPerRun(1, func() { keys = len(similarKeys(v, strings.Repeat("bacdefghij", 9)+"00000")) }); allocs > 5_000_000 || keys == 0 {
+		t.Errorf("%d suggestions after %v allocations", keys, allocs)
 	}
 }

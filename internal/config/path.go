@@ -40,13 +40,26 @@ func requirePath(path string) (value, problem string) {
 	case path == paths.UserData:
 		return path, ""
 	case len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic":
-		if meant := meantPath(segments); meant != "" {
+		meant := meantPath(segments)
+		if strings.HasPrefix(meant, "dynamic/") {
+			meant = paths.Identity
+		}
+		if meant != "" {
 			return "", "is not a path of IMDS, did you mean " + quote(meant) + "?"
 		}
 		return "", "is not a path of IMDS"
 	}
-	return path, credentials(path)
+	if problem := credentials(path); problem != "" || segments[0] != "dynamic" {
+		return path, problem
+	}
+	if name, ok := strings.CutPrefix(path, identityDir); !ok || !slices.Contains([]string{"document", "pkcs7", "rsa2048", "signature"}, name) {
+		return "", "would be in no file: of dynamic/, only " + identityDir + "document, pkcs7, rsa2048 and signature can be required"
+	}
+	return path, ""
 }
+
+// identityDir has the identity document and its signatures.
+var identityDir = strings.TrimSuffix(paths.Identity, "document")
 
 // meantPath returns the path that was probably meant by one outside of the
 // tree, such as iam/info.

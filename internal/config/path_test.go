@@ -32,8 +32,10 @@ func TestRequirePath(t *testing.T) {
 		noPlace + `, did you mean "meta-data/ami-id"?`:                    {"ami-id", "Meta-Data/ami-id", "meta_data/ami-id"},
 		noPlace + `, did you mean "meta-data/iam/info"?`:                  {"iam/info"},
 		noPlace + `, did you mean "meta-data/iam/security-credentials/"?`: {"iam/security-credentials/"},
-		noPlace + `, did you mean "dynamic/"?`:                            {"dynamic"},
-		noPlace + `, did you mean "dynamic/instance-identity/document"?`:  {"instance-identity/document", "dynamics/instance-identity/document"},
+		"would be in no file: of dynamic/, only dynamic/instance-identity/document, pkcs7, rsa2048 and signature can be required": {
+			"dynamic/fws/instance-monitoring", "dynamic/instance-identity/", "dynamic/",
+		},
+		noPlace + `, did you mean "dynamic/instance-identity/document"?`:  {"dynamic", "instance-identity/document", "dynamics/instance-identity/document"},
 		noPlace + `, did you mean "user-data"?`:                           {"user-data/", "user_data"},
 		roles + ` with its final slash waits for a role`:                  {"meta-data/iam/security-credentials"},
 		roles + ` waits for a role`:                                       {"meta-data/iam/security-credentials/my-role"},

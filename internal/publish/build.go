@@ -76,25 +76,27 @@ func Build(c Collection) (Snapshot, []Problem) {
 		}
 	}
 	if root, ok := t.dir(paths.MetaData); ok {
-		b.addJSON(snapshot.MetaDataFile, root, false)
+		b.addJSON(snapshot.MetaDataFile, root)
 	}
 	if tags, ok := t.tags(); ok {
-		b.addJSON(snapshot.TagsFile, tags, false)
+		b.addJSON(snapshot.TagsFile, tags)
 	}
 	if n, ok := b.network(t); ok {
-		b.addJSON(snapshot.NetworkFile, n, false)
+		b.addJSON(snapshot.NetworkFile, n)
 	}
 	if id != nil {
-		b.addJSON(snapshot.IdentityFile, id, false)
+		b.addJSON(snapshot.IdentityFile, id)
 	}
 	if signatures != (signatureSet{Document: signatures.Document}) {
-		b.addJSON(snapshot.SignaturesFile, signatures, true)
+		b.addJSON(snapshot.SignaturesFile, signatures)
 	}
 	if hasUserData {
-		b.files[snapshot.UserDataFile] = File{Data: slices.Clone(userData), Secret: true}
+		b.files[snapshot.UserDataFile] = File{Data: slices.Clone(userData), Secret: isSecret(snapshot.UserDataFile)}
 	}
 	env := environment(id, t)
-	return Snapshot{id: env.value("IMDS_INSTANCE_ID"), files: b.files, env: env.lines()}, b.sorted()
+	return Snapshot{
+		id: env.value("IMDS_INSTANCE_ID"), files: b.files, env: env.lines(), omitted: env.omitted(),
+	}, b.sorted()
 }
 
 // builder collects files and problems while it goes through the leaves.
@@ -127,13 +129,27 @@ func (b *builder) sorted() []Problem {
 
 // addJSON adds a file. What gets here was decoded from JSON or is made of
 // strings, so encoding it cannot fail; if it did, no file is better than half.
-func (b *builder) addJSON(name string, v any, secret bool) {
+func (b *builder) addJSON(name string, v any) {
 	if data, err := encode(v); err == nil {
-		b.files[name] = File{Data: data, Secret: secret}
+		b.files[name] = File{Data: data, Secret: isSecret(name)}
 	}
 }
 
-// identity is the identity document, or nil when it is not there or not usable.
+// IsInstanceID reports whether s can be the ID of an instance: 1 to 63 letters, digits,
+// dots and dashes, a letter or a digit first. An identity document with another
+// instanceId is a bad response.
+func IsInstanceID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		isWord := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !isWord && (i == 0 || c != '.' && c != '-') {
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= 63
+}
+
+// identity is the identity document, or nil if it is absent or cannot be used.
 func (b *builder) identity() map[string]any {
 	body, ok := b.leaves[paths.Identity]
 	if !ok {
@@ -141,6 +157,11 @@ func (b *builder) identity() map[string]any {
 	}
 	v, class := document(body)
 	object, isObject := v.(map[string]any)
+	if instance, ok := object["instanceId"]; ok && class == "" {
+		if id, isString := instance.(string); !isString || !IsInstanceID(id) {
+			class = classBadResponse
+		}
+	}
 	if class == "" && !isObject {
 		class = classBadResponse
 	}

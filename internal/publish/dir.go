@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,8 @@ type Dir struct {
 	self *os.File   // the directory itself
 	lock *os.File   // the lock file, nil until it is locked
 	mu   sync.Mutex // one write at a time: the names of temporaries are fixed
+
+	published atomic.Bool // imds.env may have the state of this run
 }
 
 // maxTries bounds how often OpenDir starts over because something was replaced.
@@ -247,6 +250,7 @@ func (d *Dir) write(name string, f File) (changed bool, err error) {
 // not exist are removed again, identity.json above all, because its existence means
 // that IMDS answered.
 func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, changed []string, err error) {
+	d.published.Store(true)
 	sums, changed, added, err := d.publish(s, state, before)
 	if err == nil {
 		slices.Sort(changed)
@@ -300,9 +304,11 @@ func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums 
 }
 
 // WriteState is for a gate that ends without a collection: imds.env gets this
-// state and keeps its other lines, if there are any; no other file is touched. It
-// returns the digest of imds.env for status.json.
+// state and keeps the variables of an earlier collection, but nothing that this package
+// would not write; no other file is touched. It returns the digest of imds.env for
+// status.json.
 func (d *Dir) WriteState(state string) (sum *string, err error) {
+	d.published.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old, _, err := atomicfile.Read(d.self, snapshot.EnvFile, maxFile)
@@ -312,7 +318,7 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(d.path, snapshot.EnvFile), err)
 	}
-	f := envFile(state, otherLines(old))
+	f := envFile(state, knownLines(old))
 	if _, err := d.write(snapshot.EnvFile, f); err != nil {
 		return nil, err
 	}
@@ -335,10 +341,19 @@ func (d *Dir) WriteStatus(st snapshot.Status) error {
 	return nil
 }
 
-// WriteFinalStatus is [Dir.WriteStatus] for the last status of a run. If there is no
-// space for it beside an old status that says "waiting", the old one is removed
-// first: it would be wrong until the next boot.
+// WriteFinalStatus is [Dir.WriteStatus] for the last status of a run.
+//
+// If the run has failed after it began to publish, imds.env first gets the same state,
+// and `files` lists what is there: a signal or an error came between the files and this
+// status. If imds.env cannot be rewritten, it is removed. A run that failed without
+// publishing leaves the files of an earlier one alone.
+//
+// If there is no space for the status beside an old one that says "waiting", the old
+// one is removed first: it would be wrong until the next boot.
 func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
+	if st.State == snapshot.Failed && d.published.Load() {
+		st.Files = d.settle(st.State)
+	}
 	err := d.WriteStatus(st)
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
@@ -353,4 +368,23 @@ func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
 		return err
 	}
 	return d.WriteStatus(st)
+}
+
+// settle makes an existing imds.env say state, and returns the digests of the files
+// that are there.
+func (d *Dir) settle(state string) map[string]*string {
+	if _, err := d.root.Lstat(snapshot.EnvFile); err == nil {
+		if _, err := d.WriteState(state); err != nil {
+			d.mu.Lock()
+			_, _ = d.remove(snapshot.EnvFile) // if even that fails, the status is all there is
+			d.mu.Unlock()
+		}
+	}
+	sums := map[string]*string{}
+	for _, name := range order() {
+		if data, _, err := atomicfile.Read(d.self, name, maxFile); err == nil {
+			sums[name] = File{Data: data, Secret: isSecret(name)}.Sum()
+		}
+	}
+	return sums
 }

@@ -5,12 +5,14 @@ package publish
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -170,8 +172,11 @@ func TestWriteState(t *testing.T) {
 		{"a file", "IMDS_STATE=ready\nIMDS_REGION=r\nIMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\nIMDS_MAC=m\n"},
 		{"the same state", "IMDS_STATE=skipped\nIMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
 		{"no final newline", "IMDS_STATE=ready\nIMDS_REGION=r", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
-		{"the state elsewhere, twice", "A=b\nIMDS_STATE=x\nIMDS_STATE=\nIMDS_STATES=y\n", "IMDS_STATE=skipped\nA=b\nIMDS_STATES=y\n"},
-		{"comments and blanks", "# one's own\n\nA=b\n", "IMDS_STATE=skipped\n# one's own\n\nA=b\n"},
+		{"the state elsewhere, twice", "IMDS_MAC=b\nIMDS_STATE=x\nIMDS_STATE=\nIMDS_STATES=y\n", "IMDS_STATE=skipped\nIMDS_MAC=b\n"},
+		{"planted variables", "LD_PRELOAD=/tmp/x.so\nIMDS_REGION=r\nPATH=/tmp\nexport IMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
+		{"planted values", "IMDS_REGION=$(id)\nIMDS_MAC=-m\nIMDS_IPV6=\nIMDS_AMI_ID\nIMDS_VPC_ID=v\\\nIMDS_SUBNET_ID=s\r\n", "IMDS_STATE=skipped\n"},
+		{"too long", "IMDS_REGION=" + strings.Repeat("a", 256) + "\nIMDS_MAC=" + strings.Repeat("a", 255), "IMDS_STATE=skipped\nIMDS_MAC=" + strings.Repeat("a", 255) + "\n"},
+		{"comments and blanks", "# one's own\n\nIMDS_MAC=b\n IMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_MAC=b\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -279,5 +284,98 @@ func TestPrevious(t *testing.T) {
 	}
 	if p := d.Previous(st); p.metaData != nil || p.userData != nil {
 		t.Errorf("a changed tree and a file that others can read: %+v", p)
+	}
+}
+
+// However publishing ends, a failed status and imds.env agree, and the digests are
+// those of the files that are there.
+func TestFailedStatusAgrees(t *testing.T) {
+	first, second := instance(t), instance(t)
+	second["meta-data/placement/region"] = []byte("new")
+	second[paths.Identity] = []byte(`{"instanceId": "i-new"}`)
+	for _, tt := range []struct {
+		name  string
+		spoil func(t *testing.T, d *Dir) // before the second collection is published
+		ends  bool                       // publishing ends without an error, but a signal comes
+		env   string                     // how imds.env begins; empty: it is gone
+	}{
+		{"a signal after publishing", func(*testing.T, *Dir) {}, true, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-new\n"},
+		{"an error behind imds.env", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.IdentityFile)) }, false, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-new\n"},
+		{"an error before imds.env", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.TagsFile)) }, false, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-0abcdef1234567890\n"},
+		{"imds.env cannot be written", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.EnvFile)) }, false, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := open(t)
+			old, _ := build(first)
+			sums, _, err := d.Publish(old, snapshot.Ready, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := snapshot.Status{State: snapshot.Ready, BootID: "b", Generation: 1, Files: sums}
+			if err := d.WriteFinalStatus(st); err != nil {
+				t.Fatal(err)
+			}
+			second["meta-data/tags/instance/Name"] = []byte("new")
+			tt.spoil(t, d)
+			s, _ := build(second)
+			if _, _, err := d.Publish(s, snapshot.Ready, nil); (err == nil) != tt.ends {
+				t.Fatal(err)
+			}
+			before := maps.Clone(st.Files)
+			st.State = snapshot.Failed
+			if err := d.WriteFinalStatus(st); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(st.Files, before) {
+				t.Error("the caller's map was changed")
+			}
+			got, err := os.ReadFile(filepath.Join(d.path, snapshot.EnvFile))
+			if !strings.HasPrefix(string(got), tt.env) || (err == nil) != (tt.env != "") {
+				t.Errorf("imds.env is %q %v, want %q", got, err, tt.env)
+			}
+			read, err := d.Status()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range order() {
+				data, err := os.ReadFile(filepath.Join(d.path, name))
+				sum, listed := read.Files[name]
+				if (err == nil) != listed {
+					t.Errorf("%s: listed %t, %v", name, listed, err)
+				}
+				want := File{Data: data, Secret: name == snapshot.UserDataFile || name == snapshot.SignaturesFile}.Sum()
+				if listed && (sum == nil) != (want == nil) || sum != nil && *sum != *want {
+					t.Errorf("%s: the digest is another one's", name)
+				}
+			}
+		})
+	}
+}
+
+// A gate that fails before it publishes makes no imds.env, and leaves that of an earlier
+// run alone.
+func TestFailedWaitLeavesFiles(t *testing.T) {
+	d := open(t)
+	if err := d.WriteFinalStatus(snapshot.Status{State: snapshot.Failed, BootID: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := d.Status(); err != nil || len(st.Files) != 0 || entries(t, d.path) != snapshot.StatusFile {
+		t.Errorf("%+v %v, files %s", st, err, entries(t, d.path))
+	}
+	put(t, filepath.Join(d.path, snapshot.EnvFile), "IMDS_STATE=ready\n")
+	st := snapshot.Status{State: snapshot.Failed, BootID: "b", Files: map[string]*string{snapshot.EnvFile: new("sum")}}
+	if err := d.WriteFinalStatus(st); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := d.Status(); err != nil || len(st.Files) != 1 || get(t, filepath.Join(d.path, snapshot.EnvFile)) != "IMDS_STATE=ready\n" {
+		t.Errorf("%+v %v", st, err)
+	}
+}
+
+// occupy puts a directory that cannot be removed in the place of a file.
+func occupy(t *testing.T, d *Dir, name string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(d.path, name, "x"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 }

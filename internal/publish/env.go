@@ -3,8 +3,8 @@
 package publish
 
 import (
-	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
@@ -19,10 +19,13 @@ type variable struct{ name, value string }
 // variables are the lines of imds.env below the first.
 type variables []variable
 
-// environment takes each variable from the identity document, which is signed,
-// else from the key of meta-data that says the same; the addresses and the host
-// name are those of meta-data alone. A value that is not plain is left out: no other
-// one takes its place.
+// maxValue bounds a value, in bytes. The longest real one is a host name.
+const maxValue = 255
+
+// environment returns all variables, the absent ones with an empty value. Each is
+// taken from the identity document, which is signed, else from the key of meta-data
+// with the same meaning; the addresses and the host name are in meta-data alone. A
+// value that cannot be used is not replaced by the next candidate.
 func environment(identity map[string]any, t *tree) variables {
 	id := func(key string) string {
 		s, _ := identity[key].(string)
@@ -42,9 +45,7 @@ func environment(identity map[string]any, t *tree) variables {
 	}
 	var vars variables
 	add := func(name string, candidates ...string) {
-		if value := cmp.Or(candidates...); isPlain(value) {
-			vars = append(vars, variable{name, value})
-		}
+		vars = append(vars, variable{name, cmp.Or(candidates...)})
 	}
 	add("IMDS_INSTANCE_ID", id("instanceId"), md("instance-id"))
 	add("IMDS_INSTANCE_TYPE", id("instanceType"), md("instance-type"))
@@ -79,10 +80,19 @@ func isPlain(value string) bool {
 	return value != ""
 }
 
-// value is the value of a variable, "" when it is not there.
+// isShort reports whether a plain value cannot be taken for something else: it has at
+// most 255 bytes and begins with a letter, a digit or a slash, so it is not an option.
+func isShort(value string) bool {
+	return len(value) <= maxValue && strings.IndexByte("._:@+-", value[0]) < 0
+}
+
+// usable reports whether a variable can be in imds.env.
+func (v variable) usable() bool { return isPlain(v.value) && isShort(v.value) }
+
+// value is the value of a variable, or empty if it cannot be used.
 func (vars variables) value(name string) string {
 	for _, v := range vars {
-		if v.name == name {
+		if v.name == name && v.usable() {
 			return v.value
 		}
 	}
@@ -90,28 +100,41 @@ func (vars variables) value(name string) string {
 }
 
 func (vars variables) lines() []string {
-	list := make([]string, 0, len(vars))
+	var list []string
 	for _, v := range vars {
-		list = append(list, v.name+"="+v.value)
+		if v.usable() {
+			list = append(list, v.name+"="+v.value)
+		}
 	}
 	return list
 }
 
-// envFile is imds.env: the state, then the lines.
-func envFile(state string, lines []string) File {
-	var buf bytes.Buffer
-	buf.WriteString(envState + "=" + state + "\n")
-	for _, line := range lines {
-		buf.WriteString(line + "\n")
+// omitted are the names of the variables with a value that is plain, but too long or
+// with a dubious beginning: no real IMDS has one.
+func (vars variables) omitted() []string {
+	var names []string
+	for _, v := range vars {
+		if isPlain(v.value) && !isShort(v.value) {
+			names = append(names, v.name)
+		}
 	}
-	return File{Data: buf.Bytes()}
+	return names
 }
 
-// otherLines are the lines of an imds.env but the state's.
-func otherLines(data []byte) []string {
+// envFile is imds.env: the state, then the lines.
+func envFile(state string, lines []string) File {
+	return File{Data: []byte(strings.Join(append([]string{envState + "=" + state}, lines...), "\n") + "\n")}
+}
+
+// knownLines are the lines of an imds.env, except the state's, that this package could
+// have written. Units read the file as root: nothing else in it survives.
+func knownLines(data []byte) []string {
 	var kept []string
-	for _, line := range lines(string(data)) {
-		if !strings.HasPrefix(line, envState+"=") {
+	known := environment(nil, &tree{})
+	for _, line := range strings.Split(string(data), "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		isKnown := slices.ContainsFunc(known, func(v variable) bool { return v.name == name })
+		if isKnown && (variable{name, value}).usable() {
 			kept = append(kept, line)
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"bytes"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
@@ -75,7 +78,7 @@ func TestEnvironment(t *testing.T) {
 		{
 			"a document of other types",
 			map[string]string{
-				paths.Identity:          `{"instanceId": 5, "region": null, "accountId": ["x"], "imageId": "", "architecture": {}}`,
+				paths.Identity:          `{"instanceType": 5, "region": null, "accountId": ["x"], "imageId": "", "architecture": {}}`,
 				"meta-data/instance-id": "i-2",
 			},
 			"IMDS_STATE=ready IMDS_INSTANCE_ID=i-2",
@@ -111,7 +114,7 @@ func TestEnvironment(t *testing.T) {
 func TestEnvironmentIsPlain(t *testing.T) {
 	allowed := regexp.MustCompile(`^[A-Za-z0-9._:/@+-]+$`)
 	for _, value := range []string{
-		"a", "A-Z_0.9:/@+", "", " ", "a b", "a\nb", "a\r", "a\tb", "$HOME", "$(id)", "`id`", `a"b`, "a'b", `a\b`,
+		"a", "A-Z_0.9:/@+", "/", "", " ", "a b", "a\nb", "a\r", "a\tb", "$HOME", "$(id)", "`id`", `a"b`, "a'b", `a\b`,
 		"a;b", "a#b", "#", "a=b", "a%b", "~", "a~b", "*", "é", "a\x00b", "a,b", "(a)", "{a}", "[a]", "!", "&", "|", "<",
 		">", "^", "?",
 	} {
@@ -125,6 +128,45 @@ func TestEnvironmentIsPlain(t *testing.T) {
 	}
 	if isPlain("\xff") || isPlain("a\xc3\xa9") {
 		t.Error("bytes above 127 pass")
+	}
+}
+
+// A value that is too long, or that could be an option, is left out and named.
+func TestEnvironmentOmits(t *testing.T) {
+	long := strings.Repeat("a", 255)
+	for value, omitted := range map[string]bool{
+		long: false, long + "a": true, "/a": false, "0": false, "Z": false, "-rf": true, ".a": true, ":a": true, "+a": true, "@a": true, "_": true,
+		"": false, "a b": false, "-a b": false, // absent, or left out silently: some DHCP options have two domains
+	} {
+		s, problems := build(leaves(map[string]string{"meta-data/local-hostname": value, "meta-data/mac": "m"}))
+		if got := slices.Equal(s.Omitted(), []string{"IMDS_HOSTNAME"}); got != omitted || len(problems) != 0 {
+			t.Errorf("%.20q: omitted are %q, problems %v", value, s.Omitted(), problems)
+		}
+		got := env(t, snapshot.Ready, map[string]string{"meta-data/local-hostname": value, "meta-data/mac": "m"})
+		if omitted && got != "IMDS_STATE=ready IMDS_MAC=m" {
+			t.Errorf("%.20q: %.80q", value, got)
+		}
+	}
+}
+
+func TestIsInstanceID(t *testing.T) {
+	pattern := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(
+			rapid.StringMatching(`[A-Za-z0-9.-]{0,65}`), rapid.StringMatching(`[iI][a-z0-9._:-]{0,5}\n?`), rapid.String(),
+		).Draw(t, "s")
+		if got, want := IsInstanceID(s), pattern.MatchString(s); got != want {
+			t.Fatalf("%q: %t, want %t", s, got, want)
+		}
+	})
+	for id, want := range map[string]string{
+		`"i-0123456789abcdef0"`: "", `"i.1"`: "", `"-i"`: "bad-response", `""`: "bad-response", `"i 1"`: "bad-response", "5": "bad-response",
+		"null": "bad-response", `"` + strings.Repeat("i", 63) + `"`: "", `"` + strings.Repeat("i", 64) + `"`: "bad-response",
+	} {
+		out, problems := files(t, leaves(map[string]string{paths.Identity: `{"region": "r", "instanceId": ` + id + `}`}))
+		if _, ok := out[snapshot.IdentityFile]; ok != (want == "") || want != "" && problemText(problems) != paths.Identity+" "+want {
+			t.Errorf("%s: there is an identity.json: %t, problems %v", id, ok, problems)
+		}
 	}
 }
 

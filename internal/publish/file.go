@@ -19,6 +19,11 @@ type File struct {
 	Secret bool
 }
 
+// isSecret reports whether a file is secret.
+func isSecret(name string) bool {
+	return name == snapshot.UserDataFile || name == snapshot.SignaturesFile
+}
+
 // Mode is 0600 for a secret file, else 0644.
 func (f File) Mode() fs.FileMode {
 	if f.Secret {
@@ -44,11 +49,18 @@ type Snapshot struct {
 	id    string
 	files map[string]File
 	env   []string
+	// omitted are the names of variables that imds.env does not have.
+	omitted []string
 }
 
 // InstanceID is the instance's ID, as in imds.env: from the identity document,
 // else from meta-data/instance-id. It is empty if neither has a plain one.
 func (s Snapshot) InstanceID() string { return s.id }
+
+// Omitted returns the names of the variables that imds.env leaves out because their
+// value has more than 255 bytes or does not begin with a letter, a digit or a slash.
+// The operator should hear of them.
+func (s Snapshot) Omitted() []string { return s.omitted }
 
 // order is the order in which the files are written. identity.json is last: units
 // that are released when it appears find everything else in place.

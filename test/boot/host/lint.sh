@@ -52,3 +52,24 @@ lint_unit() {
 	done
 	fact $status 'IPAddressAllow= has both addresses of IMDS and both of loopback'
 }
+
+lint_bills() {
+	local file
+	for file in dist/*.deb dist/*.rpm; do
+		silent "the SBOM of ${file#dist/} has its checksum, and every module of its programs" bill_is_complete "$file"
+	done
+}
+
+# bill_is_complete PACKAGE prints the modules that only the programs or only the SBOM has.
+bill_is_complete() {
+	local bill=$1.spdx.json root=$work/bill
+	rm -rf "$root" && mkdir "$root"
+	case $1 in
+	*.rpm) cp "$1" "$root/rpm" && rpm2archive "$root/rpm" && tar -C "$root" -xzf "$root/rpm.tgz" ./usr/bin ;;
+	*) dpkg-deb --fsys-tarfile "$1" | tar -C "$root" -xf - ./usr/bin ;;
+	esac
+	jq -r '.packages[0].checksums[0].checksumValue' "$bill" | sed "s#\$#  $1#" | sha256sum --check --quiet || return 1
+	diff <(go version -m "$root"/usr/bin/* | awk '$1 == "dep" { print $2, $3 }' | LC_ALL=C sort -u) \
+		<(jq -r '.packages[] | select(.SPDXID | startswith("SPDXRef-Go-")) | .name + " " + .versionInfo' "$bill" |
+			grep -v -e '^stdlib ' -e '^github.com/imds-ready/imds-ready ' | LC_ALL=C sort)
+}

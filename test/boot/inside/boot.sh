@@ -17,10 +17,12 @@ no_failed() { ! systemctl list-units --failed --plain --no-legend | grep -E 'imd
 ours() { journalctl -b -o cat _SYSTEMD_UNIT=$gate "$@"; }
 has_fields() { ours IMDS_CLASS=connection-refused | grep -q '^waiting for IMDS: connection refused' && ours IMDS_ENDPOINT=http://169.254.169.254 | grep -q . && ours IMDS_STATE=ready | grep -q '^ready in '; }
 explains() { journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: The EC2 metadata is available' && journalctl -b -x _SYSTEMD_UNIT=$gate | grep -q 'Subject: IMDS refuses connections'; }
-is_quiet() { [ "$(ours -p info | wc -l)" -le 6 ]; }
+is_quiet() { [ "$(ours -p info | wc -l)" -le 4 ]; }
+once() { [ "$(ours | grep -c 'waiting for IMDS [^:]*$')" = 1 ] && [ "$(ours | grep -c 'ready in ')" = 1 ]; }
 # nspawn mounts the boot ID of this machine over /proc. ProtectProc= hides that mount
-# from the gate, which therefore sees the boot ID of the kernel.
-has_commands() { [ "$(imds-ready get instance-id --ignore-boot-id)" = "$(instance_of_env)" ] && imds-ready wait --timeout 1s --ignore-boot-id && imds-ready status --ignore-boot-id | grep -q ready; }
+# from the gate, which therefore gets the boot ID from systemd.
+has_commands() { [ "$(imds-ready get instance-id)" = "$(instance_of_env)" ] && imds-ready wait --timeout 1s && imds-ready status | grep -q ready; }
+own_boot_id() { grep -qF "\"boot_id\": \"$(cat /proc/sys/kernel/random/boot_id)\"" $status; }
 instance_of_env() { sed -n 's/^IMDS_INSTANCE_ID=//p' /run/imds/imds.env; }
 reads_as_nobody() { [ "$(property own.service User)" = nobody ] && journalctl -b -u own.service -o cat | grep -q '^ready: i-[0-9a-f]* in [a-z0-9-]*$' && journalctl -b -u own.service -o cat | grep -q '"Name"'; }
 contained() { journalctl -b -u container.service -o cat | grep -q '^in [a-z0-9-]*: {'; }

@@ -23,7 +23,7 @@ order_facts() {
 	late 'it answers 503' 503:1s 503
 	late 'it answers 401' 401:1s 401
 	late 'it hangs' hang:1s read-timeout
-	late 'IPv4 never, IPv6 late' refuse@ipv6:1s connection-refused --also blackhole@ipv4
+	late 'IPv4 never, IPv6 late' refuse@ipv6:1s connect-timeout --also blackhole@ipv4
 	fact 'late (IPv4 never, IPv6 late): the endpoint is that of IPv6' over_ipv6
 	# The wait is three times TimeoutStartSec=, which does not limit it.
 	dropin timeout '[Service]' TimeoutStartSec=2s

@@ -77,6 +77,6 @@ for name in soft.conf hard.conf own.service vendor.conf ecs.conf eks.conf contai
 done
 case $scenario in
 deb) echo 'SCHEDULE=refuse:8s,ok' ;;
-*) echo 'SCHEDULE=refuse:4s,ok' ;;
+*) echo 'SCHEDULE=refuse:6s,ok' ;;
 esac >/etc/sim-boot.env
 echo end

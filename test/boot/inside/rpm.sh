@@ -3,11 +3,14 @@
 scenario=rpm
 . /boot-test/inside/lib.sh
 . /boot-test/inside/package.sh
-for part in boot package_facts removal; do
+for part in boot unit package_facts removal; do
 	. /boot-test/inside/$part.sh
 done
 boot_facts
 systemctl stop sim-boot.service
+limit_facts
+sandbox_facts
+console_facts
 package_facts
 removal_facts
 echo end

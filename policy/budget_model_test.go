@@ -11,19 +11,19 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// model is a Budget told a second time, from imds-ready.toml(5) and with whole
-// numbers: the curve is multiplied step by step instead of raised to a power.
+// model is a second implementation of Budget, written from imds-ready.toml(5) with
+// integers: it multiplies the curve step by step instead of raising it to a power.
 type model struct {
 	policy     policy.Policy
 	multiplier int64
 	budget     *policy.Budget
 
-	action policy.Action // what the classifier says next
+	action policy.Action // the next decision of the classifier
 
 	now, tried, slept time.Duration
 	attempts, rung    int
 	restarts          int
-	next              time.Duration // the curve's next pause, not jittered
+	next              time.Duration // the curve's next pause, without jitter
 	stopped           bool
 }
 
@@ -48,8 +48,8 @@ func newModel(t *rapid.T) *model {
 	return m
 }
 
-// stop is why the wait ends with this failure: final before attempts before
-// deadline.
+// stop returns why the wait ends with this failure. Final comes before attempts, and
+// attempts before the deadline.
 func (m *model) stop() error {
 	p := m.policy
 	switch {
@@ -63,7 +63,7 @@ func (m *model) stop() error {
 	return nil
 }
 
-// pause is the range, both ends included, of the pause after f.
+// pause returns the range of the pause after f, including both ends.
 func (m *model) pause(f policy.Failure) (low, high time.Duration) {
 	switch m.policy.Backoff.Jitter {
 	case policy.JitterFull:
@@ -85,7 +85,7 @@ func (m *model) pause(f policy.Failure) (low, high time.Duration) {
 	return limit(low), limit(high)
 }
 
-// attempt fails one attempt and holds the verdict against the model.
+// attempt fails one attempt and compares the verdict with the model.
 func (m *model) attempt(t *rapid.T, action policy.Action) {
 	m.action = action
 	cost := time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "cost"))
@@ -123,7 +123,7 @@ func (m *model) attempt(t *rapid.T, action policy.Action) {
 	}
 }
 
-// check is what holds at every moment of a wait.
+// check checks what must be true at every moment of a wait.
 func (m *model) check(t *rapid.T) {
 	p := m.policy
 	if p.Deadline > 0 && m.now > p.Deadline {
@@ -133,7 +133,7 @@ func (m *model) check(t *rapid.T) {
 		t.Fatalf("%d attempts, max %d", m.budget.Attempts(), p.MaxAttempts)
 	}
 	if m.now != m.tried+m.slept {
-		t.Fatalf("%v gone, of which %v tried and %v slept", m.now, m.tried, m.slept)
+		t.Fatalf("%v elapsed, of which %v in attempts and %v in pauses", m.now, m.tried, m.slept)
 	}
 	if m.restarts > len(ladder)-1 {
 		t.Fatalf("%d restarts of the curve on a ladder of %d rungs", m.restarts, len(ladder))
@@ -141,7 +141,7 @@ func (m *model) check(t *rapid.T) {
 }
 
 func TestBudgetModel(t *testing.T) {
-	// Retries are the rule; fail and absent end the wait.
+	// Most are retries, because fail and absent end the wait.
 	actions := rapid.SampledFrom([]policy.Action{
 		policy.Retry, policy.Retry, policy.Retry, policy.Retry, policy.Retry, policy.Retry,
 		policy.Wait, policy.Wait, policy.Wait, policy.Fail, policy.Absent,

@@ -3,7 +3,6 @@
 package policy_test
 
 import (
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,12 +24,12 @@ func TestRuleOn(t *testing.T) {
 	}{
 		{"404", "404", "403 400 405 disabled bad-response"},
 		{"403", "403 disabled", "401 404"},
-		{"disabled", "disabled", "403 401 404"}, // a 403 elsewhere is not IMDS being off
+		{"disabled", "disabled", "403 401 404"}, // a 403 to another path does not mean that IMDS is disabled
 		{"4xx", "400 401 403 404 429 499 disabled", "500 empty blocked bad-response too-large"},
 		{"5xx", "500 503 511 599", "499 disabled read-timeout too-large"},
 		{"4xx 503", "404 503 disabled", "500 504"},
 		{"connect-timeout read-timeout", "connect-timeout read-timeout", "connection-refused connection-reset 408"},
-		{"", "", "404 503 disabled unreachable"}, // no entry, no match
+		{"", "", "404 503 disabled unreachable"}, // without an entry, nothing matches
 	}
 	for _, tt := range tests {
 		t.Run(tt.on, func(t *testing.T) {
@@ -51,8 +50,8 @@ func TestRuleOn(t *testing.T) {
 	}
 }
 
-// TestRulePath: globs over the path below the version. A final "/" is a
-// listing (imds-ready.toml(5), [[require]]) and a segment of its own.
+// Globs match the path below "/latest/". The final "/" of a listing is a segment of its
+// own (imds-ready.toml(5), [[require]]).
 func TestRulePath(t *testing.T) {
 	tests := []struct{ glob, matches, mismatch string }{
 		{"", "user-data meta-data/iam/info meta-data/iam/", ""},
@@ -70,12 +69,12 @@ func TestRulePath(t *testing.T) {
 		{"meta-data/tags/instance/[Nn]am?", "meta-data/tags/instance/Name meta-data/tags/instance/name", "meta-data/tags/instance/NAME"},
 		{"meta-data/ami-id", "meta-data/ami-id", "meta-data/AMI-ID meta-data/ami-id/ meta-data/ami"},
 		{"/meta-data/**", "", "meta-data/mac"},
-		{"latest/meta-data/**", "", "meta-data/mac"}, // the glob begins below the version
+		{"latest/meta-data/**", "", "meta-data/mac"}, // the path begins below "/latest/"
 	}
 	for _, tt := range tests {
 		t.Run(tt.glob, func(t *testing.T) {
 			p := policy.Policy{Table: []policy.Row{}, Rules: []policy.Rule{rule(policy.Absent, tt.glob, "503")}}
-			for _, token := range []bool{false, true} { // a failed PUT has the path that it was for
+			for _, token := range []bool{false, true} { // a failed PUT has the path that needed the token
 				for path := range strings.FieldsSeq(tt.matches) {
 					if got := p.Decide(policy.Failure{Class: "503", Path: path, Token: token}); got != policy.Absent {
 						t.Errorf("%s is not matched: %s", path, got)
@@ -91,8 +90,8 @@ func TestRulePath(t *testing.T) {
 	}
 }
 
-// FuzzRulePath: a path without a special character is the glob of itself and
-// of nothing else, and no glob whatever makes Decide panic.
+// FuzzRulePath checks that a glob without special characters matches only itself, and
+// that no glob makes Decide panic.
 func FuzzRulePath(f *testing.F) {
 	f.Add("meta-data/iam/", "meta-data/iam/info")
 	f.Add("meta-data/**", "meta-data/")
@@ -102,7 +101,7 @@ func FuzzRulePath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, glob, path string) {
 		p := policy.Policy{Table: []policy.Row{}, Rules: []policy.Rule{rule(policy.Absent, glob, "503")}}
 		got := p.Decide(policy.Failure{Class: "503", Path: path})
-		// doublestar takes every invalid byte for the same rune; TOML has none.
+		// doublestar treats all invalid bytes as the same rune. TOML has none.
 		if glob == "" || strings.ContainsAny(glob, `*?[]{}\`) || strings.ContainsRune(glob, utf8.RuneError) {
 			return
 		}
@@ -129,8 +128,8 @@ func TestRuleOrder(t *testing.T) {
 		{"503", "meta-data/iam/info", policy.Wait},
 		{"403", "meta-data/mac", policy.Retry},
 		{"disabled", "meta-data/mac", policy.Retry},
-		{"429", "meta-data/mac", policy.Retry}, // no rule: boot's table
-		{"410", "meta-data/mac", policy.Fail},  // no rule, no row
+		{"429", "meta-data/mac", policy.Retry}, // by the table of boot
+		{"410", "meta-data/mac", policy.Fail},  // in neither
 	}
 	p := preset(t, "boot")
 	p.Rules = rules
@@ -142,7 +141,8 @@ func TestRuleOrder(t *testing.T) {
 	}
 }
 
-// TestPrecedence: the Classifier, the rules, the toggle, the table (imds-ready.toml(5)), each of them seen to win and to pass on.
+// The order is the Classifier, the rules, the toggle, the table (imds-ready.toml(5)).
+// Each one decides in some row and defers to the next in another.
 func TestPrecedence(t *testing.T) {
 	waits := func(f policy.Failure) (policy.Action, bool) { return policy.Wait, f.Class == policy.ConnectTimeout }
 	absent := []policy.Rule{rule(policy.Absent, "", "connect-timeout", "connection-refused", "410")}
@@ -155,11 +155,11 @@ func TestPrecedence(t *testing.T) {
 		want       policy.Action
 	}{
 		{"the classifier beats all", waits, absent, false, policy.ConnectTimeout, policy.Wait},
-		{"a classifier without an opinion passes on to the rules", waits, absent, false, policy.ConnectionRefused, policy.Absent},
+		{"a classifier may defer to the rules", waits, absent, false, policy.ConnectionRefused, policy.Absent},
 		{"a rule beats the toggle", nil, absent, false, policy.ConnectTimeout, policy.Absent},
 		{"a rule beats the table's default", nil, absent, true, "410", policy.Absent},
 		{"the toggle beats the table", nil, absent, false, policy.ReadTimeout, policy.Fail},
-		{"the toggle says nothing of an answer", nil, absent, false, "503", policy.Retry},
+		{"the toggle does not apply to an answer", nil, absent, false, "503", policy.Retry},
 		{"the table is last", nil, absent, true, policy.ReadTimeout, policy.Retry},
 		{"no classifier and no rules", nil, nil, true, policy.Unreachable, policy.Wait},
 	}
@@ -174,8 +174,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestRuleRetriesWhatTheToggleFails: the question of aws-config, "retry connect
-// timeouts, but nothing else that has no response".
+// A rule can retry connect timeouts without retrying other failures that have no
+// response.
 func TestRuleRetriesWhatTheToggleFails(t *testing.T) {
 	p := preset(t, "sdk")
 	p.Rules = []policy.Rule{rule(policy.Retry, "", "connect-timeout", "unreachable")}
@@ -189,25 +189,17 @@ func TestRuleRetriesWhatTheToggleFails(t *testing.T) {
 	}
 }
 
-func TestClassifierSeesTheWholeFailure(t *testing.T) {
-	var seen policy.Failure
-	p := policy.Policy{Classifier: func(f policy.Failure) (policy.Action, bool) { seen = f; return policy.Absent, true }}
+func TestClassifierGetsTheCompleteFailure(t *testing.T) {
+	var got policy.Failure
+	p := policy.Policy{Classifier: func(f policy.Failure) (policy.Action, bool) { got = f; return policy.Absent, true }}
 	want := policy.Failure{Class: "429", Path: "meta-data/mac", Required: true, Token: true, Headers: true, RetryAfter: 7}
-	if got := p.Decide(want); got != policy.Absent || seen != want {
-		t.Errorf("%s after seeing %s, want absent after %s", got, fmt.Sprintf("%+v", seen), fmt.Sprintf("%+v", want))
+	if action := p.Decide(want); action != policy.Absent || got != want {
+		t.Errorf("%s for %+v, want absent for %+v", action, got, want)
 	}
 }
 
-func TestEmptyTableFailsEverything(t *testing.T) {
-	for _, class := range attemptClasses() {
-		if got := (policy.Policy{Table: []policy.Row{}}).Decide(required(class)); got != policy.Fail {
-			t.Errorf("%s: %s, want fail", class, got)
-		}
-	}
-}
-
-// TestZeroFieldsAreBoot: a Go program that sets one field gets the others of
-// the preset boot, and no limit where it sets none.
+// In a Go program, zero fields have the values of the preset boot, and zero limits are
+// no limits.
 func TestZeroFieldsAreBoot(t *testing.T) {
 	boot := policy.Boot()
 	zero := policy.Policy{RetryConnectTimeouts: true}
@@ -221,7 +213,7 @@ func TestZeroFieldsAreBoot(t *testing.T) {
 		t.Errorf("got %+v, want the numbers of %+v", got, boot)
 	}
 	if got.MaxAttempts != 0 || got.Deadline != 0 {
-		t.Errorf("limits of %d attempts and %v, want none", got.MaxAttempts, got.Deadline)
+		t.Errorf("limits of %d attempts and %v, want no limits", got.MaxAttempts, got.Deadline)
 	}
 	own := policy.Policy{Backoff: policy.Backoff{Initial: time.Second}, ConnectTimeout: time.Second, ReadTimeout: time.Minute, Table: []policy.Row{}}
 	if got := own.WithDefaults(); !reflect.DeepEqual(got, own) {

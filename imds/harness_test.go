@@ -16,10 +16,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/imds-ready/imds-ready/imds"
 )
 
-// Two base URLs for a race. Nothing is ever dialled: a wire is in between.
+// Two base URLs for a race. Nothing is really dialed: a wire stands in between.
 const (
 	four     = "http://127.0.0.1:1338"
 	six      = "http://[::1]:1338"
@@ -27,18 +29,17 @@ const (
 	addrSix  = "[::1]:1338"
 )
 
-// short names them in a trace, where a GET without a path is of meta-data/x.
+// short abbreviates the addresses in a trace, and omits the path meta-data/x.
 func short(line string) string {
 	return strings.NewReplacer(addrFour, "four", addrSix, "six", " /latest/meta-data/x", "").Replace(line)
 }
 
-// wire is the far end of a client's connections, a net.Pipe for each dial. It
-// knows bytes and virtual time only, and not package imdstest, so that a fault
-// there cannot hide one here.
+// wire is the far end of a client's connections, a net.Pipe for each dial. It is
+// independent of package imdstest, so that a fault there cannot hide one here.
 type wire struct {
-	// dial decides what becomes of a connect; nil, or a nil error: it works.
+	// dial returns the error of a connect. If nil, every connect succeeds.
 	dial func(ctx context.Context, addr string) error
-	// put and get answer the requests; nil: a token for 6 h, the body "ok".
+	// put and get answer the requests. If nil, with a token for 6 h and the body "ok".
 	put, get script
 
 	start time.Time
@@ -63,7 +64,7 @@ func (p *peer) say(raw string) { io.WriteString(p, raw) }
 // hang waits until the client closes the connection.
 func (p *peer) hang() { io.Copy(io.Discard, p) }
 
-// wait waits, and reports whether the client is still there.
+// wait waits, and reports whether the client is still connected.
 func (p *peer) wait(d time.Duration) bool {
 	p.SetReadDeadline(time.Now().Add(d))
 	defer p.SetReadDeadline(time.Time{})
@@ -85,10 +86,10 @@ func (w *wire) log(format string, args ...any) {
 	w.lines = append(w.lines, fmt.Sprintf("%v ", w.now())+short(fmt.Sprintf(format, args...)))
 }
 
-// Dial is the client's: an imds.DialFunc.
+// Dial is an imds.DialFunc.
 func (w *wire) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network != "tcp" {
-		return nil, fmt.Errorf("dialled network %q", network)
+		return nil, fmt.Errorf("dialed network %q", network)
 	}
 	w.log("SYN %s", addr)
 	if w.dial != nil {
@@ -142,8 +143,8 @@ func (w *wire) serve(conn net.Conn, addr string) {
 	w.mu.Unlock()
 }
 
-// took returns the lines since the last call.
-func (w *wire) took() []string {
+// takeLines returns the lines since the last call.
+func (w *wire) takeLines() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	lines := w.lines
@@ -156,7 +157,7 @@ func (w *wire) took() []string {
 func (w *wire) expect(t *testing.T, want string) {
 	t.Helper()
 	synctest.Wait()
-	if got := strings.Join(w.took(), ", "); got != want {
+	if got := strings.Join(w.takeLines(), ", "); got != want {
 		t.Errorf("trace:\n\t%s\nwant:\n\t%s", got, want)
 	}
 }
@@ -165,7 +166,7 @@ func (w *wire) expect(t *testing.T, want string) {
 func (w *wire) count(word string) int {
 	synctest.Wait()
 	n := 0
-	for _, line := range w.took() {
+	for _, line := range w.takeLines() {
 		if strings.Contains(line, word) {
 			n++
 		}
@@ -173,7 +174,7 @@ func (w *wire) count(word string) int {
 	return n
 }
 
-// answer is an HTTP answer with a length; further headers end in "\r\n".
+// answer is an HTTP answer with a length. Each further header ends in "\r\n".
 func answer(status, headers, body string) string {
 	return fmt.Sprintf("HTTP/1.1 %s\r\nServer: EC2ws\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", status, headers, len(body), body)
 }
@@ -188,22 +189,28 @@ func says(raw string) script { return func(p *peer) { p.say(raw); p.Close() } }
 
 func hangs(p *peer) { p.hang() }
 
-// silent closes without a word, as after a FIN: an EOF for the client.
-func silent(p *peer) { p.Close() }
+// closes ends the connection without an answer, which is an EOF for the client.
+func closes(p *peer) { p.Close() }
 
-// blackHole is a SYN that nobody answers.
+// blackHole is a connect whose SYN is never answered.
 func blackHole(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
-// closed is a dial to a service that hangs up at once.
+// closed dials a service that closes the connection at once.
 func closed(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	return near, far.Close()
 }
 
+// bubble runs a subtest in virtual time.
+func bubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
 // pass lets virtual time pass.
 func pass(d time.Duration) { <-time.After(d) }
 
-// mustGet gets a path that has to be there.
+// mustGet gets a path and ends the test if that fails.
 func mustGet(t *testing.T, c *imds.Client) string {
 	t.Helper()
 	body, err := c.Get(t.Context(), "meta-data/x")
@@ -213,7 +220,7 @@ func mustGet(t *testing.T, c *imds.Client) string {
 	return string(body)
 }
 
-// mustFail gets a path that cannot be had, and returns the facts.
+// mustFail gets a path and ends the test unless that fails.
 func mustFail(t *testing.T, c *imds.Client) *imds.Error {
 	t.Helper()
 	return failed(t)(c.Get(t.Context(), "meta-data/x"))
@@ -238,3 +245,7 @@ func failed(t *testing.T) func([]byte, error) *imds.Error {
 		return e
 	}
 }
+
+// TestMain fails if a goroutine remains: every connection, race and token request
+// must end with the call that needed it.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

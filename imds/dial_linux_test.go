@@ -19,9 +19,9 @@ import (
 	"github.com/imds-ready/imds-ready/imds"
 )
 
-// What follows is the loopback interface, real sockets and the real dialer.
+// These tests use real sockets on the loopback interface and the real dialer.
 
-// patientClient has timeouts that a busy machine does not reach.
+// patientClient has timeouts that even a busy machine does not reach.
 type patientClient struct {
 	imds.Client
 	timeouts imds.Timeouts
@@ -38,15 +38,15 @@ func patient(base string) *patientClient {
 	}
 }
 
-// bounded is a context that ends long after a test should have.
+// bounded returns a context that ends long after the test should have ended.
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// serve listens on a free port of 127.0.0.1 and hands each connection, its
-// request read, to a function. It returns the base URL.
+// serve listens on a free port of 127.0.0.1. It reads a request from each connection
+// and passes the connection to answer. It returns the base URL.
 func serve(t *testing.T, answer func(*net.TCPConn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,9 +70,6 @@ func serve(t *testing.T, answer func(*net.TCPConn)) string {
 }
 
 func TestRealDialer(t *testing.T) {
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
-		t.Setenv(name, "http://127.0.0.1:1")
-	}
 	var connections atomic.Int64
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -106,10 +103,10 @@ func TestRealDialer(t *testing.T) {
 	}
 }
 
-// A name is refused and not looked up: there may be no network to do that with.
-func TestRealDialerWantsAnAddress(t *testing.T) {
+// A name is rejected and not looked up.
+func TestRealDialerRequiresAnAddress(t *testing.T) {
 	e := failed(t)(patient("http://imds.invalid").Get(bounded(t), "x"))
-	if _, lookedUp := errors.AsType[*net.DNSError](e); lookedUp || !strings.Contains(e.Error(), "has to be an IP address or localhost") {
+	if _, lookedUp := errors.AsType[*net.DNSError](e); lookedUp || !strings.Contains(e.Error(), "must be an IP address or localhost") {
 		t.Errorf("got %v", e)
 	}
 }
@@ -131,7 +128,7 @@ func TestRealRefused(t *testing.T) {
 	}
 }
 
-// readOnce tells when a connection's first bytes were read.
+// readOnce sends on read after the first bytes of a connection were read.
 type readOnce struct {
 	net.Conn
 	read chan struct{}
@@ -146,7 +143,7 @@ func (r *readOnce) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A reset is a reset, and what had arrived before it is a fact.
+// A reset is reported as one, with the status that arrived before it.
 func TestRealReset(t *testing.T) {
 	for _, tt := range []struct {
 		name, before string
@@ -165,7 +162,7 @@ func TestRealReset(t *testing.T) {
 			c := patient(serve(t, func(conn *net.TCPConn) {
 				io.WriteString(conn, tt.before)
 				if tt.before != "" {
-					select { // the client has it; a reset might overtake it otherwise
+					select { // otherwise the reset might overtake it
 					case <-read:
 					case <-ctx.Done():
 					}
@@ -194,7 +191,7 @@ func TestRealReadTimeout(t *testing.T) {
 	}
 }
 
-// A signal in the middle of a GET: the cause, at once, and no talk of a timeout.
+// A signal during a GET ends it at once, with the cause and not as a timeout.
 func TestRealCancel(t *testing.T) {
 	stop := errors.New("terminated by a signal")
 	ctx, cancel := context.WithCancelCause(bounded(t))
