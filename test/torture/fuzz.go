@@ -97,7 +97,7 @@ func (t *torture) fuzzOne(ctx context.Context, dir, name string, d time.Duration
 		"-test.fuzzcachedir="+filepath.Join(t.work, "fuzz")))
 	cmd.Dir = dir
 	r := finish(cmd)
-	count := executions.FindAllStringSubmatch(r.Stdout, -1)
+	count := executions.FindAllStringSubmatch(r.Stdout+r.Stderr, -1)
 	execs := "0"
 	if len(count) > 0 {
 		execs = count[len(count)-1][1]

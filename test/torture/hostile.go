@@ -154,7 +154,7 @@ func (t *torture) checkReaders(ctx context.Context, name string, p place) {
 		{[]int{gate}, []string{"status"}},
 		{[]int{gate}, []string{"status", "--json"}},
 		{[]int{gate}, []string{"wait", "--timeout", "5s"}},
-		{value, []string{"get", "identity/region"}},
+		{value, []string{"get", "identity/instanceId"}},
 		{value, []string{"get", "--list"}},
 		{append(value, absent...), []string{"get", "meta-data"}},
 	}

@@ -24,7 +24,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -149,15 +151,7 @@ func build(ctx context.Context, s settings, work string) error {
 
 // wants reports whether a section runs.
 func (s settings) wants(section string) bool {
-	if s.only == "" {
-		return true
-	}
-	for name := range strings.SplitSeq(s.only, ",") {
-		if name == section {
-			return true
-		}
-	}
-	return false
+	return s.only == "" || slices.Contains(strings.Split(s.only, ","), section)
 }
 
 // torture is one run inside the namespaces.
@@ -166,6 +160,12 @@ type torture struct {
 	report
 	daemon string // the binary
 	random *rand.Rand
+}
+
+// section is a part of the run.
+type section struct {
+	name string
+	run  func(context.Context)
 }
 
 // inside checks that no packet can leave and runs the sections.
@@ -182,7 +182,7 @@ func inside(args []string) int {
 		settings: s, daemon: filepath.Join(s.work, "imds-ready"),
 		random: rand.New(rand.NewPCG(s.seed, 0)),
 	}
-	fmt.Printf("# seed %d\n", s.seed)
+	t.note("seed %d", s.seed)
 	limit := longLimit
 	if s.short {
 		limit = shortLimit
@@ -190,23 +190,25 @@ func inside(args []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	start := time.Now()
-	for _, section := range []struct {
-		name string
-		run  func(context.Context)
-	}{
-		{"kills", t.kills},
-		{"disk", t.fullDisks},
-		{"descriptors", t.descriptors},
-		{"pairs", t.pairs},
-		{"hostile", t.hostile},
-		{"faults", t.faults},
-		{"fuzz", t.fuzz},
+	for _, together := range [][]section{
+		{{"kills", t.kills}},
+		{{"disk", t.fullDisks}},
+		{{"descriptors", t.descriptors}},
+		{{"pairs", t.pairs}},
+		// The daemon mostly waits for its turn here, which leaves time for the fuzzing.
+		{{"hostile", t.hostile}, {"faults", t.faults}, {"fuzz", t.fuzz}},
 	} {
-		if t.wants(section.name) && ctx.Err() == nil {
-			began := time.Now()
-			section.run(ctx)
-			fmt.Printf("# %s: %.1f s\n", section.name, time.Since(began).Seconds())
+		var running sync.WaitGroup
+		for _, s := range together {
+			if t.wants(s.name) && ctx.Err() == nil {
+				running.Go(func() {
+					began := time.Now()
+					s.run(ctx)
+					t.note("%s: %.1f s", s.name, time.Since(began).Seconds())
+				})
+			}
 		}
+		running.Wait()
 	}
 	t.fact(ctx.Err() == nil, "everything ended within %v: %.0f s", limit, time.Since(start).Seconds())
 	return t.end()

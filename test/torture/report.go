@@ -27,6 +27,13 @@ func (r *report) fact(holds bool, format string, args ...any) {
 	fmt.Printf("%s %s\n", word, fmt.Sprintf(format, args...))
 }
 
+// note prints a line that is not a fact.
+func (r *report) note(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Printf("# %s\n", fmt.Sprintf(format, args...))
+}
+
 // check prints a fact that holds if there are no problems.
 func (r *report) check(problems []string, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
