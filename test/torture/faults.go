@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
@@ -26,6 +27,9 @@ func (t *torture) faults(ctx context.Context) {
 	}
 	var all []func()
 	for _, fault := range faultNames {
+		if !strings.Contains(fault, t.match) {
+			continue
+		}
 		all = append(all,
 			func() { t.fault(ctx, fault, []int{0, 69, 75, 76}, deadline) },
 			func() { t.fault(ctx, "ok@dynamic/**x1,"+fault+"@meta-data/**", []int{0}, deadline) },

@@ -25,7 +25,7 @@ import (
 )
 
 // killsPerBoot is how many kills there are before the boot ID changes.
-const killsPerBoot = 50
+const killsPerBoot = 25
 
 // stamp is what every value of one run of the daemon contains: the boot and the run.
 var stamp = regexp.MustCompile(`b\d+r\d+`)
@@ -60,7 +60,7 @@ func stamped(stamp string) answer {
 func (t *torture) kills(ctx context.Context) {
 	wanted := 500
 	if t.short {
-		wanted = 60
+		wanted = 50
 	}
 	s := serve(stamped("b0r0"))
 	defer s.close()
