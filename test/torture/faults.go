@@ -5,47 +5,56 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// faultNames are the faults of the simulator, one of each kind.
-var faultNames = []string{
-	"refuse", "blackhole", "400", "401", "403", "404", "405", "410", "418", "429;retry-after=1", "500", "502", "503;retry-after=99999999999", "504", "204", "301", "304", "100",
-	"hang", "reset", "close", "truncate", "reset-body", "stall", "slow=20ms", "drip=5ms", "garbage", "html", "redirect", "empty", `body="x"`, "big=1000000",
-	"chunked", "utf8", "bigheaders", "interim=1000", "badtoken", "nottl", "ttl=0", "ttl=99999999999999999999", "self-listing", "dotdot",
+// faultNames are faults of the simulator, one of each kind, by the exit code of the
+// daemon that never gets anything else.
+var faultNames = map[int][]string{
+	0:  {"slow=20ms", "chunked", "ttl=99999999999999999999", "self-listing", "dotdot"},
+	69: {"403"},
+	75: {
+		"refuse", "blackhole", "400", "401", "404", "405", "410", "418", "429;retry-after=1", "500", "502", "503;retry-after=99999999999", "504", "100",
+		"hang", "reset", "close", "truncate", "reset-body", "stall", "drip=5ms",
+	},
+	76: {
+		"204", "301", "304", "garbage", "html", "redirect", "empty", `body="x"`, "big=1000000", "utf8", "bigheaders", "interim=1000", "badtoken", "nottl", "ttl=0",
+	},
 }
 
+// noPath are faults of connections and tokens, which cannot be limited to paths.
+var noPath = []string{"refuse", "blackhole", "badtoken", "nottl", "ttl=99999999999999999999", "ttl=0"}
+
 // faults runs the daemon and the readers against each fault of the simulator: in every
-// answer, and in every answer but the first ones.
+// answer, and in the answers below meta-data/ only.
 func (t *torture) faults(ctx context.Context) {
 	deadline := 2 * time.Second
 	if t.short {
 		deadline = 700 * time.Millisecond
 	}
 	var all []func()
-	for _, fault := range faultNames {
-		if !strings.Contains(fault, t.match) {
-			continue
+	for exit, faults := range faultNames {
+		for _, fault := range faults {
+			if !strings.Contains(fault, t.match) {
+				continue
+			}
+			all = append(all, func() { t.fault(ctx, fault, exit, deadline) })
+			if !slices.Contains(noPath, fault) {
+				all = append(all, func() { t.fault(ctx, fault+"@meta-data/**", 0, deadline) })
+			}
 		}
-		all = append(all,
-			func() { t.fault(ctx, fault, []int{0, 69, 75, 76}, deadline) },
-			func() { t.fault(ctx, "ok@dynamic/**x1,"+fault+"@meta-data/**", []int{0}, deadline) },
-		)
 	}
 	inParallel(all)
 }
 
 // fault runs one schedule.
-func (t *torture) fault(ctx context.Context, schedule string, exits []int, deadline time.Duration) {
+func (t *torture) fault(ctx context.Context, schedule string, exit int, deadline time.Duration) {
 	phases, err := imdstest.ParseSchedule(schedule)
 	if err != nil {
-		// A fault of connections or tokens has no path.
-		if exits[0] == 0 && len(exits) == 1 {
-			return
-		}
 		t.fact(false, "%s: %v", schedule, err)
 		return
 	}
@@ -63,7 +72,7 @@ metadata.concurrency = 16
 metadata.requests_per_second = 200
 `, deadline))
 	defer p.remove()
-	if t.checkDaemon(ctx, schedule, p, exits) {
+	if t.checkDaemon(ctx, schedule, p, []int{exit}) {
 		t.checkFiles(schedule, p)
 		t.checkReaders(ctx, schedule, p)
 	}

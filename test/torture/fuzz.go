@@ -94,6 +94,7 @@ func (t *torture) fuzzOne(ctx context.Context, dir, name string, d time.Duration
 	defer cancel()
 	cmd := contained(exec.CommandContext(ctx, fuzzBinary(t.work, dir),
 		"-test.run=^$", "-test.fuzz=^"+name+"$", fmt.Sprintf("-test.fuzztime=%v", d), "-test.parallel=1",
+		"-test.fuzzminimizetime=10x", // by default a minute for each new input, which leaves no time for others
 		"-test.fuzzcachedir="+filepath.Join(t.work, "fuzz")))
 	cmd.Dir = dir
 	r := finish(cmd)

@@ -139,9 +139,9 @@ func (k *killing) boot(ctx context.Context, boot int, id string, kills int) {
 		func(ctx context.Context) { k.files(id, is) },
 		func(ctx context.Context) { k.wait(ctx, id) },
 	} {
-		pause := 20 * time.Millisecond // so that the readers leave time for the daemon
+		pause := 100 * time.Millisecond // so that the readers leave time for the daemon
 		if i >= programs {
-			pause = 2 * time.Millisecond
+			pause = 3 * time.Millisecond
 		}
 		readers.Go(func() {
 			pace := time.NewTicker(pause)
@@ -207,7 +207,7 @@ func (k *killing) await(ended <-chan struct{}) {
 			return
 		}
 	}
-	moment := time.NewTimer(time.Duration(k.random.Int64N(int64(wait))))
+	moment := time.NewTimer(time.Duration(k.random.Int64N(int64(max(wait, time.Millisecond)))))
 	defer moment.Stop()
 	select {
 	case <-moment.C:

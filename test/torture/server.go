@@ -56,8 +56,8 @@ func serve(a answer) *server {
 	return s
 }
 
-// expect sets the answer of the next run, and after how many GETs last is closed. Nobody
-// may be waiting for last.
+// expect sets the answer of the next run, and after how many GETs last is closed. It must
+// not be called while a daemon runs.
 func (s *server) expect(a answer, gets int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
