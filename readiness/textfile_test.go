@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -185,21 +184,6 @@ func TestTextfileAmongTheFiles(t *testing.T) {
 	}
 	if _, listed := tr.status.Files["imds_ready.prom"]; listed || tr.status.State != snapshot.Ready {
 		t.Errorf("status %+v", tr.status)
-	}
-}
-
-// If another daemon uses the directory, no metrics are written.
-func TestTextfileOfAnotherDaemon(t *testing.T) {
-	tr := faulty(t, "")
-	read := tr.withMetrics(t)
-	holder, err := publish.OpenDir(tr.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close()
-	tr.run(t)
-	if tr.exit != readiness.ExitTempFail || !strings.Contains(read(), "no such file") {
-		t.Errorf("exit %d, metrics:\n%s", tr.exit, read())
 	}
 }
 
