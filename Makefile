@@ -10,7 +10,7 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test clean
+.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -93,6 +93,12 @@ reproducible:
 # apt-get.
 boot-test:
 	test/boot/run
+
+# Kills the daemon, fills its disk, gives it hostile servers, and fuzzes, in at most 5
+# minutes after the build, or with SHORT=1 in one. Must run as root, because it makes
+# namespaces of its own.
+torture:
+	CGO_ENABLED=0 go run ./test/torture $(if $(SHORT),-short)
 
 clean:
 	rm -rf bin dist

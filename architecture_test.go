@@ -50,6 +50,7 @@ var allowed = map[string]struct {
 
 	"packaging/sbom":        {nil, "it knows packages and nothing of the program"},
 	"test/boot/probe":       {nil, "it stands for a program that is not ours"},
+	"test/torture":          {[]string{"imds/imdstest", "snapshot"}, "it runs the programs as a user does, and reads the files as a Go program does"},
 	"doc":                   {nil, "its tests run the examples of README.md"},
 	"doc/man":               {nil, "its tests compare the manual with the code"},
 	"doc/schema":            {nil, "schemas are data"},
@@ -71,7 +72,7 @@ var onlyIn = map[string][]string{
 	"github.com/BurntSushi/toml":    {"internal/config"},
 	"github.com/coreos/go-systemd/": {"cmd/imds-ready"},
 	"github.com/spf13/cobra":        {"cmd/imds-ready", "cmd/imds-sim"},
-	"golang.org/x/sys/":             {"snapshot", "internal/atomicfile", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready", "test/boot/probe"},
+	"golang.org/x/sys/":             {"snapshot", "internal/atomicfile", "internal/publish", "imds", "imds/imdstest", "internal/netevents", "cmd/imds-ready", "test/boot/probe", "test/torture"},
 }
 
 type goPackage struct {

@@ -24,7 +24,8 @@ func TestBackoffSequence(t *testing.T) {
 		backoff policy.Backoff
 		want    []time.Duration
 	}{
-		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
+		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 52500 * time.Microsecond, 55125 * time.Microsecond, 57881250, 60775312}},
+		{"doubling", doubling(t).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
 		{"sdk", exact(preset(t, "sdk")).Backoff, []time.Duration{1000 * ms, 2000 * ms, 4000 * ms, 8000 * ms, 16000 * ms, 20000 * ms, 20000 * ms}},
 		{"multiplier 1", curve(70*ms, time.Second, 1), []time.Duration{70 * ms, 70 * ms, 70 * ms, 70 * ms}},
 		{"multiplier 1.5", curve(100*ms, time.Second, 1.5), []time.Duration{100 * ms, 150 * ms, 225 * ms, 337500 * time.Microsecond, 506250 * time.Microsecond}},
@@ -44,6 +45,37 @@ func TestBackoffSequence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBackoffOfBoot: each pause of boot is 5 % longer than the one before, so that it
+// is about 5 % of the wait so far, and 250 ms after 33 pauses and 4 s.
+func TestBackoffOfBoot(t *testing.T) {
+	b := exact(preset(t, "boot")).Backoff
+	waited := time.Duration(0)
+	for n := range 33 {
+		d := b.Delay(n)
+		if share := float64(d) / float64(waited+b.Initial*20); n > 0 && (share < 0.045 || share > 0.05+1e-6) {
+			t.Errorf("pause %d is %v after %v", n, d, waited)
+		}
+		waited += d
+	}
+	if b.Delay(32) >= 250*ms || b.Delay(33) != 250*ms || waited.Round(time.Second) != 4*time.Second {
+		t.Errorf("pauses %v and %v after %v", b.Delay(32), b.Delay(33), waited)
+	}
+}
+
+// doubling returns the preset boot with a curve that doubles from 50 ms to 500 ms,
+// without jitter, and pauses that begin when an attempt ends: its numbers are easy to
+// read in a table.
+func doubling(t interface {
+	Helper()
+	Fatalf(string, ...any)
+},
+) policy.Policy {
+	t.Helper()
+	p := preset(t, "boot")
+	p.Backoff, p.FromStart = policy.Backoff{Initial: 50 * ms, Max: 500 * ms, Multiplier: 2, Jitter: policy.JitterNone}, false
+	return p
 }
 
 // exact returns the policy without jitter.

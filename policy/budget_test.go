@@ -30,7 +30,7 @@ func stop(action policy.Action, attempt int, why error) policy.Verdict {
 // bootWith returns the preset boot without jitter and with these limits.
 func bootWith(t *testing.T, attempts int, deadline time.Duration) policy.Policy {
 	t.Helper()
-	p := exact(preset(t, "boot"))
+	p := doubling(t)
 	p.MaxAttempts, p.Deadline = attempts, deadline
 	return p
 }
@@ -226,6 +226,31 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("pause %v, stop %v, want %v", got.Pause, got.Stop, tt.want)
 			}
 		})
+	}
+}
+
+// In boot a pause counts from the start of an attempt, in sdk from its end. A
+// Retry-After counts from the end in both, and no pause is negative.
+func TestPauseFromStart(t *testing.T) {
+	boot, sdk := exact(preset(t, "boot")), exact(preset(t, "sdk"))
+	for _, tt := range []struct {
+		name             string
+		policy           policy.Policy
+		took, retryAfter time.Duration
+		want             time.Duration
+	}{
+		{"a quick failure", boot, 10 * ms, 0, 40 * ms},
+		{"a connect timeout", boot, 250 * ms, 0, 0},
+		{"exactly the pause", boot, 50 * ms, 0, 0},
+		{"Retry-After", boot, 40 * ms, 2 * time.Second, 2 * time.Second},
+		{"Retry-After below what is left", boot, 10 * ms, 20 * ms, 40 * ms},
+		{"sdk", sdk, 400 * ms, 0, time.Second},
+	} {
+		f := required("503")
+		f.Took, f.RetryAfter = tt.took, tt.retryAfter
+		if got := tt.policy.Budget().Next(f, tt.took).Pause; got != tt.want {
+			t.Errorf("%s: pause %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func steps(p policy.Policy, f policy.Failure, cost time.Duration, limit int) []p
 
 // The first attempts of each failure mode, with the numbers of imds-ready.toml(5).
 func TestTimelineStart(t *testing.T) {
-	boot, sdk := preset(t, "boot"), preset(t, "sdk")
+	boot, sdk := doubling(t), preset(t, "sdk")
 	toggled := sdk
 	toggled.RetryConnectTimeouts = true
 	for _, tt := range []struct {
@@ -48,6 +48,9 @@ func TestTimelineStart(t *testing.T) {
 		{"boot, no network", boot, noNetwork, 0, []time.Duration{0, 50 * ms, 150 * ms, 350 * ms, 750 * ms, 1250 * ms, 1750 * ms}},
 		{"boot, black hole", boot, blackHoled, boot.ConnectTimeout, []time.Duration{0, 300 * ms, 650 * ms, 1100 * ms, 1750 * ms, 2500 * ms, 3250 * ms}},
 		{"boot, hanging", boot, hanging, boot.ReadTimeout, []time.Duration{0, 2050 * ms, 4150 * ms, 6350 * ms, 8750 * ms, 11250 * ms, 13750 * ms}},
+		// With pauses from the start of an attempt, a connect timeout is part of its pause.
+		{"boot itself, black hole", exact(preset(t, "boot")), blackHoled, 100 * ms, []time.Duration{0, 100 * ms, 200 * ms, 300 * ms}},
+		{"boot itself, refusing", exact(preset(t, "boot")), refusing, 10 * ms, []time.Duration{0, 50 * ms, 102500 * time.Microsecond}},
 		{"sdk, 503", sdk, answer503, 0, []time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms}},
 		{"sdk with the toggle, black hole", toggled, blackHoled, sdk.ConnectTimeout, []time.Duration{0, 2000 * ms, 5000 * ms, 10000 * ms}},
 		{"sdk, black hole", sdk, blackHoled, sdk.ConnectTimeout, []time.Duration{0}},
@@ -72,7 +75,7 @@ func TestTimelineStart(t *testing.T) {
 // "One budget").
 func TestTimelineEnd(t *testing.T) {
 	const s, minutes5 = time.Second, 5 * time.Minute
-	boot, sdk := preset(t, "boot"), preset(t, "sdk")
+	boot, sdk := doubling(t), preset(t, "sdk")
 	toggled, brief := sdk, boot
 	toggled.RetryConnectTimeouts, brief.Deadline = true, 3*s
 	counted, nano := brief, brief
@@ -138,7 +141,7 @@ func TestTimelineEnd(t *testing.T) {
 
 // Without limits, the sequence is infinite, and a caller may stop.
 func TestTimelineWithoutLimit(t *testing.T) {
-	p := preset(t, "boot")
+	p := doubling(t)
 	p.Deadline = 0
 	const limit = 10_000
 	all := steps(p, blackHoled, p.ConnectTimeout, limit)
@@ -217,6 +220,7 @@ func waits(t *rapid.T) (policy.Policy, policy.Failure, time.Duration) {
 		RetryAfter: time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "Retry-After")),
 	}
 	cost := time.Duration(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, int64(5*time.Second))).Draw(t, "cost"))
+	f.Took = cost
 	return p, f, cost
 }
 

@@ -103,6 +103,9 @@ func (tr *trial) preset(t testing.TB, name string, toggle bool) *trial {
 		t.Fatalf("no preset %q", name)
 	}
 	p.Backoff.Jitter, p.Hedge = policy.JitterNone, 0
+	if name == policy.PresetBoot { // pauses that are easy to read in a trace
+		p.Backoff.Max, p.Backoff.Multiplier, p.FromStart = 500*time.Millisecond, 2, false
+	}
 	p.RetryConnectTimeouts = toggle
 	tr.config.Policy = p
 	return tr.limits(p.MaxAttempts, p.Deadline)

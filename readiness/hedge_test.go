@@ -26,7 +26,10 @@ func TestHedge(t *testing.T) {
 		{"the first stalls in its body", "stall@putx1,ok", hedge, "PUT 200 stall @ 0s; PUT 200 @ 500ms; DOC 200 @ 500ms"},
 		{"the first drips", "drip=100ms@putx1,ok", hedge, "PUT 200 drip=100ms @ 0s; PUT 200 @ 500ms; DOC 200 @ 500ms"},
 		{"the second breaks off in its body, so the first counts", "slow=700ms@putx1,truncate@putx1,ok", hedge, "PUT 200 slow=700ms @ 0s; PUT 200 truncate @ 500ms; DOC 200 @ 700ms"},
-		{"both hang: one attempt, read_timeout after the first", "hang@putx2,ok", hedge, "PUT hang @ 0s; PUT hang @ 500ms; PUT 200 @ 2.05s; DOC 200 @ 2.05s"},
+		{"two hang: the third answers", "hang@putx2,ok", hedge, "PUT hang @ 0s; PUT hang @ 500ms; PUT 200 @ 1s; DOC 200 @ 1s"},
+		{"four hang: one attempt, read_timeout after the first", "hang@putx4,ok", hedge, "PUT hang @ 0s 500ms 1s 1.5s; PUT 200 @ 2.05s; DOC 200 @ 2.05s"},
+		{"four at most, however short the interval", "hang@putx4,ok", 100 * time.Millisecond, "PUT hang @ 0s 100ms 200ms 300ms; PUT 200 @ 2.05s; DOC 200 @ 2.05s"},
+		{"the second's answer counts before the first's token", "slow=700ms@putx1,503@putx1,ok", hedge, "PUT 200 slow=700ms @ 0s; PUT 503 @ 500ms; PUT 200 @ 550ms; DOC 200 @ 550ms"},
 		{"no hedge", "hang@putx1,ok", 0, "PUT hang @ 0s; PUT 200 @ 2.05s; DOC 200 @ 2.05s"},
 		{"an answer in time", "slow=400ms@putx1,ok", hedge, "PUT 200 slow=400ms @ 0s; DOC 200 @ 400ms"},
 		{"a GET is not doubled", "hang@getx1,ok", hedge, "PUT 200 @ 0s; DOC hang @ 0s; DOC 200 @ 2.05s"},
@@ -55,9 +58,9 @@ func TestHedgeOutlivesTheFirst(t *testing.T) {
 	}
 }
 
-// A server that accepts connections and answers nothing has at most two connections of an
+// A server that accepts connections and answers nothing has at most four connections of an
 // endpoint at a time.
-func TestHedgeHoldsTwoConnections(t *testing.T) {
+func TestHedgeHoldsFourConnections(t *testing.T) {
 	tr := faulty(t, "hang").limits(0, 30*time.Second)
 	tr.config.Policy.Hedge = 500 * time.Millisecond
 	tr.run(t)
@@ -65,14 +68,14 @@ func TestHedgeHoldsTwoConnections(t *testing.T) {
 		t.Errorf("exit %d after %v", tr.exit, tr.elapsed)
 	}
 	begun := tr.connectTimes()
-	// Each attempt lasts 2 s and has two requests, so the first of any three requests ends
-	// before the third begins.
-	for i := 2; i < len(begun); i++ {
-		if begun[i]-begun[i-2] < 2*time.Second {
-			t.Errorf("requests at %v, %v and %v", begun[i-2], begun[i-1], begun[i])
+	// Each attempt lasts 2 s and has four requests, so the first of any five requests ends
+	// before the fifth begins.
+	for i := 4; i < len(begun); i++ {
+		if begun[i]-begun[i-4] < 2*time.Second {
+			t.Errorf("five requests from %v to %v", begun[i-4], begun[i])
 		}
 	}
-	if want := 2 * tr.status.Errors["read-timeout"]; len(begun) < want || want == 0 {
-		t.Errorf("%d requests, %d attempts", len(begun), want/2)
+	if want := 4 * tr.status.Errors["read-timeout"]; len(begun) < want || want == 0 {
+		t.Errorf("%d requests, %d attempts", len(begun), want/4)
 	}
 }

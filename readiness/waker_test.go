@@ -55,7 +55,7 @@ func TestChangeEndsAPause(t *testing.T) {
 		{
 			"a burst: the address comes 0.3 ms before its route", "unreachable:1005ms,ok", true,
 			[]time.Duration{time.Second, 1000300 * time.Microsecond, 1001 * time.Millisecond},
-			"0s 50ms 150ms 350ms 750ms 1s 1.03s",
+			"0s 50ms 150ms 350ms 750ms 1s 1.026s",
 		},
 		{ // the third attempt lasts from 650 to 900 ms, and the pause after it is not 200 but 0 ms
 			"during an attempt", "blackhole:1s,ok", true, []time.Duration{800 * time.Millisecond}, "0s 300ms 650ms 900ms 1.55s",

@@ -45,7 +45,7 @@ type Metadata struct {
 	// Concurrency is how many requests are under way at once, 1 to 16. If zero, it
 	// is 1.
 	Concurrency int
-	// RequestsPerSecond is how many requests begin in any one second, 1 to 200.
+	// RequestsPerSecond is how many requests begin in any one second, 1 to 280.
 	RequestsPerSecond int
 }
 

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// subjects are the fuzz targets that must exist.
+var subjects = []string{
+	"FuzzAnswer", "FuzzParseListing", "FuzzBuild", "FuzzMerge", "FuzzLoad", "FuzzParseStatus", "FuzzLookup", "FuzzRetryAfter",
+}
+
+var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+// fuzzTargets finds the fuzz targets of this module, by directory.
+func fuzzTargets() (map[string][]string, error) {
+	found := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." {
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+				return fs.SkipDir // another module
+			}
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range fuzzTarget.FindAllStringSubmatch(string(text), -1) {
+			dir := filepath.ToSlash(filepath.Dir(path))
+			found[dir] = append(found[dir], match[1])
+		}
+		return err
+	})
+	return found, err
+}
+
+// fuzzBinary is where build leaves the tests of a directory.
+func fuzzBinary(work, dir string) string {
+	return filepath.Join(work, strings.ReplaceAll(dir, "/", "-")+".test")
+}
+
+// fuzz runs every fuzz target for a while, two at a time.
+func (t *torture) fuzz(ctx context.Context) {
+	each := 20 * time.Second
+	if t.short {
+		each = 2 * time.Second
+	}
+	targets, err := fuzzTargets()
+	if err != nil {
+		t.fact(false, "finding the fuzz targets: %v", err)
+		return
+	}
+	var all []string
+	var running sync.WaitGroup
+	slots := make(chan struct{}, 2)
+	for dir, names := range targets {
+		for _, name := range names {
+			all = append(all, name)
+			slots <- struct{}{}
+			running.Go(func() {
+				defer func() { <-slots }()
+				t.fuzzOne(ctx, dir, name, each)
+			})
+		}
+	}
+	running.Wait()
+	for _, name := range subjects {
+		if !slices.Contains(all, name) {
+			t.fact(false, "there is a fuzz target %s", name)
+		}
+	}
+}
+
+var executions = regexp.MustCompile(`execs: (\d+)`)
+
+// fuzzOne runs one target. It leaves a failing input in testdata/fuzz of its
+// package, as go test does.
+func (t *torture) fuzzOne(ctx context.Context, dir, name string, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d+40*time.Second)
+	defer cancel()
+	cmd := contained(exec.CommandContext(ctx, fuzzBinary(t.work, dir),
+		"-test.run=^$", "-test.fuzz=^"+name+"$", fmt.Sprintf("-test.fuzztime=%v", d), "-test.parallel=1",
+		"-test.fuzzminimizetime=10x", // by default a minute for each new input, which leaves no time for others
+		"-test.fuzzcachedir="+filepath.Join(t.work, "fuzz")))
+	cmd.Dir = dir
+	r := finish(cmd)
+	count := executions.FindAllStringSubmatch(r.Stdout+r.Stderr, -1)
+	execs := "0"
+	if len(count) > 0 {
+		execs = count[len(count)-1][1]
+	}
+	text := ""
+	if r.Exit != 0 {
+		text = "\n" + r.Stdout + r.Stderr
+	}
+	t.fact(r.Exit == 0 && execs != "0", "%s of %s: %s inputs in %v%s", name, dir, execs, d, text)
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// identityPath is the path of the identity document.
+const identityPath = "dynamic/instance-identity/document"
+
+// document is an ordinary identity document.
+const document = `{"accountId":"111122223333","instanceId":"i-0123456789abcdef0","region":"eu-north-1"}`
+
+// answer answers a GET of a path below the version. The status 0 means 200, and the
+// headers may be nil.
+type answer func(path string) (status int, body string, headers map[string]string)
+
+// server is a small IMDS that says whatever a test wants. imdstest computes listings
+// from a tree; the answers here need not be of one tree.
+type server struct {
+	url    string
+	http   *http.Server
+	closed chan struct{} // its goroutine has ended
+	asked  chan struct{} // closed by the first token PUT
+	once   sync.Once     // closes asked
+	down   atomic.Bool   // token PUTs get 503
+	gets   atomic.Int64  // GETs so far
+	strays problems      // requests outside of the trees
+	answer atomic.Value  // an answer
+
+	mu    sync.Mutex
+	until int64         // how many GETs are left
+	last  chan struct{} // closed by the last one
+}
+
+// serve starts a server on loopback.
+func serve(a answer) *server {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err) // without loopback nothing can be tested
+	}
+	s := &server{url: "http://" + l.Addr().String(), closed: make(chan struct{}), asked: make(chan struct{})}
+	s.answer.Store(a)
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http.SetKeepAlivesEnabled(false) // as the real service
+	go func() {
+		defer close(s.closed)
+		_ = s.http.Serve(l)
+	}()
+	return s
+}
+
+// expect sets the answer of the next run, and after how many GETs last is closed. It must
+// not be called while a daemon runs.
+func (s *server) expect(a answer, gets int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer.Store(a)
+	s.gets.Store(0)
+	s.until, s.last = gets, make(chan struct{})
+}
+
+// count counts a GET.
+func (s *server) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gets.Add(1) == s.until {
+		close(s.last)
+	}
+}
+
+// close ends the server and its connections.
+func (s *server) close() {
+	s.http.Close()
+	<-s.closed
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, below := strings.CutPrefix(r.URL.Path, "/latest/")
+	if r.Method == http.MethodPut && path == "api/token" {
+		s.once.Do(func() { close(s.asked) })
+		if s.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"))
+		_, _ = w.Write([]byte("TOKEN=="))
+		return
+	}
+	s.count()
+	if !below || r.Method != http.MethodGet || !inTree(path) {
+		s.strays.add("a request outside of the tree: %s %q", r.Method, r.URL.EscapedPath())
+	}
+	status, body, headers := s.answer.Load().(answer)(path)
+	for name, value := range headers {
+		w.Header().Set(name, value)
+	}
+	if status != 0 {
+		w.WriteHeader(status)
+	}
+	_, _ = w.Write([]byte(body))
+}
+
+// inTree reports whether the daemon may ever ask for a path.
+func inTree(path string) bool {
+	for segment := range strings.SplitSeq(strings.TrimSuffix(path, "/"), "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return !strings.Contains(path, "security-credentials/") &&
+		(strings.HasPrefix(path, "meta-data/") || strings.HasPrefix(path, "dynamic/instance-identity/") || path == "user-data")
+}
+
+// ordinary answers with an identity document and a tree; leaf gives the body of a
+// leaf, or a status.
+func ordinary(identity string, tree map[string]string) answer {
+	return func(path string) (int, string, map[string]string) {
+		if path == identityPath {
+			return 0, identity, nil
+		}
+		if body, ok := tree[path]; ok {
+			return 0, body, nil
+		}
+		return http.StatusNotFound, "", nil
+	}
+}
