@@ -56,7 +56,7 @@ func TestRequestBytes(t *testing.T) {
 
 // The zero Client has defaults for everything, and ignores proxies. (net/http would use
 // one, because the address is not loopback.)
-func TestZeroClient(t *testing.T) {
+func TestZeroClientIgnoresProxies(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"} {
 		t.Setenv(name, "http://127.0.0.1:3128")
 	}
