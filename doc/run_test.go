@@ -67,9 +67,9 @@ func simulate(t *testing.T, schedule string) (url string) {
 	return url
 }
 
-// here replaces the paths and ports in an example of README.md with those of the
+// localize replaces the paths and ports in an example of README.md with those of the
 // test, so that no example touches the files, configuration or ports of the machine.
-func (w *world) here(t *testing.T, text string) string {
+func (w *world) localize(t *testing.T, text string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
 	if err != nil {
@@ -146,7 +146,7 @@ func TestPrograms(t *testing.T) {
 		{region + "\n"},
 		{"ready since", "took:", "\n" + region + "\n"},
 	} {
-		out := w.run(t, "sh", "-eu", file(t, "example.sh", w.here(t, shell[i])))
+		out := w.run(t, "sh", "-eu", file(t, "example.sh", w.localize(t, shell[i])))
 		for _, s := range want {
 			if !strings.Contains(out, s) {
 				t.Errorf("%q is not in the output of\n%s\n%s", s, shell[i], out)
@@ -184,7 +184,7 @@ func (w *world) goPrograms(t *testing.T, wants ...string) {
 			t.Fatalf("not run, because it would leave loopback:\n%s", text)
 		}
 		// The file is not part of a module: go run resolves its imports in this one.
-		if out := faulty.run(t, "go", "run", file(t, "main.go", w.here(t, text))); out != wants[i] {
+		if out := faulty.run(t, "go", "run", file(t, "main.go", w.localize(t, text))); out != wants[i] {
 			t.Errorf("Go program %d prints %q, want %q", i+1, out, wants[i])
 		}
 	}
@@ -211,7 +211,7 @@ func (w *world) python(t *testing.T, text, want string) {
 		t.Log("python3 is missing: the example was not run")
 		return
 	}
-	if out := w.run(t, python, file(t, "example.py", w.here(t, text))); !strings.HasPrefix(out, want) {
+	if out := w.run(t, python, file(t, "example.py", w.localize(t, text))); !strings.HasPrefix(out, want) {
 		t.Errorf("Python prints %q, want %q", out, want)
 	}
 }

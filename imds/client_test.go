@@ -23,12 +23,12 @@ const (
 // drip sends some bytes at once and the rest one by one.
 func drip(at string, every time.Duration) script {
 	return func(p *peer) {
-		p.say(at)
+		p.send(at)
 		for range 60 {
 			if !p.wait(every) {
 				return
 			}
-			p.say("x")
+			p.send("x")
 		}
 		p.hang()
 	}
@@ -44,12 +44,15 @@ var phases = []struct {
 }{
 	{"connect", func(ctx context.Context, _ string) error { return blackHole(ctx) }, nil, false, 0},
 	{"no answer", nil, hangs, true, 0},
-	{"status line", nil, func(p *peer) { p.say("HTTP/1.1 20"); p.hang() }, true, 0},
-	{"header's name", nil, func(p *peer) { p.say("HTTP/1.1 200 OK\r\nContent-Le"); p.hang() }, true, 0},
+	{"status line", nil, func(p *peer) { p.send("HTTP/1.1 20"); p.hang() }, true, 0},
+	{"header's name", nil, func(p *peer) { p.send("HTTP/1.1 200 OK\r\nContent-Le"); p.hang() }, true, 0},
 	{"header", nil, drip("HTTP/1.1 200 OK\r\nX-Pad: ", 50*ms), true, 0},
 	{"body", nil, drip(head, 50*ms), true, 200},
 	{"chunked body", nil, drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n", 50*ms), true, 200},
-	{"last chunk", nil, func(p *peer) { p.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"); p.hang() }, true, 200},
+	{"last chunk", nil, func(p *peer) {
+		p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+		p.hang()
+	}, true, 200},
 }
 
 // eachPhase runs a test for each phase of a PUT and of a GET that begins at 0s. For
@@ -167,11 +170,11 @@ func TestContextEnds(t *testing.T) {
 // matter.
 func TestStatusWithoutItsBody(t *testing.T) {
 	for _, header := range []string{"Connection: close\r\nContent-Length: 9\r\n", "Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n"} {
-		for name, rest := range map[string]script{"EOF": closes, "hang": hangs, "garbage": says("\x00\x00\x00")} {
+		for name, rest := range map[string]script{"EOF": closes, "hang": hangs, "garbage": sends("\x00\x00\x00")} {
 			for status, retryAfter := range map[int]time.Duration{404: 0, 503: 3 * time.Second} {
 				bubble(t, fmt.Sprintf("%d %q %s", status, header, name), func(t *testing.T) {
 					raw := fmt.Sprintf("HTTP/1.1 %d X\r\nRetry-After: %d\r\n%s\r\n", status, retryAfter/time.Second, header)
-					w := newWire(nil, func(p *peer) { p.say(raw); rest(p) })
+					w := newWire(nil, func(p *peer) { p.send(raw); rest(p) })
 					e := mustFail(t, w.client(four))
 					same(t, e, imds.Error{
 						Op: "GET", Endpoint: four, Path: "meta-data/x", Connected: true, Status: status, RetryAfter: retryAfter,

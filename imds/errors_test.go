@@ -67,17 +67,17 @@ var echoes = map[string]string{
 func TestTokenIsInNoError(t *testing.T) {
 	for name, raw := range echoes {
 		bubble(t, name, func(t *testing.T) {
-			w := newWire(says(raw), nil)
+			w := newWire(sends(raw), nil)
 			c := w.client(four)
 			loggable(t, mustFail(t, c)) // while it is requested
-			w.put, w.get = says(grant(secret, "60")), says(raw)
+			w.put, w.get = sends(grant(secret, "60")), sends(raw)
 			if _, err := c.Get(t.Context(), "x"); err != nil { // while it is used
 				loggable(t, err)
 			}
 			if len(w.raw) != 3 || !strings.Contains(w.raw[2], secret) {
 				t.Errorf("requests %q, want the last one with the token", w.raw)
 			}
-			w.put = says(raw)
+			w.put = sends(raw)
 			loggable(t, mustFail(t, w.client(four, six))) // both sides of a race
 		})
 	}
@@ -92,10 +92,10 @@ func TestTokenIsInNoErrorProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw := strings.Join(rapid.SliceOf(piece).Draw(t, "answer"), "")
 		start := rapid.SampledFrom([]string{"", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"}).Draw(t, "start")
-		w := newWire(says(grant(secret, "60")), says(start+raw))
+		w := newWire(sends(grant(secret, "60")), sends(start+raw))
 		_, err := w.client(four).Get(t.Context(), "x")
 		loggable(t, err)
-		w.put = says(start + raw)
+		w.put = sends(start + raw)
 		_, err = w.client(four).Get(t.Context(), "x")
 		loggable(t, err)
 	})
@@ -116,9 +116,9 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		for _, put := range []bool{true, false} {
-			w := newWire(says(grant(secret, "60")), says(raw))
+			w := newWire(sends(grant(secret, "60")), sends(raw))
 			if put {
-				w = newWire(says(raw), nil)
+				w = newWire(sends(raw), nil)
 			}
 			c := w.client(four)
 			body, err := c.Get(t.Context(), "x")

@@ -17,7 +17,7 @@ import (
 // get requests one path whose answer is raw.
 func get(t *testing.T, path, raw string) ([]byte, error) {
 	t.Helper()
-	w := newWire(nil, says(raw))
+	w := newWire(nil, sends(raw))
 	c := w.client(four)
 	body, err := c.Get(t.Context(), path)
 	if got := c.Requests(); got != 2 {
@@ -60,7 +60,7 @@ func TestBodies(t *testing.T) {
 // and no cause, and is not retried.
 func TestStatuses(t *testing.T) {
 	for _, status := range []int{101, 201, 202, 203, 204, 205, 206, 299, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 410, 418, 421, 429, 499, 500, 502, 503, 504, 599, 600, 999} {
-		raw := says(fmt.Sprintf("HTTP/1.1 %d X\r\nLocation: http://127.0.0.1:9/\r\nConnection: close\r\n\r\n<html>", status))
+		raw := sends(fmt.Sprintf("HTTP/1.1 %d X\r\nLocation: http://127.0.0.1:9/\r\nConnection: close\r\n\r\n<html>", status))
 		for _, tt := range []struct {
 			method, path string
 			w            *wire
@@ -253,7 +253,7 @@ func TestAnnouncedLength(t *testing.T) {
 	for name, rest := range map[string]script{"EOF": closes, "hang": hangs} {
 		bubble(t, name, func(t *testing.T) {
 			w := newWire(nil, func(p *peer) {
-				p.say("HTTP/1.1 200 OK\r\nContent-Length: 9437184\r\n\r\nx")
+				p.send("HTTP/1.1 200 OK\r\nContent-Length: 9437184\r\n\r\nx")
 				rest(p)
 			})
 			e := mustFail(t, w.client(four))
@@ -322,7 +322,7 @@ func TestReadingIsBounded(t *testing.T) {
 		bubble(t, name, func(t *testing.T) {
 			var sent int
 			endless := func(p *peer) {
-				p.say(start)
+				p.send(start)
 				for block := []byte(strings.Repeat("xyz\x1b", kib/4)); ; {
 					n, err := p.Write(block)
 					if sent += n; err != nil || sent > 4<<20 {

@@ -59,7 +59,7 @@ type peer struct {
 	addr, raw, token string
 }
 
-func (p *peer) say(raw string) { io.WriteString(p, raw) }
+func (p *peer) send(raw string) { io.WriteString(p, raw) }
 
 // hang waits until the client closes the connection.
 func (p *peer) hang() { io.Copy(io.Discard, p) }
@@ -131,9 +131,9 @@ func (w *wire) serve(conn net.Conn, addr string) {
 	case answer != nil:
 		answer(p)
 	case method == "PUT":
-		p.say(grant("TOKEN", "21600"))
+		p.send(grant("TOKEN", "21600"))
 	default:
-		p.say(ok("ok"))
+		p.send(ok("ok"))
 	}
 	if _, err := p.Read(make([]byte, 1)); err == nil {
 		w.log("BYTES AFTER THE REQUEST")
@@ -185,7 +185,7 @@ func grant(token, ttl string) string {
 	return answer("200 OK", "X-aws-ec2-metadata-token-ttl-seconds: "+ttl+"\r\n", token)
 }
 
-func says(raw string) script { return func(p *peer) { p.say(raw); p.Close() } }
+func sends(raw string) script { return func(p *peer) { p.send(raw); p.Close() } }
 
 func hangs(p *peer) { p.hang() }
 

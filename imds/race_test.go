@@ -45,9 +45,9 @@ func race(first, second side) *wire {
 			put(p)
 			return
 		}
-		p.say(grant("TOKEN-OF-"+short(p.addr), "60"))
+		p.send(grant("TOKEN-OF-"+short(p.addr), "60"))
 	}
-	w.get = func(p *peer) { p.say(ok(p.token)) }
+	w.get = func(p *peer) { p.send(ok(p.token)) }
 	return w
 }
 
@@ -66,13 +66,13 @@ func TestRace(t *testing.T) {
 		{"the first is refused", side{connect: refused}, side{}, six, "0s SYN four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
 		{"refused after 100 ms", side{connect: refused, slow: 100 * ms}, side{}, six, "0s SYN four, 100ms SYN six, 100ms PUT six, 100ms SYN six, 100ms GET six"},
 		{"the first breaks", side{put: closes}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
-		{"the first is not HTTP", side{put: says("SSH-2.0-x\r\n")}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
+		{"the first is not HTTP", side{put: sends("SSH-2.0-x\r\n")}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
 		{"the first is late and wins", side{put: later(200*ms, grant("T", "60"))}, side{put: hangs}, four, "0s SYN four, 0s PUT four, 150ms SYN six, 150ms PUT six, 200ms SYN four, 200ms GET four"},
 		{"the second fails meanwhile", side{put: later(200*ms, grant("T", "60"))}, side{connect: refused}, four, "0s SYN four, 0s PUT four, 150ms SYN six, 200ms SYN four, 200ms GET four"},
-		{"an answer without a token settles nothing", side{put: says(answer("503 Busy", "", ""))}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
-		{"an invalid token settles nothing", side{put: says(grant("a b", "60"))}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
-		{"the second's answer settles nothing", side{put: later(time.Second, grant("T", "60"))}, side{put: says(answer("403 Forbidden", "", ""))}, four, "0s SYN four, 0s PUT four, 150ms SYN six, 150ms PUT six, 1s SYN four, 1s GET four"},
-		{"the second has 250 ms more", side{put: says(answer("403 Forbidden", "", ""))}, side{put: later(250*ms-1, grant("T", "60"))}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 249.999999ms SYN six, 249.999999ms GET six"},
+		{"an answer without a token settles nothing", side{put: sends(answer("503 Busy", "", ""))}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
+		{"an invalid token settles nothing", side{put: sends(grant("a b", "60"))}, side{}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 0s SYN six, 0s GET six"},
+		{"the second's answer settles nothing", side{put: later(time.Second, grant("T", "60"))}, side{put: sends(answer("403 Forbidden", "", ""))}, four, "0s SYN four, 0s PUT four, 150ms SYN six, 150ms PUT six, 1s SYN four, 1s GET four"},
+		{"the second has 250 ms more", side{put: sends(answer("403 Forbidden", "", ""))}, side{put: later(250*ms-1, grant("T", "60"))}, six, "0s SYN four, 0s PUT four, 0s SYN six, 0s PUT six, 249.999999ms SYN six, 249.999999ms GET six"},
 	} {
 		bubble(t, tt.name, func(t *testing.T) {
 			w := race(tt.first, tt.second)
@@ -106,7 +106,7 @@ func TestRaceIsInTheOrderGiven(t *testing.T) {
 // If both sides fail, the race ends with the later of the two. The error is the
 // first endpoint's, with the second's in Other.
 func TestRaceBothFail(t *testing.T) {
-	malformed := says("SSH-2.0-x\r\n")
+	malformed := sends("SSH-2.0-x\r\n")
 	for _, tt := range []struct {
 		name          string
 		first, second side
@@ -152,7 +152,7 @@ func TestRaceBothFail(t *testing.T) {
 // Without a token, the first endpoint's failure is reported. How long the race waits
 // for the second depends on whether the first has answered.
 func TestRaceWithoutToken(t *testing.T) {
-	busy, gone := says(answer("503 Busy", "", "")), says(answer("404 Not Found", "", ""))
+	busy, gone := sends(answer("503 Busy", "", "")), sends(answer("404 Not Found", "", ""))
 	for _, tt := range []struct {
 		name          string
 		first, second side
@@ -163,8 +163,8 @@ func TestRaceWithoutToken(t *testing.T) {
 		{"the second hangs", side{put: busy}, side{put: hangs}, 250 * ms, 503, -1},
 		{"the second is refused", side{put: busy}, side{connect: syscall.ECONNREFUSED}, 0, 503, 0},
 		{"the first answers late", side{put: later(200*ms, answer("503 Busy", "", ""))}, side{put: hangs}, 450 * ms, 503, -1},
-		{"an invalid token", side{put: says(grant("a b", "60"))}, side{put: hangs}, 250 * ms, 200, -1},
-		{"half a token", side{put: says(head)}, side{put: gone}, 0, 200, 404},
+		{"an invalid token", side{put: sends(grant("a b", "60"))}, side{put: hangs}, 250 * ms, 200, -1},
+		{"half a token", side{put: sends(head)}, side{put: gone}, 0, 200, 404},
 		{"the first hangs", side{put: hangs}, side{put: gone}, 2 * time.Second, 0, 404},
 		{"the first's SYN is lost", side{hole: true}, side{put: gone}, 250 * ms, 0, 404},
 		{"the first is refused", side{connect: syscall.ECONNREFUSED}, side{put: later(time.Second, answer("404 Not Found", "", ""))}, time.Second, 0, 404},
@@ -227,14 +227,14 @@ func TestWinnerUntilItGivesNoAnswer(t *testing.T) {
 		answer script // if nil, the connection is refused
 		next   string
 	}{
-		{"503", says(answer("503 Busy", "", "")), kept},
-		{"404", says(answer("404 Not Found", "", "")), kept},
-		{"301", says(answer("301 Moved", "", "")), kept},
-		{"half a body", says(head), kept},
-		{"too large", says(ok(strings.Repeat("x", 1<<20))), kept},
-		{"malformed chunks", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), kept},
-		{"not HTTP", says("SSH-2.0-x\r\n"), kept},
-		{"401", says(answer("401 Unauthorized", "", "")), newToken},
+		{"503", sends(answer("503 Busy", "", "")), kept},
+		{"404", sends(answer("404 Not Found", "", "")), kept},
+		{"301", sends(answer("301 Moved", "", "")), kept},
+		{"half a body", sends(head), kept},
+		{"too large", sends(ok(strings.Repeat("x", 1<<20))), kept},
+		{"malformed chunks", sends("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), kept},
+		{"not HTTP", sends("SSH-2.0-x\r\n"), kept},
+		{"401", sends(answer("401 Unauthorized", "", "")), newToken},
 		{"EOF", closes, newRace},
 		{"hang", hangs, newRace},
 		{"refused", nil, newRace},

@@ -56,7 +56,7 @@ func TestRequestBytes(t *testing.T) {
 
 // The zero Client has defaults for everything, and ignores proxies. (net/http would use
 // one, because the address is not loopback.)
-func TestZeroClient(t *testing.T) {
+func TestZeroClientIgnoresProxies(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"} {
 		t.Setenv(name, "http://127.0.0.1:3128")
 	}
@@ -115,7 +115,7 @@ func TestTargets(t *testing.T) {
 func TestOneConnectionEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keep := "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\nContent-Length: 2\r\n\r\nok"
-		w := newWire(func(p *peer) { p.say(keep) }, func(p *peer) { p.say(keep) })
+		w := newWire(func(p *peer) { p.send(keep) }, func(p *peer) { p.send(keep) })
 		c := w.client(four)
 		for range 3 {
 			mustGet(t, c)
@@ -137,8 +137,8 @@ func TestNoRetry(t *testing.T) {
 		{"refused", nil},
 		{"EOF", closes},
 		{"hang", hangs},
-		{"not HTTP", says("SSH-2.0-x\r\n")},
-		{"half a body", says(head)},
+		{"not HTTP", sends("SSH-2.0-x\r\n")},
+		{"half a body", sends(head)},
 	} {
 		for i, method := range []string{"PUT", "GET"} {
 			want := i + 1

@@ -32,8 +32,8 @@ func TestTokenIsKeptAndRenewedEarly(t *testing.T) {
 	} {
 		bubble(t, tt.ttl, func(t *testing.T) {
 			n := 0
-			w := newWire(func(p *peer) { n++; p.say(grant(fmt.Sprintf("T%d", n), tt.ttl)) }, nil)
-			w.get = func(p *peer) { p.say(ok(p.token)) }
+			w := newWire(func(p *peer) { n++; p.send(grant(fmt.Sprintf("T%d", n), tt.ttl)) }, nil)
+			w.get = func(p *peer) { p.send(ok(p.token)) }
 			c := w.client(four)
 			for i, step := range []struct {
 				at    time.Duration
@@ -85,7 +85,7 @@ func TestTokenTTLHeader(t *testing.T) {
 		{"other digits", name + "\u0665\r\n", false},
 	} {
 		bubble(t, tt.name, func(t *testing.T) {
-			w := newWire(says(answer("200 OK", tt.headers, "TOKEN")), nil)
+			w := newWire(sends(answer("200 OK", tt.headers, "TOKEN")), nil)
 			c := w.client(four)
 			body, err := c.Get(t.Context(), "x")
 			if tt.valid {
@@ -128,7 +128,7 @@ func TestTokenBytes(t *testing.T) {
 		{"HTML", "<html>\n<body>login</body></html>", imds.ErrMalformed},
 	} {
 		bubble(t, tt.name, func(t *testing.T) {
-			w := newWire(says(grant(tt.token, "60")), func(p *peer) { p.say(ok(p.token)) })
+			w := newWire(sends(grant(tt.token, "60")), func(p *peer) { p.send(ok(p.token)) })
 			c := w.client(four)
 			body, err := c.Get(t.Context(), "x")
 			if tt.want == nil {
@@ -154,7 +154,7 @@ func TestTokenIsDroppedOn401Only(t *testing.T) {
 		puts   int
 	}{{"401 Unauthorized", 2}, {"400 Bad Request", 1}, {"403 Forbidden", 1}, {"404 Not Found", 1}, {"429 Too Many Requests", 1}, {"503 Service Unavailable", 1}} {
 		bubble(t, tt.status, func(t *testing.T) {
-			w := newWire(nil, says(answer(tt.status, "", "<html>")))
+			w := newWire(nil, sends(answer(tt.status, "", "<html>")))
 			c := w.client(four)
 			mustFail(t, c)
 			w.get = nil
@@ -170,16 +170,16 @@ func TestTokenIsDroppedOn401Only(t *testing.T) {
 func TestLate401KeepsTheNewToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		w := newWire(func(p *peer) { n++; p.say(grant(fmt.Sprintf("T%d", n), "60")) }, nil)
+		w := newWire(func(p *peer) { n++; p.send(grant(fmt.Sprintf("T%d", n), "60")) }, nil)
 		w.get = func(p *peer) {
 			if p.token == "T1" {
 				if strings.Contains(p.raw, "slow") {
 					p.wait(time.Second)
 				}
-				p.say(answer("401 Unauthorized", "", ""))
+				p.send(answer("401 Unauthorized", "", ""))
 				return
 			}
-			p.say(ok(p.token))
+			p.send(ok(p.token))
 		}
 		c := w.client(four)
 		late := make(chan error)
@@ -200,7 +200,7 @@ func TestLate401KeepsTheNewToken(t *testing.T) {
 
 // later answers after a while.
 func later(d time.Duration, raw string) script {
-	return func(p *peer) { p.wait(d); p.say(raw) }
+	return func(p *peer) { p.wait(d); p.send(raw) }
 }
 
 // getAtOnce makes n calls of Get at once.

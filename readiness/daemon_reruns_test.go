@@ -88,7 +88,7 @@ func TestRerunAfterAnotherBoot(t *testing.T) {
 		for _, schedule := range []string{"", "400"} {
 			t.Run(name+" "+schedule, func(t *testing.T) {
 				first := faulty(t, "").run(t)
-				plant(t, first.dir, "somebody-elses", "x")
+				plant(t, first.dir, "unknown", "x")
 				plant(t, first.dir, ".tags.json.tmp", "x")
 				plant(t, first.dir, "user-data", "x")
 				switch status {
@@ -107,7 +107,7 @@ func TestRerunAfterAnotherBoot(t *testing.T) {
 				if schedule != "" {
 					want = slices.Clone(onlyStatus)
 				}
-				want = append(want, "somebody-elses")
+				want = append(want, "unknown")
 				slices.Sort(want)
 				if got := next.names(t); !slices.Equal(got, want) {
 					t.Errorf("files %q, want %q", got, want)

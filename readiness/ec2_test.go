@@ -38,7 +38,7 @@ func TestDetectEC2(t *testing.T) {
 		{"by its asset tag", sysfs("sys_vendor=Intel", "board_asset_tag=i-0123456789abcdef0"), true},
 		{"Xen PV", sysfs("hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
 		{"by its hypervisor", sysfs("sys_vendor=Other", "hypervisor/uuid=ec2e1916-9099-7caf-fd21-012345abcdef"), true},
-		{"Xen, which says nothing", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "bios_version=4.2"), true},
+		{"Xen without a UUID", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "bios_version=4.2"), true},
 		{"XCP-ng", sysfs("sys_vendor=Xen", "bios_vendor=Xen", "hypervisor/uuid=8c3ee8a8-7cd4-4bbb-bd3d-8e4f2a3ac9a5"), false},
 		{"Xen with the UUID in capitals", sysfs("sys_vendor=Xen", "hypervisor/uuid=EC2E1916-9099-7CAF-FD21-012345ABCDEF"), true},
 		{"no DMI at all", sysfs(), true},

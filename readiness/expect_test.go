@@ -175,10 +175,17 @@ func (tr *trial) checkStatus() {
 }
 
 // checkDatagrams checks that READY=1 is sent once if the exit code is 0, in the last
-// datagram and with STATUS=, and that all lines are assignments.
+// datagram and with STATUS=, that the ERRNO= in the last datagram is that of the exit code,
+// and that all lines are assignments.
 func (tr *trial) checkDatagrams() {
-	ready := 0
+	ready, errno := 0, ""
 	for i, n := range tr.datagrams {
+		if _, number, failed := strings.Cut(n.state, "\nERRNO="); failed {
+			errno += number
+			if i != len(tr.datagrams)-1 {
+				tr.violation("ERRNO=%s in datagram %d of %d", number, i+1, len(tr.datagrams))
+			}
+		}
 		lines := strings.Split(n.state, "\n")
 		for _, line := range lines {
 			key, value, ok := strings.Cut(line, "=")
@@ -200,6 +207,9 @@ func (tr *trial) checkDatagrams() {
 	}
 	if ready != want {
 		tr.violation("READY=1 was sent %d times with exit code %d", ready, tr.exit)
+	}
+	if want := map[readiness.Exit]string{69: "19", 75: "110", 76: "71", 77: "13", 78: "22"}[tr.exit]; errno != want {
+		tr.violation("ERRNO=%s, want %q with exit code %d", errno, want, tr.exit)
 	}
 }
 

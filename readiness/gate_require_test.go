@@ -20,11 +20,11 @@ func TestRequiredFirst(t *testing.T) {
 	tr.sim.Latency = 10 * time.Millisecond
 	tr.sim.Late = map[string]time.Duration{required: time.Second}
 	tr.run(t)
-	asked := tr.requestedPaths()
-	if asked[0] != readiness.IdentityPath {
-		t.Errorf("first %s", asked[0])
+	requested := tr.requestedPaths()
+	if requested[0] != readiness.IdentityPath {
+		t.Errorf("first %s", requested[0])
 	}
-	second := slices.Sorted(slices.Values(asked[1:4]))
+	second := slices.Sorted(slices.Values(requested[1:4]))
 	if !slices.Equal(second, []string{"meta-data/instance-id", "meta-data/placement/", required}) {
 		t.Errorf("second %q", second)
 	}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -188,21 +187,6 @@ func TestTextfileAmongTheFiles(t *testing.T) {
 	}
 }
 
-// If another daemon uses the directory, no metrics are written.
-func TestTextfileOfAnotherDaemon(t *testing.T) {
-	tr := faulty(t, "")
-	read := tr.withMetrics(t)
-	holder, err := publish.OpenDir(tr.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close()
-	tr.run(t)
-	if tr.exit != readiness.ExitTempFail || !strings.Contains(read(), "no such file") {
-		t.Errorf("exit %d, metrics:\n%s", tr.exit, read())
-	}
-}
-
 // If the metrics cannot be written, there is one warning with a hint. The outcome, the
 // exit code and the requests are the same.
 func TestTextfileCannotBeWritten(t *testing.T) {
@@ -263,43 +247,24 @@ func replaceWith(path string, do func(string) error) error {
 	return do(path)
 }
 
-// Existing files with either name are replaced. A link is not followed, so that it
-// cannot make the daemon write to another file.
-func TestTextfileReplacesWhatIsThere(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		plant func(at, elsewhere string) error
-	}{
-		{"an old file", func(at, _ string) error { return os.WriteFile(at, []byte("old"), 0o600) }},
-		{"a link", func(at, elsewhere string) error { return os.Symlink(elsewhere, at) }},
-		{"a dangling link", func(at, _ string) error { return os.Symlink("nowhere", at) }},
-		{"a hard link", func(at, elsewhere string) error { return os.Link(elsewhere, at) }},
-		{"a link to itself", func(at, _ string) error { return os.Symlink(at, at) }},
-	} {
-		for _, at := range []string{"imds_ready.prom", ".imds_ready.prom.tmp"} {
-			t.Run(tt.name+" "+at, func(t *testing.T) {
-				tr := faulty(t, "")
-				read := tr.withMetrics(t)
-				elsewhere := filepath.Join(tr.dir, "elsewhere")
-				if err := os.WriteFile(elsewhere, []byte("precious"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				if err := tt.plant(filepath.Join(filepath.Dir(tr.config.Textfile), at), elsewhere); err != nil {
-					t.Fatal(err)
-				}
-				tr.run(t)
-				if tr.exit != readiness.ExitOK || len(tr.logged("WARN")) != 0 || !strings.Contains(read(), "state=\"ready\"} 1\n") {
-					t.Errorf("exit %d, warnings %q, metrics:\n%s", tr.exit, tr.logged("WARN"), read())
-				}
-				if info, err := os.Lstat(tr.config.Textfile); err != nil || info.Mode() != 0o644 {
-					t.Errorf("%v, %v, want a regular file, 0644", info, err)
-				}
-				if got := tr.file(t, "elsewhere"); got != "precious" {
-					t.Errorf("the target is now %q", got)
-				}
-				wantAlone(t, tr.config.Textfile)
-			})
+// A link at the name of the file or of its temporary file is replaced, not followed. The
+// tests of package atomicfile have more cases.
+func TestTextfileReplacesALink(t *testing.T) {
+	for _, at := range []string{"imds_ready.prom", ".imds_ready.prom.tmp"} {
+		tr := faulty(t, "")
+		read := tr.withMetrics(t)
+		plant(t, tr.dir, "elsewhere", "precious")
+		if err := os.Symlink(filepath.Join(tr.dir, "elsewhere"), filepath.Join(filepath.Dir(tr.config.Textfile), at)); err != nil {
+			t.Fatal(err)
 		}
+		tr.run(t)
+		if tr.exit != readiness.ExitOK || len(tr.logged("WARN")) != 0 || !strings.Contains(read(), "state=\"ready\"} 1\n") {
+			t.Errorf("exit %d, warnings %q, metrics:\n%s", tr.exit, tr.logged("WARN"), read())
+		}
+		if info, err := os.Lstat(tr.config.Textfile); err != nil || info.Mode() != 0o644 || tr.file(t, "elsewhere") != "precious" {
+			t.Errorf("%v, %v, want a regular file, 0644; the target is %q", info, err, tr.file(t, "elsewhere"))
+		}
+		wantAlone(t, tr.config.Textfile)
 	}
 }
 

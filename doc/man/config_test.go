@@ -74,8 +74,8 @@ func TestKeys(t *testing.T) {
 			head = k.name // the defaults contain no rules
 		}
 		known[k.table] = append(known[k.table], head)
-		if said := p.in("KEYS", k.table).item("Va", head); k.valid != "" && !strings.Contains(said, "Valid: "+k.valid) {
-			t.Errorf("%s %s: the page does not say %q:\n%s", k.table, k.name, k.valid, said)
+		if text := p.in("KEYS", k.table).item("Va", head); k.valid != "" && !strings.Contains(text, "Valid: "+k.valid) {
+			t.Errorf("%s %s: the page does not say %q:\n%s", k.table, k.name, k.valid, text)
 		}
 	}
 	if len(known) != 7 {

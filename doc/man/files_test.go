@@ -92,10 +92,10 @@ func TestFields(t *testing.T) {
 	status := readSchema(t, "status")
 	fields := p.in("DESCRIPTION", "status.json")
 	same(t, "status.json", fields.items("Va"), status.at("properties").keys())
-	said := fields.item("Va", "last_error")
+	text := fields.item("Va", "last_error")
 	for _, k := range status.at("properties", "last_error", "properties").keys() {
-		if !slices.Contains(strings.Fields(said), k) {
-			t.Errorf("last_error has %s, the page says %s", k, said)
+		if !slices.Contains(strings.Fields(text), k) {
+			t.Errorf("last_error has %s, the page says %s", k, text)
 		}
 	}
 	var states []string

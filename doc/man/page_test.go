@@ -76,7 +76,7 @@ func (p page) rows(macro string) [][]string {
 
 // item returns the text below one head of a list.
 func (p page) item(macro, head string) string {
-	var said []string
+	var text []string
 	within := false
 	for _, l := range p {
 		if strings.HasPrefix(l.text, ".It ") || strings.HasPrefix(l.text, ".El") {
@@ -84,10 +84,10 @@ func (p page) item(macro, head string) string {
 			continue
 		}
 		if within {
-			said = append(said, words(l.text))
+			text = append(text, words(l.text))
 		}
 	}
-	return strings.Join(strings.Fields(strings.Join(said, " ")), " ")
+	return strings.Join(strings.Fields(strings.Join(text, " ")), " ")
 }
 
 // text returns the page without its markup.

@@ -33,7 +33,7 @@ var (
 
 // checkQuery checks that the daemon writes the metrics and labels of a query, and
 // returns its metrics. The metrics in others are allowed as well.
-func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
+func checkQuery(t *testing.T, query string, others ...string) (metrics []string) {
 	t.Helper()
 	data, err := os.ReadFile(everything)
 	if err != nil {
@@ -41,7 +41,7 @@ func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
 	}
 	written := string(data)
 	for _, name := range names.FindAllString(query, -1) {
-		asked = append(asked, name)
+		metrics = append(metrics, name)
 		if !slices.Contains(others, name) && !strings.Contains(written, "# TYPE "+name+" gauge\n") {
 			t.Errorf("the daemon does not write %s: %s", name, query)
 		}
@@ -57,7 +57,7 @@ func checkQuery(t *testing.T, query string, others ...string) (asked []string) {
 			t.Errorf("unknown label %s: %s", m[1], query)
 		}
 	}
-	return asked
+	return metrics
 }
 
 func TestDashboard(t *testing.T) {
@@ -73,8 +73,8 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[int]bool{}
-	taken := map[[2]int]string{}
-	var asked []string
+	panelAt := map[[2]int]string{}
+	var shown []string
 	for _, p := range d.Panels {
 		if seen[p.ID] || p.Type == "" || p.Title == "" || p.Description == "" || len(p.Targets) == 0 {
 			t.Errorf("panel %d is repeated or incomplete: %+v", p.ID, p)
@@ -83,18 +83,18 @@ func TestDashboard(t *testing.T) {
 		for x := range p.GridPos.W {
 			for y := range p.GridPos.H {
 				at := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
-				if taken[at] != "" || at[0] >= 24 {
-					t.Fatalf("%s overlaps %q or is outside the grid at %v", p.Title, taken[at], at)
+				if panelAt[at] != "" || at[0] >= 24 {
+					t.Fatalf("%s overlaps %q or is outside the grid at %v", p.Title, panelAt[at], at)
 				}
-				taken[at] = p.Title
+				panelAt[at] = p.Title
 			}
 		}
 		for _, target := range p.Targets {
-			asked = append(asked, checkQuery(t, target.Expr)...)
+			shown = append(shown, checkQuery(t, target.Expr)...)
 		}
 	}
 	for _, name := range []string{"imds_ready_state", "imds_ready_seconds", "imds_ready_errors", "imds_ready_missing"} {
-		if !slices.Contains(asked, name) {
+		if !slices.Contains(shown, name) {
 			t.Errorf("the dashboard does not show %s", name)
 		}
 	}

@@ -136,12 +136,12 @@ func compareStatus(t *testing.T, d *daemon) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var there []string
+	var names []string
 	for _, e := range entries {
-		there = append(there, e.Name())
+		names = append(names, e.Name())
 	}
-	if slices.Sort(listed); !slices.Equal(there, listed) {
-		t.Errorf("the directory has %v, status.json lists %v", there, listed)
+	if slices.Sort(listed); !slices.Equal(names, listed) {
+		t.Errorf("the directory has %v, status.json lists %v", names, listed)
 	}
 }
 
