@@ -40,9 +40,9 @@ type Timeouts struct {
 	// Read bounds a request from the established connection to the last byte of
 	// the answer. If zero, it is 2 s.
 	Read time.Duration
-	// Hedge is how long the token's PUT may go unanswered before it is sent once
-	// more, on a second connection. If it is zero, or not shorter than Read, the PUT
-	// is sent once.
+	// Hedge is how long the token's PUT may go unanswered before it is sent again, on
+	// another connection, at most [MaxPUTs] times in all. If it is zero, or Read or
+	// longer, the PUT is sent once.
 	Hedge time.Duration
 }
 
@@ -109,15 +109,27 @@ func (c *Client) GetWithin(ctx context.Context, t Timeouts, path string) ([]byte
 		r := request{method: http.MethodGet, endpoint: c.endpoints()[0], path: path}
 		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
-	tok, err := c.tokenFor(ctx, t)
+	called := time.Now()
+	tok, begun, err := c.tokenFor(ctx, t)
+	if begun.Before(called) && !begun.IsZero() { // another call's token request
+		begun = called
+	}
 	if err != nil {
-		return nil, err
+		own := *err // several calls share it
+		own.Begun = begun
+		return nil, &own
 	}
 	a, err := c.do(ctx, request{
 		method: http.MethodGet, endpoint: tok.endpoint, path: path,
 		header: headerToken, value: tok.value, limit: bodyLimit(path), timeouts: t,
+		begun: func(at time.Time) {
+			if begun.IsZero() {
+				begun = at
+			}
+		},
 	})
 	if err != nil {
+		err.Begun = begun
 		if ctx.Err() == nil || err.Status != 0 { // a request that was cut proves nothing
 			c.afterFailure(tok, err)
 		}

@@ -30,6 +30,9 @@ type Error struct {
 	Op string
 	// Endpoint is the base URL, and Path the path below "/latest/".
 	Endpoint, Path string
+	// Begun is when the first request of the call left the Client's Pace: the PUT, or
+	// the GET if there was a token. It is zero if none did.
+	Begun time.Time
 	// Connected is true if there was a TCP connection.
 	Connected bool
 	// Status is the HTTP status, or 0 if no complete header arrived.

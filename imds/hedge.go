@@ -5,57 +5,108 @@ package imds
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
-// hedged makes a request, and makes it again on a second connection if the first
-// was sent and is not answered for a while. An IMDS that is just coming up may
-// never answer a request that it accepted in its first moments, and answer a
-// new one at once. The first complete answer of any status counts; if one request
-// fails, hedged keeps waiting for the other. Both end when the read timeout of
-// the first is over, with the first one's error.
+// MaxPUTs is how many token requests one call makes to one endpoint at most, if
+// Timeouts.Hedge has them repeated, each on a connection of its own.
+const MaxPUTs = 4
+
+// hedged makes a request, and makes it again on another connection whenever it has
+// not been answered for Timeouts.Hedge. An IMDS that is just coming up may never
+// answer a request that it accepted in its first moments, and answer a new one at
+// once. The first complete answer of any status counts; if a request fails, hedged
+// keeps waiting for the others. All end when the read timeout of the first is over,
+// with the first one's error.
 //
 // The first request runs on the calling goroutine, so that the usual failure, no
 // connection at all, costs no goroutine.
 func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
-	if t := r.timeouts; t.Hedge == 0 || t.Hedge >= t.Read {
+	if t := r.timeouts; t.Hedge <= 0 || t.Hedge >= t.Read {
 		return c.do(ctx, r)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var timer *time.Timer
-	second := make(chan result, 1)
+	h := hedge{client: c, request: r, cancel: cancel, results: make(chan result, MaxPUTs)}
 	first := r
 	first.sent = func() {
-		end := time.Now().Add(r.timeouts.Read)
-		timer = time.AfterFunc(r.timeouts.Hedge, func() {
-			until, done := context.WithDeadline(ctx, end)
-			defer done()
-			a, err := c.do(until, r)
-			second <- result{a, err}
-			if complete(err) {
-				cancel() // the first has lost
-			}
-		})
+		h.end = time.Now().Add(r.timeouts.Read)
+		h.schedule(ctx)
 	}
 	a, err := c.do(ctx, first)
-	if timer == nil || timer.Stop() { // the second request was never begun
-		return a, err
-	}
+	running := h.stop()
 	if complete(err) {
-		cancel() // the second has lost
+		cancel()
 	}
-	other := <-second
-	if !complete(err) && complete(other.err) {
-		return other.answer, other.err
+	for range running {
+		if other := <-h.results; !complete(err) && complete(other.err) {
+			a, err = other.answer, other.err
+			cancel()
+		}
 	}
 	return a, err
 }
 
-// result is the outcome of the second request.
+// hedge repeats a request.
+type hedge struct {
+	client  *Client
+	request request
+	cancel  context.CancelFunc // ends all requests
+	end     time.Time          // of all requests
+	results chan result
+
+	mu      sync.Mutex // not held while waiting
+	timer   *time.Timer
+	running int
+	stopped bool
+}
+
+// result is the outcome of a repeated request.
 type result struct {
 	answer *answer
 	err    *Error
+}
+
+// schedule has the request repeated after the interval.
+func (h *hedge) schedule(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stopped && h.running < MaxPUTs-1 {
+		h.timer = time.AfterFunc(h.request.timeouts.Hedge, func() { h.repeat(ctx) })
+	}
+}
+
+// repeat makes the request once more.
+func (h *hedge) repeat(ctx context.Context) {
+	h.mu.Lock()
+	if h.stopped {
+		h.mu.Unlock()
+		return
+	}
+	h.running++
+	h.mu.Unlock()
+	h.schedule(ctx)
+	until, done := context.WithDeadline(ctx, h.end)
+	defer done()
+	a, err := h.client.do(until, h.request)
+	if complete(err) {
+		h.stop()
+		h.cancel() // the others have lost
+	}
+	h.results <- result{a, err}
+}
+
+// stop has no request repeated any more, and returns how many repeated ones have
+// been started.
+func (h *hedge) stop() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	return h.running
 }
 
 // complete reports whether a request ended in a complete answer of any status, as

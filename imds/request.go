@@ -50,7 +50,8 @@ type request struct {
 	limit                  int64  // of the answer's body, in bytes
 	timeouts               Timeouts
 	// The observers may be nil.
-	begun, connected, sent func()
+	begun           func(at time.Time)
+	connected, sent func()
 }
 
 // answer is a 200 or 204.
@@ -75,8 +76,9 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
 	c.requests.Add(1)
+	begun := time.Now()
 	if r.begun != nil {
-		r.begun()
+		r.begun(begun)
 	}
 	base, err := url.Parse(r.endpoint)
 	if err != nil {

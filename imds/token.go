@@ -24,21 +24,23 @@ type token struct {
 
 // flight is one token request in flight, shared by all calls that wait for it.
 type flight struct {
-	done             chan struct{}
-	cancel           context.CancelFunc
-	waiting          int         // guarded by Client.mu; the last call to leave cancels
-	begun, connected atomic.Bool // how far it got, for calls that leave early
+	done      chan struct{}
+	cancel    context.CancelFunc
+	waiting   int                       // guarded by Client.mu; the last call to leave cancels
+	begun     atomic.Pointer[time.Time] // when its first request began
+	connected atomic.Bool               // for calls that leave early
 
 	token *token // set before done is closed
 	err   *Error
 }
 
-// tokenFor returns the token, requesting one if necessary.
-func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, *Error) {
+// tokenFor returns the token, requesting one if necessary: then also when the first
+// request began, or zero if none has.
+func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, time.Time, *Error) {
 	c.mu.Lock()
 	if c.token != nil && time.Now().Before(c.token.renew) {
 		defer c.mu.Unlock()
-		return c.token, nil
+		return c.token, time.Time{}, nil
 	}
 	c.token = nil
 	f := c.flight
@@ -51,21 +53,29 @@ func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, *Error) {
 	defer c.leave(f)
 	select {
 	case <-f.done:
-		return f.token, f.err
+		return f.token, f.begunAt(), f.err
 	case <-ctx.Done():
 		// A result that came at the same moment counts.
 		select {
 		case <-f.done:
-			return f.token, f.err
+			return f.token, f.begunAt(), f.err
 		default:
 		}
 		e := request{method: http.MethodPut, endpoint: c.candidates()[0], path: tokenPath}.fail(context.Cause(ctx))
-		if !f.begun.Load() {
+		if f.begun.Load() == nil {
 			e.Err = fmt.Errorf("%w: %w", ErrNotBegun, e.Err)
 		}
 		e.Connected = f.connected.Load()
-		return nil, e
+		return nil, f.begunAt(), e
 	}
+}
+
+// begunAt is when the first request began, or zero.
+func (f *flight) begunAt() time.Time {
+	if at := f.begun.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // launch starts a token request. It outlives the context of the call that
@@ -104,7 +114,7 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 	r := request{
 		method: http.MethodPut, endpoint: endpoint, path: tokenPath,
 		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes, timeouts: t,
-		begun: func() { f.begun.Store(true) }, connected: func() { f.connected.Store(true) },
+		begun: func(at time.Time) { f.begun.CompareAndSwap(nil, &at) }, connected: func() { f.connected.Store(true) },
 	}
 	requested := time.Now()
 	a, e := c.hedged(ctx, r)

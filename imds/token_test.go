@@ -325,7 +325,7 @@ func TestLastWaiterCancels(t *testing.T) {
 	})
 }
 
-// A cancelled token request that is slow to end neither delays nor disturbs the next.
+// A canceled token request that is slow to end neither delays nor disturbs the next.
 func TestNewTokenBesideACancelledOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(nil, nil)

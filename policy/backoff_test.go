@@ -19,12 +19,13 @@ func TestBackoffSequence(t *testing.T) {
 	curve := func(initial, limit time.Duration, multiplier float64) policy.Backoff {
 		return policy.Backoff{Initial: initial, Max: limit, Multiplier: multiplier, Jitter: policy.JitterNone}
 	}
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		backoff policy.Backoff
 		want    []time.Duration
 	}{
-		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
+		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 52500 * time.Microsecond, 55125 * time.Microsecond, 57881250, 60775312}},
+		{"doubling", doubling(t).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
 		{"sdk", exact(preset(t, "sdk")).Backoff, []time.Duration{1000 * ms, 2000 * ms, 4000 * ms, 8000 * ms, 16000 * ms, 20000 * ms, 20000 * ms}},
 		{"multiplier 1", curve(70*ms, time.Second, 1), []time.Duration{70 * ms, 70 * ms, 70 * ms, 70 * ms}},
 		{"multiplier 1.5", curve(100*ms, time.Second, 1.5), []time.Duration{100 * ms, 150 * ms, 225 * ms, 337500 * time.Microsecond, 506250 * time.Microsecond}},
@@ -33,8 +34,7 @@ func TestBackoffSequence(t *testing.T) {
 		{"initial is max", curve(300*ms, 300*ms, 2), []time.Duration{300 * ms, 300 * ms}},
 		{"max met exactly", curve(50*ms, 200*ms, 2), []time.Duration{50 * ms, 100 * ms, 200 * ms, 200 * ms}},
 		{"the zero Jitter is none", policy.Backoff{Initial: ms, Max: time.Second, Multiplier: 2}, []time.Duration{ms, 2 * ms, 4 * ms}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []time.Duration
 			for n := range tt.want {
@@ -45,6 +45,37 @@ func TestBackoffSequence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBackoffOfBoot: each pause of boot is 5 % longer than the one before, so that it
+// is about 5 % of the wait so far, and 250 ms after 33 pauses and 4 s.
+func TestBackoffOfBoot(t *testing.T) {
+	b := exact(preset(t, "boot")).Backoff
+	waited := time.Duration(0)
+	for n := range 33 {
+		d := b.Delay(n)
+		if share := float64(d) / float64(waited+b.Initial*20); n > 0 && (share < 0.045 || share > 0.05+1e-6) {
+			t.Errorf("pause %d is %v after %v", n, d, waited)
+		}
+		waited += d
+	}
+	if b.Delay(32) >= 250*ms || b.Delay(33) != 250*ms || waited.Round(time.Second) != 4*time.Second {
+		t.Errorf("pauses %v and %v after %v", b.Delay(32), b.Delay(33), waited)
+	}
+}
+
+// doubling returns the preset boot with a curve that doubles from 50 ms to 500 ms,
+// without jitter, and pauses that begin when an attempt ends: its numbers are easy to
+// read in a table.
+func doubling(t interface {
+	Helper()
+	Fatalf(string, ...any)
+},
+) policy.Policy {
+	t.Helper()
+	p := preset(t, "boot")
+	p.Backoff, p.FromStart = policy.Backoff{Initial: 50 * ms, Max: 500 * ms, Multiplier: 2, Jitter: policy.JitterNone}, false
+	return p
 }
 
 // exact returns the policy without jitter.
@@ -127,7 +158,7 @@ func TestBackoffGrows(t *testing.T) {
 // Jitter draws from both halves of its range, including the low end. The chance of a
 // false alarm is below 1 in 2^200.
 func TestBackoffSpreads(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		jitter policy.Jitter
 		d      time.Duration
 		middle time.Duration
@@ -136,8 +167,7 @@ func TestBackoffSpreads(t *testing.T) {
 		{policy.JitterEqual, 400 * ms, 300 * ms},
 		{policy.JitterFull, 2, 1},  // 0 or 1
 		{policy.JitterEqual, 4, 3}, // 2 or 3
-	}
-	for _, tt := range tests {
+	} {
 		b := policy.Backoff{Initial: tt.d, Max: tt.d, Multiplier: 1, Jitter: tt.jitter}
 		below := 0
 		const draws = 300
@@ -154,7 +184,7 @@ func TestBackoffSpreads(t *testing.T) {
 
 // Values that a Go program may write into a literal.
 func TestBackoffEdges(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		backoff policy.Backoff
 		n       int
@@ -166,8 +196,7 @@ func TestBackoffEdges(t *testing.T) {
 		{"a nanosecond", policy.Backoff{Initial: 1, Max: 1, Multiplier: 2, Jitter: policy.JitterFull}, 0, 0},
 		{"just below the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 62, 1 << 62},
 		{"the largest Duration", policy.Backoff{Initial: 1, Max: math.MaxInt64, Multiplier: 2}, 63, math.MaxInt64},
-	}
-	for _, tt := range tests {
+	} {
 		if got := tt.backoff.Delay(tt.n); got != tt.want {
 			t.Errorf("%s: pause %d is %d, want %d", tt.name, tt.n, got, tt.want)
 		}

@@ -75,7 +75,11 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	case p.Expired(elapsed):
 		v.Stop = ErrDeadline
 	default:
-		v.Pause = p.lengthen(p.Backoff.Delay(b.step), f)
+		delay := p.Backoff.Delay(b.step)
+		if p.FromStart {
+			delay = max(0, delay-f.Took)
+		}
+		v.Pause = p.lengthen(delay, f)
 		b.step++
 		if b.limited && p.Expired(elapsed+v.Pause) {
 			v.Pause, v.Stop = 0, ErrDeadline

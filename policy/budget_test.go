@@ -30,7 +30,7 @@ func stop(action policy.Action, attempt int, why error) policy.Verdict {
 // bootWith returns the preset boot without jitter and with these limits.
 func bootWith(t *testing.T, attempts int, deadline time.Duration) policy.Policy {
 	t.Helper()
-	p := exact(preset(t, "boot"))
+	p := doubling(t)
 	p.MaxAttempts, p.Deadline = attempts, deadline
 	return p
 }
@@ -187,7 +187,7 @@ func TestRetryAfter(t *testing.T) {
 	sdk := exact(preset(t, "sdk"))
 	sdk429 := sdk
 	sdk429.Rules = []policy.Rule{rule(policy.Retry, "", "429")}
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		policy  policy.Policy
 		class   policy.Class
@@ -217,8 +217,7 @@ func TestRetryAfter(t *testing.T) {
 		{"not on bad-response", boot, policy.BadResponse, 2 * s, 0, 50 * ms},
 		{"sdk ignores it", sdk, "503", 7 * s, 0, s},
 		{"sdk ignores it even if a rule retries", sdk429, "429", 7 * s, 0, s},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := required(tt.class)
 			f.RetryAfter = tt.after
@@ -227,6 +226,31 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("pause %v, stop %v, want %v", got.Pause, got.Stop, tt.want)
 			}
 		})
+	}
+}
+
+// In boot a pause counts from the start of an attempt, in sdk from its end. A
+// Retry-After counts from the end in both, and no pause is negative.
+func TestPauseFromStart(t *testing.T) {
+	boot, sdk := exact(preset(t, "boot")), exact(preset(t, "sdk"))
+	for _, tt := range []struct {
+		name             string
+		policy           policy.Policy
+		took, retryAfter time.Duration
+		want             time.Duration
+	}{
+		{"a quick failure", boot, 10 * ms, 0, 40 * ms},
+		{"a connect timeout", boot, 250 * ms, 0, 0},
+		{"exactly the pause", boot, 50 * ms, 0, 0},
+		{"Retry-After", boot, 40 * ms, 2 * time.Second, 2 * time.Second},
+		{"Retry-After below what is left", boot, 10 * ms, 20 * ms, 40 * ms},
+		{"sdk", sdk, 400 * ms, 0, time.Second},
+	} {
+		f := required("503")
+		f.Took, f.RetryAfter = tt.took, tt.retryAfter
+		if got := tt.policy.Budget().Next(f, tt.took).Pause; got != tt.want {
+			t.Errorf("%s: pause %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -255,16 +279,9 @@ func durations(ds []time.Duration) string {
 // With eager, the backoff restarts when an attempt gets further than any before it, and
 // only then (imds-ready.toml(5), "First sign of life").
 func TestEager(t *testing.T) {
-	tests := []struct{ name, classes, eager, notEager string }{
-		{
-			"one rise",
-			"connection-refused connection-refused connection-refused 503 503",
-			"[50ms 100ms 200ms 50ms 100ms]", "[50ms 100ms 200ms 400ms 500ms]",
-		},
-		{
-			"the first failure is not a rise",
-			"503 503", "[50ms 100ms]", "[50ms 100ms]",
-		},
+	for _, tt := range []struct{ name, classes, eager, notEager string }{
+		{"one rise", "connection-refused connection-refused connection-refused 503 503", "[50ms 100ms 200ms 50ms 100ms]", "[50ms 100ms 200ms 400ms 500ms]"},
+		{"the first failure is not a rise", "503 503", "[50ms 100ms]", "[50ms 100ms]"},
 		{
 			"a fall and a return are not a rise",
 			"connect-timeout 503 connect-timeout 503 connect-timeout",
@@ -282,18 +299,9 @@ func TestEager(t *testing.T) {
 			"connect-timeout read-timeout connection-reset connection-refused read-timeout",
 			"[50ms 50ms 100ms 200ms 400ms]", "[50ms 100ms 200ms 400ms 500ms]",
 		},
-		{
-			"blocked and local-error are on the same rung",
-			"local-error blocked local-error blocked",
-			"[50ms 100ms 200ms 400ms]", "[50ms 100ms 200ms 400ms]",
-		},
-		{
-			"all answers are on the same rung",
-			"401 404 503 429 bad-response empty",
-			"[50ms 100ms 200ms 400ms 500ms 500ms]", "[50ms 100ms 200ms 400ms 500ms 500ms]",
-		},
-	}
-	for _, tt := range tests {
+		{"blocked and local-error are on the same rung", "local-error blocked local-error blocked", "[50ms 100ms 200ms 400ms]", "[50ms 100ms 200ms 400ms]"},
+		{"all answers are on the same rung", "401 404 503 429 bad-response empty", "[50ms 100ms 200ms 400ms 500ms 500ms]", "[50ms 100ms 200ms 400ms 500ms 500ms]"},
+	} {
 		for _, eager := range []bool{true, false} {
 			p := bootWith(t, 0, 0)
 			p.Eager = eager

@@ -77,7 +77,7 @@ func TestRank(t *testing.T) {
 
 func TestCheckOn(t *testing.T) {
 	list := "classes are " + strings.Join(words(policy.AttemptClasses()), ", ") + ", a status from 400 to 599, 4xx and 5xx"
-	tests := []struct{ on, wantErr string }{
+	for _, tt := range []struct{ on, wantErr string }{
 		{"unreachable", ""},
 		{"disabled", ""},
 		{"too-large", ""},
@@ -122,8 +122,7 @@ func TestCheckOn(t *testing.T) {
 		{" 404", `no class is " 404"; ` + list},
 		{"retry", `no class is "retry"; ` + list},
 		{"a\nb", `no class is "a\nb"; ` + list},
-	}
-	for _, tt := range tests {
+	} {
 		var got string
 		if err := policy.CheckOn(tt.on); err != nil {
 			got = err.Error()

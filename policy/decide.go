@@ -39,6 +39,8 @@ type Failure struct {
 	Headers bool
 	// RetryAfter is how long the server asked to wait, or 0 if it did not.
 	RetryAfter time.Duration
+	// Took is how long the attempt took, from its first request.
+	Took time.Duration
 	// Endpoint is the base URL that failed.
 	Endpoint string
 	// Other is the failure of the other address family, or nil. If neither family

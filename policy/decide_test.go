@@ -17,7 +17,7 @@ func rule(action policy.Action, path string, on ...string) policy.Rule {
 }
 
 func TestRuleOn(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		on       string // space-separated
 		matches  string
 		mismatch string
@@ -30,8 +30,7 @@ func TestRuleOn(t *testing.T) {
 		{"4xx 503", "404 503 disabled", "500 504"},
 		{"connect-timeout read-timeout", "connect-timeout read-timeout", "connection-refused connection-reset 408"},
 		{"", "", "404 503 disabled unreachable"}, // without an entry, nothing matches
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.on, func(t *testing.T) {
 			p := preset(t, "boot")
 			p.Table = []policy.Row{}
@@ -53,7 +52,7 @@ func TestRuleOn(t *testing.T) {
 // Globs match the path below "/latest/". The final "/" of a listing is a segment of its
 // own (imds-ready.toml(5), [[require]]).
 func TestRulePath(t *testing.T) {
-	tests := []struct{ glob, matches, mismatch string }{
+	for _, tt := range []struct{ glob, matches, mismatch string }{
 		{"", "user-data meta-data/iam/info meta-data/iam/", ""},
 		{"**", "user-data meta-data/iam/info meta-data/iam/ meta-data/", ""},
 		{
@@ -70,8 +69,7 @@ func TestRulePath(t *testing.T) {
 		{"meta-data/ami-id", "meta-data/ami-id", "meta-data/AMI-ID meta-data/ami-id/ meta-data/ami"},
 		{"/meta-data/**", "", "meta-data/mac"},
 		{"latest/meta-data/**", "", "meta-data/mac"}, // the path begins below "/latest/"
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.glob, func(t *testing.T) {
 			p := policy.Policy{Table: []policy.Row{}, Rules: []policy.Rule{rule(policy.Absent, tt.glob, "503")}}
 			for _, token := range []bool{false, true} { // a failed PUT has the path that needed the token
@@ -146,7 +144,7 @@ func TestRuleOrder(t *testing.T) {
 func TestPrecedence(t *testing.T) {
 	waits := func(f policy.Failure) (policy.Action, bool) { return policy.Wait, f.Class == policy.ConnectTimeout }
 	absent := []policy.Rule{rule(policy.Absent, "", "connect-timeout", "connection-refused", "410")}
-	tests := []struct {
+	for _, tt := range []struct {
 		name       string
 		classifier func(policy.Failure) (policy.Action, bool)
 		rules      []policy.Rule
@@ -162,8 +160,7 @@ func TestPrecedence(t *testing.T) {
 		{"the toggle does not apply to an answer", nil, absent, false, "503", policy.Retry},
 		{"the table is last", nil, absent, true, policy.ReadTimeout, policy.Retry},
 		{"no classifier and no rules", nil, nil, true, policy.Unreachable, policy.Wait},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := preset(t, "boot")
 			p.Classifier, p.Rules, p.RetryConnectTimeouts = tt.classifier, tt.rules, tt.toggle

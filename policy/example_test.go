@@ -30,9 +30,9 @@ func Example() {
 	// Output:
 	// unreachable: wait, attempt 0, again in 50ms
 	// connection-refused: retry, attempt 1, again in 50ms
-	// connection-refused: retry, attempt 2, again in 100ms
+	// connection-refused: retry, attempt 2, again in 52.5ms
 	// 404: retry, attempt 3, again in 50ms
-	// 404: retry, attempt 4, again in 100ms
+	// 404: retry, attempt 4, again in 52.5ms
 	// 404: giving up after attempt 5: max_attempts reached
 }
 

@@ -32,10 +32,15 @@ type Policy struct {
 	// Eager restarts the backoff when an attempt gets further than any before it
 	// ([Class.Rank]), and lets news of the network end a pause.
 	Eager bool
-	// Hedge is how long a token request may go unanswered before it is sent again
-	// on a second connection, if the policy is Eager. If zero, it is sent once. It
-	// is a property of the preset, not a key of the configuration.
+	// Hedge is how long a token request may go unanswered before it is sent again on
+	// another connection, if the policy is Eager, four times at most. If zero, it is
+	// sent once. It is a property of the preset, and no key of the configuration.
 	Hedge time.Duration
+	// FromStart counts the pauses from the start of an attempt, so that a connect
+	// timeout is part of its pause and not added to it. If false, a pause begins when
+	// the attempt ends. It is a property of the preset, and no key of the
+	// configuration.
+	FromStart bool
 	// HonorRetryAfter lengthens the pause after a 429 or 503 to the server's
 	// Retry-After, up to the larger of 30 s and the longest pause. It is a
 	// property of the preset, not a key of the configuration.

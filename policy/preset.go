@@ -74,12 +74,13 @@ func Preset(name string) (Policy, bool) {
 func Boot() Policy {
 	return Policy{
 		Deadline:             5 * time.Minute,
-		Backoff:              Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Multiplier: 2, Jitter: JitterFull},
+		Backoff:              Backoff{Initial: 50 * time.Millisecond, Max: 250 * time.Millisecond, Multiplier: 1.05, Jitter: JitterEqual},
 		ConnectTimeout:       250 * time.Millisecond,
 		ReadTimeout:          2 * time.Second,
 		RetryConnectTimeouts: true,
 		Eager:                true,
 		Hedge:                500 * time.Millisecond,
+		FromStart:            true,
 		HonorRetryAfter:      true,
 		Table: []Row{
 			{On: []string{"unreachable"}, Action: Wait},

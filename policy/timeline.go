@@ -44,6 +44,7 @@ func (p Policy) Timeline(f Failure, cost time.Duration) iter.Seq[Step] {
 				yield(s)
 				return
 			}
+			f.Took = cost
 			v := budget.Next(f, s.End)
 			s.Attempt, s.Pause, s.Stop = v.Attempt, v.Pause, v.Stop
 			now = s.End + s.Pause

@@ -33,10 +33,10 @@ func steps(p policy.Policy, f policy.Failure, cost time.Duration, limit int) []p
 
 // The first attempts of each failure mode, with the numbers of imds-ready.toml(5).
 func TestTimelineStart(t *testing.T) {
-	boot, sdk := preset(t, "boot"), preset(t, "sdk")
+	boot, sdk := doubling(t), preset(t, "sdk")
 	toggled := sdk
 	toggled.RetryConnectTimeouts = true
-	tests := []struct {
+	for _, tt := range []struct {
 		name    string
 		policy  policy.Policy
 		failure policy.Failure
@@ -48,12 +48,14 @@ func TestTimelineStart(t *testing.T) {
 		{"boot, no network", boot, noNetwork, 0, []time.Duration{0, 50 * ms, 150 * ms, 350 * ms, 750 * ms, 1250 * ms, 1750 * ms}},
 		{"boot, black hole", boot, blackHoled, boot.ConnectTimeout, []time.Duration{0, 300 * ms, 650 * ms, 1100 * ms, 1750 * ms, 2500 * ms, 3250 * ms}},
 		{"boot, hanging", boot, hanging, boot.ReadTimeout, []time.Duration{0, 2050 * ms, 4150 * ms, 6350 * ms, 8750 * ms, 11250 * ms, 13750 * ms}},
+		// With pauses from the start of an attempt, a connect timeout is part of its pause.
+		{"boot itself, black hole", exact(preset(t, "boot")), blackHoled, 100 * ms, []time.Duration{0, 100 * ms, 200 * ms, 300 * ms}},
+		{"boot itself, refusing", exact(preset(t, "boot")), refusing, 10 * ms, []time.Duration{0, 50 * ms, 102500 * time.Microsecond}},
 		{"sdk, 503", sdk, answer503, 0, []time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms}},
 		{"sdk with the toggle, black hole", toggled, blackHoled, sdk.ConnectTimeout, []time.Duration{0, 2000 * ms, 5000 * ms, 10000 * ms}},
 		{"sdk, black hole", sdk, blackHoled, sdk.ConnectTimeout, []time.Duration{0}},
 		{"sdk, refusing", sdk, refusing, 0, []time.Duration{0}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var starts []time.Duration
 			for i, s := range steps(tt.policy, tt.failure, tt.cost, len(tt.want)) {
@@ -73,7 +75,7 @@ func TestTimelineStart(t *testing.T) {
 // "One budget").
 func TestTimelineEnd(t *testing.T) {
 	const s, minutes5 = time.Second, 5 * time.Minute
-	boot, sdk := preset(t, "boot"), preset(t, "sdk")
+	boot, sdk := doubling(t), preset(t, "sdk")
 	toggled, brief := sdk, boot
 	toggled.RetryConnectTimeouts, brief.Deadline = true, 3*s
 	counted, nano := brief, brief
@@ -101,22 +103,10 @@ func TestTimelineEnd(t *testing.T) {
 			"boot, no network: no attempt is used up", boot, noNetwork, 0,
 			policy.Step{Try: 603, Attempt: 0, Start: minutes5 - 250*ms, End: minutes5 - 250*ms, Pause: 250 * ms, Stop: policy.ErrDeadline},
 		},
-		{
-			"sdk, 503: max_attempts", sdk, answer503, 0,
-			policy.Step{Try: 4, Attempt: 4, Start: 7 * s, End: 7 * s, Stop: policy.ErrAttempts},
-		},
-		{
-			"sdk with the toggle, hanging: max_attempts", toggled, hanging, s,
-			policy.Step{Try: 4, Attempt: 4, Start: 10 * s, End: 11 * s, Stop: policy.ErrAttempts},
-		},
-		{
-			"sdk, refusing: final at once", sdk, refusing, 0,
-			policy.Step{Try: 1, Attempt: 1, Stop: policy.ErrFinal},
-		},
-		{
-			"sdk, hanging: final after its timeout", sdk, hanging, s,
-			policy.Step{Try: 1, Attempt: 1, End: s, Stop: policy.ErrFinal},
-		},
+		{"sdk, 503: max_attempts", sdk, answer503, 0, policy.Step{Try: 4, Attempt: 4, Start: 7 * s, End: 7 * s, Stop: policy.ErrAttempts}},
+		{"sdk with the toggle, hanging: max_attempts", toggled, hanging, s, policy.Step{Try: 4, Attempt: 4, Start: 10 * s, End: 11 * s, Stop: policy.ErrAttempts}},
+		{"sdk, refusing: final at once", sdk, refusing, 0, policy.Step{Try: 1, Attempt: 1, Stop: policy.ErrFinal}},
+		{"sdk, hanging: final after its timeout", sdk, hanging, s, policy.Step{Try: 1, Attempt: 1, End: s, Stop: policy.ErrFinal}},
 		{ // an attempt that ends on the deadline is cut
 			"an attempt that ends on the deadline", brief, answer503, 1500*ms - 25*ms,
 			policy.Step{Try: 2, Attempt: 1, Start: 1525 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
@@ -133,14 +123,8 @@ func TestTimelineEnd(t *testing.T) {
 			"the first attempt is cut", brief, hanging, 10 * s,
 			policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
 		},
-		{
-			"the first attempt ends on the deadline", brief, hanging, 3 * s,
-			policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
-		},
-		{
-			"max_attempts before the deadline", counted, answer503, 900 * ms,
-			policy.Step{Try: 3, Attempt: 3, Start: 1950 * ms, End: 2850 * ms, Stop: policy.ErrAttempts},
-		},
+		{"the first attempt ends on the deadline", brief, hanging, 3 * s, policy.Step{Try: 1, Attempt: 1, End: 3 * s, Cut: true, Stop: policy.ErrDeadline}},
+		{"max_attempts before the deadline", counted, answer503, 900 * ms, policy.Step{Try: 3, Attempt: 3, Start: 1950 * ms, End: 2850 * ms, Stop: policy.ErrAttempts}},
 		{
 			"the deadline in the attempt that would be the last", counted, answer503, 950 * ms,
 			policy.Step{Try: 3, Attempt: 2, Start: 2050 * ms, End: 3 * s, Cut: true, Stop: policy.ErrDeadline},
@@ -157,7 +141,7 @@ func TestTimelineEnd(t *testing.T) {
 
 // Without limits, the sequence is infinite, and a caller may stop.
 func TestTimelineWithoutLimit(t *testing.T) {
-	p := preset(t, "boot")
+	p := doubling(t)
 	p.Deadline = 0
 	const limit = 10_000
 	all := steps(p, blackHoled, p.ConnectTimeout, limit)
@@ -236,6 +220,7 @@ func waits(t *rapid.T) (policy.Policy, policy.Failure, time.Duration) {
 		RetryAfter: time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "Retry-After")),
 	}
 	cost := time.Duration(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, int64(5*time.Second))).Draw(t, "cost"))
+	f.Took = cost
 	return p, f, cost
 }
 

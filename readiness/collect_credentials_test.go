@@ -11,7 +11,7 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// secrets are what must be nowhere: the credentials of the default tree.
+// secrets returns the credentials of the default tree.
 func secrets(t *testing.T) []string {
 	var found []string
 	for path, body := range imdstest.DefaultTree() {
@@ -30,11 +30,11 @@ func secrets(t *testing.T) []string {
 	return found
 }
 
-// wantNoSecrets looks for them in every file, the log and the datagrams.
+// wantNoSecrets checks that no credential is in a file, the log or a datagram.
 func (tr *trial) wantNoSecrets(t *testing.T) {
 	t.Helper()
 	text := tr.log
-	for _, n := range tr.notes {
+	for _, n := range tr.datagrams {
 		text += n.state
 	}
 	for _, name := range tr.names(t) {
@@ -51,22 +51,21 @@ func (tr *trial) wantNoSecrets(t *testing.T) {
 	}
 }
 
-// Credentials are never fetched, not even their listings, whatever include
-// says and whatever a listing says.
+// Neither credentials nor their listings are ever fetched, even if include matches them.
 func TestCredentialsAreNeverFetched(t *testing.T) {
 	for name, include := range map[string][]string{
-		"by default":     {"meta-data/**"},
-		"asked for":      {"meta-data/iam/security-credentials/**", "meta-data/identity-credentials/**"},
-		"asked for all":  {"**"},
-		"asked for each": {"meta-data/iam/security-credentials/web-role", "meta-data/identity-credentials/ec2/security-credentials/ec2-instance"},
+		"by default":          {"meta-data/**"},
+		"included":            {"meta-data/iam/security-credentials/**", "meta-data/identity-credentials/**"},
+		"everything included": {"**"},
+		"each included":       {"meta-data/iam/security-credentials/web-role", "meta-data/identity-credentials/ec2/security-credentials/ec2-instance"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := faulty(t, "")
 			tr.config.Metadata.Include = include
 			tr.run(t)
-			for _, path := range tr.asked() {
+			for _, path := range tr.requestedPaths() {
 				if strings.Contains(path, "security-credentials") {
-					t.Errorf("%s was asked for", path)
+					t.Errorf("%s was requested", path)
 				}
 			}
 			tr.wantNoSecrets(t)
@@ -74,19 +73,19 @@ func TestCredentialsAreNeverFetched(t *testing.T) {
 	}
 }
 
-// The required listing looks whether there is a role that works, and keeps
-// nothing of it; in the crawl it is as if it were not there.
+// A required listing of roles checks that there is a role that works, and stores nothing
+// of it. The collection ignores it.
 func TestCredentialsRequired(t *testing.T) {
 	tr := faulty(t, "503@meta-data/iam/security-credentials/*x1,ok").require("meta-data/iam/security-credentials/").run(t)
-	var looked []string
-	for _, path := range tr.asked() {
+	var requested []string
+	for _, path := range tr.requestedPaths() {
 		if strings.Contains(path, "security-credentials") {
-			looked = append(looked, path)
+			requested = append(requested, path)
 		}
 	}
 	const listing, role = "meta-data/iam/security-credentials/", "meta-data/iam/security-credentials/web-role"
-	if got := strings.Join(looked, " "); got != listing+" "+role+" "+listing+" "+role {
-		t.Errorf("looked at %s", got)
+	if got := strings.Join(requested, " "); got != listing+" "+role+" "+listing+" "+role {
+		t.Errorf("requested %s", got)
 	}
 	if tr.exit != 0 || tr.status.Attempts != 3 || tr.status.Errors["503"] != 1 {
 		t.Errorf("exit %d, status %+v", tr.exit, tr.status)
@@ -97,12 +96,12 @@ func TestCredentialsRequired(t *testing.T) {
 	tr.wantNoSecrets(t)
 }
 
-// A role whose document says something else is not told of in the error either.
+// The error about a role that does not work contains no credential.
 func TestCredentialsRequiredFailing(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	const role = "meta-data/iam/security-credentials/web-role"
 	tree[role] = strings.Replace(tree[role], "Success", "AssumeRoleUnauthorizedAccess", 1)
-	tr := newTrial(t, imdstest.New(tree)).require("meta-data/iam/security-credentials/").patience(2, 0).run(t)
+	tr := newTrial(t, imdstest.New(tree)).require("meta-data/iam/security-credentials/").limits(2, 0).run(t)
 	if tr.exit != 76 || !strings.Contains(tr.status.LastError.Message, "AssumeRoleUnauthorizedAccess") {
 		t.Errorf("exit %d, last error %+v", tr.exit, tr.status.LastError)
 	}

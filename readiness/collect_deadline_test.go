@@ -9,10 +9,10 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// collect_deadline ends the crawl exactly there and not the gate: what was
-// tried has the class of its last attempt, what was not has "deadline".
+// collect_deadline ends the collection, but not the gate. A path that was tried has the
+// class of its last attempt, and any other path the class "deadline".
 func TestCollectDeadline(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name, fault string
 		set         func(*trial)
 		path, class string
@@ -22,13 +22,12 @@ func TestCollectDeadline(t *testing.T) {
 			tr.config.Policy.ReadTimeout = time.Minute
 		}, "meta-data/mac", "503"},
 		{"cut in the only request", "slow=1s@meta-data/**", func(tr *trial) { tr.config.Metadata.Concurrency = 1 }, "meta-data/ami-launch-index", "read-timeout"},
-		{"not tried", "slow=1s@meta-data/**", func(tr *trial) { tr.config.Metadata.Concurrency = 1 }, "meta-data/system", "deadline"},
+		{"never requested", "slow=1s@meta-data/**", func(tr *trial) { tr.config.Metadata.Concurrency = 1 }, "meta-data/system", "deadline"},
 		{"unreachable", "ok:140ms,unreachable", func(tr *trial) {
 			tr.sim.Latency = 40 * time.Millisecond
 			tr.require("meta-data/mac")
 		}, "meta-data/ami-id", "unreachable"},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, tt.fault)
 			tr.config.Metadata.CollectDeadline = 2500 * time.Millisecond
@@ -50,7 +49,7 @@ func TestCollectDeadline(t *testing.T) {
 	}
 }
 
-// A Retry-After beyond what is left of the 5 s sends the path to missing at once.
+// If Retry-After is longer than what is left of the 5 s, the path is missing at once.
 func TestCollectRetryAfterIsTooLong(t *testing.T) {
 	tr := faulty(t, "503;retry-after=9@meta-data/mac").run(t)
 	if tr.elapsed != 0 || tr.status.Missing["meta-data/mac"] != "503" {
@@ -62,8 +61,8 @@ func TestCollectRetryAfterIsTooLong(t *testing.T) {
 	}
 }
 
-// A path whose turn has not come when the time is over was not tried: no
-// connection has timed out.
+// A path whose turn does not come before collect_deadline has the class "deadline", not
+// that of a timeout.
 func TestCollectDeadlineWhilePaced(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.CollectDeadline = 2500 * time.Millisecond
@@ -74,12 +73,12 @@ func TestCollectDeadlineWhilePaced(t *testing.T) {
 	}
 	for path, class := range tr.status.Missing {
 		if class != "deadline" {
-			t.Errorf("%s is %s, and was never asked for", path, class)
+			t.Errorf("%s is %s, but was never requested", path, class)
 		}
 	}
 }
 
-// The time counts from the end of the gate, however long that has taken.
+// collect_deadline counts from the end of the gate.
 func TestCollectDeadlineAfterALongGate(t *testing.T) {
 	tr := faulty(t, "refuse:1m,ok").run(t)
 	if tr.exit != readiness.ExitOK || len(tr.status.Missing) != 0 {
@@ -87,7 +86,7 @@ func TestCollectDeadlineAfterALongGate(t *testing.T) {
 	}
 }
 
-// collect_deadline = "0s": as long as it takes.
+// Without collect_deadline, the collection has no limit.
 func TestCollectDeadlineNone(t *testing.T) {
 	tr := faulty(t, "slow=1900ms@meta-data/**")
 	tr.config.Metadata.CollectDeadline = 0
@@ -98,12 +97,12 @@ func TestCollectDeadlineNone(t *testing.T) {
 	}
 }
 
-// Keys that appear late: within the patience of an optional path they are in.
+// A path that appears late is in the files if its listing named it.
 func TestCollectLateKeys(t *testing.T) {
 	tr := faulty(t, "").rule("retry", "meta-data/tags/**", "404")
 	tr.sim.Late = map[string]time.Duration{"meta-data/tags/instance/Name": 100 * time.Millisecond, "meta-data/spot": time.Hour}
 	tr.run(t)
-	// The listing did not have it: what no listing names is not asked for.
+	// The listing did not name it, so it is not requested.
 	if got := tr.object(t, "tags.json"); got["Name"] != nil || len(tr.status.Missing) != 0 {
 		t.Errorf("tags.json %v, missing %v", got, tr.status.Missing)
 	}
@@ -113,8 +112,8 @@ func TestCollectLateKeys(t *testing.T) {
 	}
 }
 
-// A network that goes away while there is no collect_deadline must not be waited
-// for without end: 5 s, as for every other failure.
+// Without collect_deadline, a network that disappears is awaited for 5 s, as with every
+// other failure.
 func TestNoCollectDeadlineAndNoNetwork(t *testing.T) {
 	tr := faulty(t, "okx2,unreachable")
 	tr.config.Metadata.CollectDeadline = 0

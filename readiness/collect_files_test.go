@@ -16,9 +16,9 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// below is what meta-data.json must hold for a tree, built here from the tree
-// alone: imds-ready-files(5)'s types, and no credentials.
-func below(t *testing.T, tree imdstest.Tree) map[string]any {
+// expectedMetaData returns the meta-data.json of a tree, with the types of
+// imds-ready-files(5) and without credentials.
+func expectedMetaData(t *testing.T, tree imdstest.Tree) map[string]any {
 	root := map[string]any{}
 	for path, body := range tree {
 		path, ok := strings.CutPrefix(path, "meta-data/")
@@ -34,7 +34,7 @@ func below(t *testing.T, tree imdstest.Tree) map[string]any {
 		}
 		last := segments[len(segments)-1]
 		switch {
-		case last == "": // the listing of public-keys: the name of the one key
+		case last == "": // the listing of public-keys, with the name of the only key
 			_, name, _ := strings.Cut(body, "=")
 			dir["0"] = map[string]any{"name": name, "openssh-key": strings.TrimSuffix(tree["meta-data/public-keys/0/openssh-key"], "\n")}
 		case segments[0] == "public-keys":
@@ -75,13 +75,13 @@ func lines(body string) []any {
 	return all
 }
 
-// The files of the default tree say what the tree says, and nothing is missing.
+// The files have the values of the default tree, and nothing is missing.
 func TestCollectFiles(t *testing.T) {
 	tr := faulty(t, "").run(t)
 	if got := tr.names(t); !slices.Equal(got, everything) || len(tr.status.Missing) != 0 {
 		t.Errorf("files %q, missing %v", got, tr.status.Missing)
 	}
-	if got, want := tr.object(t, "meta-data.json"), below(t, imdstest.DefaultTree()); !reflect.DeepEqual(got, want) {
+	if got, want := tr.object(t, "meta-data.json"), expectedMetaData(t, imdstest.DefaultTree()); !reflect.DeepEqual(got, want) {
 		t.Errorf("meta-data.json:\n%v\nwant:\n%v", got, want)
 	}
 	var identity map[string]any
@@ -109,14 +109,14 @@ func TestCollectFiles(t *testing.T) {
 	}
 }
 
-// Required paths are requested once more by the collection, and no other path is.
+// The collection requests required paths once more, and other paths once.
 func TestCollectRequestsRequiredPathsAgain(t *testing.T) {
 	tr := faulty(t, "").require("meta-data/mac", "meta-data/iam/info", "meta-data/placement/", required, "meta-data/public-keys/0/openssh-key").run(t)
-	if got, want := tr.object(t, "meta-data.json"), below(t, imdstest.DefaultTree()); !reflect.DeepEqual(got, want) {
+	if got, want := tr.object(t, "meta-data.json"), expectedMetaData(t, imdstest.DefaultTree()); !reflect.DeepEqual(got, want) {
 		t.Errorf("meta-data.json:\n%v\nwant:\n%v", got, want)
 	}
 	count := map[string]int{}
-	for _, path := range tr.asked() {
+	for _, path := range tr.requestedPaths() {
 		count[path]++
 	}
 	for path, n := range count {
@@ -130,8 +130,8 @@ func TestCollectRequestsRequiredPathsAgain(t *testing.T) {
 	}
 }
 
-// A required path that fails in the collection keeps the gate's value, and one
-// that has changed since has its newest.
+// If a required path fails in the collection, the value of the gate is used. Otherwise
+// the newer value is used.
 func TestCollectKeepsTheGatesValue(t *testing.T) {
 	tr := faulty(t, "ok@meta-data/macx1,503@meta-data/mac").require("meta-data/mac").run(t)
 	if got := tr.object(t, "meta-data.json")["mac"]; got == nil || len(tr.status.Missing) != 0 {
@@ -143,7 +143,7 @@ func TestCollectKeepsTheGatesValue(t *testing.T) {
 	}
 }
 
-// user-data and the signatures are asked for only on request, and are secret.
+// user-data and the signatures are requested only if they are configured, and are secret.
 func TestCollectSecretFiles(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.UserData, tr.config.Metadata.Signatures = true, true
@@ -167,15 +167,15 @@ func TestCollectSecretFiles(t *testing.T) {
 			t.Errorf("%s: listed with %v", name, sum)
 		}
 	}
-	for _, path := range faulty(t, "").run(t).asked() {
+	for _, path := range faulty(t, "").run(t).requestedPaths() {
 		if path == "user-data" || strings.HasPrefix(path, where) && path != readiness.IdentityPath {
-			t.Errorf("%s was asked for", path)
+			t.Errorf("%s was requested", path)
 		}
 	}
 }
 
-// A user-data that is not there is no file and nothing is missing; one that is
-// binary is kept byte by byte.
+// If there is no user-data, there is no file and nothing is missing. Binary user-data is
+// stored unchanged.
 func TestCollectUserData(t *testing.T) {
 	for body, files := range map[string]int{"": len(everything), "\x1f\x8b\x00\xff": len(everything) + 1} {
 		tree := imdstest.DefaultTree().Without("user-data")
@@ -191,16 +191,5 @@ func TestCollectUserData(t *testing.T) {
 		if body != "" && tr.file(t, "user-data") != body {
 			t.Errorf("user-data %q", tr.file(t, "user-data"))
 		}
-	}
-}
-
-// Without tags there is no tags.json, and the file of an earlier run goes.
-func TestCollectWithoutTags(t *testing.T) {
-	first := faulty(t, "").run(t)
-	next := newTrial(t, imdstest.New(imdstest.DefaultTree().Without("meta-data/tags")))
-	next.dir = first.dir
-	next.run(t)
-	if slices.Contains(next.names(t), "tags.json") || next.status.Files["tags.json"] != nil || len(next.status.Missing) != 0 {
-		t.Errorf("files %q, status %+v", next.names(t), next.status)
 	}
 }

@@ -8,19 +8,16 @@ import (
 	"testing"
 )
 
-// globRow is what is wanted, and what that leads to.
-type globRow struct {
-	name             string
-	include, exclude []string
-	listings         []string
-	leaves           []string
-}
-
-// globRows are for the default tree.
-func globRows() []globRow {
+// The requests for some globs. Listings that cannot lead to a wanted path are not
+// requested.
+func TestCollectGlobs(t *testing.T) {
 	const macs = "meta-data/network/interfaces/macs/"
 	const mac0, mac1 = macs + "06:2f:8e:77:19:b4/", macs + "0e:49:61:0f:c3:11/"
-	return []globRow{
+	for _, tt := range []struct {
+		name             string
+		include, exclude []string
+		listings, leaves []string
+	}{
 		{"nothing", nil, nil, nil, nil},
 		{"one leaf", []string{"meta-data/instance-id"}, nil, []string{"meta-data/"}, []string{"meta-data/instance-id"}},
 		{
@@ -44,9 +41,9 @@ func globRows() []globRow {
 			[]string{"meta-data/"},
 			[]string{"meta-data/instance-action", "meta-data/instance-id", "meta-data/instance-life-cycle", "meta-data/instance-type", "meta-data/ipv6"},
 		},
-		{"a directory that is not there", []string{"meta-data/spot/**"}, nil, []string{"meta-data/"}, nil},
+		{"a directory that does not exist", []string{"meta-data/spot/**"}, nil, []string{"meta-data/"}, nil},
 		{"everything excluded", []string{"meta-data/**"}, []string{"meta-data/**"}, nil, nil},
-		{"really everything excluded", []string{"**"}, []string{"**"}, nil, nil},
+		{"everything excluded by **", []string{"**"}, []string{"**"}, nil, nil},
 		{
 			"one segment, one excluded",
 			[]string{"meta-data/placement/*", "meta-data/services/*"},
@@ -61,26 +58,14 @@ func globRows() []globRow {
 			[]string{"meta-data/", "meta-data/placement/"},
 			[]string{"meta-data/placement/region"},
 		},
-		{
-			"a directory with a key of its own kind",
-			[]string{"meta-data/public-keys/**"},
-			nil,
-			[]string{"meta-data/", "meta-data/public-keys/"},
-			[]string{"meta-data/public-keys/0/openssh-key"},
-		},
-	}
-}
-
-// What include and exclude leave: which listings are asked for, and which
-// leaves. Listings that cannot lead to a wanted path cost no request.
-func TestCollectGlobs(t *testing.T) {
-	for _, tt := range globRows() {
+		{"public keys", []string{"meta-data/public-keys/**"}, nil, []string{"meta-data/", "meta-data/public-keys/"}, []string{"meta-data/public-keys/0/openssh-key"}},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, "")
 			tr.config.Metadata.Include, tr.config.Metadata.Exclude = tt.include, tt.exclude
 			tr.run(t)
 			var listings, leaves []string
-			for _, path := range tr.asked()[1:] {
+			for _, path := range tr.requestedPaths()[1:] {
 				if strings.HasSuffix(path, "/") {
 					listings = append(listings, path)
 				} else {
@@ -99,28 +84,29 @@ func TestCollectGlobs(t *testing.T) {
 	}
 }
 
-// Excluding a part leaves everything else, and its own file goes with it.
+// If a part of the tree is excluded, the rest is collected, and the file of the part is not
+// written.
 func TestCollectExclude(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.Exclude = []string{"meta-data/tags/**", "meta-data/network/**"}
 	tr.run(t)
 	all := faulty(t, "").run(t)
-	want := slices.DeleteFunc(all.asked(), func(path string) bool {
+	want := slices.DeleteFunc(all.requestedPaths(), func(path string) bool {
 		return strings.HasPrefix(path, "meta-data/tags/") || strings.HasPrefix(path, "meta-data/network/")
 	})
-	got := tr.asked()
+	got := tr.requestedPaths()
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("asked for %q, want %q", got, want)
+		t.Errorf("requested %q, want %q", got, want)
 	}
 	if names := tr.names(t); slices.Contains(names, "tags.json") || slices.Contains(names, "network.json") {
 		t.Errorf("files %q", names)
 	}
 }
 
-// A required path is in the files whatever include says: it was asked for.
-func TestCollectIncludeDoesNotTakeARequiredPathAway(t *testing.T) {
+// A required path is in the files, even if include does not match it.
+func TestCollectRequiredIsIncluded(t *testing.T) {
 	tr := faulty(t, "").require("meta-data/instance-id", required)
 	tr.config.Metadata.Include = []string{"meta-data/mac"}
 	tr.run(t)

@@ -13,28 +13,28 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// wantInsideTree wants every path that was asked for below meta-data/, clean and
-// asked for once.
+// wantInsideTree checks that every request is for a clean path below meta-data/, and that
+// no path is requested twice unless something failed.
 func (tr *trial) wantInsideTree(t *testing.T) {
 	t.Helper()
-	asked := tr.asked()[1:]
-	for _, path := range asked {
+	requested := tr.requestedPaths()[1:]
+	for _, path := range requested {
 		segments := strings.Split(strings.TrimSuffix(path, "/"), "/")
 		if segments[0] != "meta-data" || len(segments) > 13 ||
 			slices.ContainsFunc(segments, func(s string) bool { return s == "" || s == "." || s == ".." }) {
-			t.Errorf("asked for %q", path)
+			t.Errorf("requested %q", path)
 		}
 	}
-	slices.Sort(asked)
-	if once := len(slices.Compact(slices.Clone(asked))); once != len(asked) && len(tr.status.Missing) == 0 {
-		t.Errorf("%d requests for %d paths", len(asked), once)
+	slices.Sort(requested)
+	if once := len(slices.Compact(slices.Clone(requested))); once != len(requested) && len(tr.status.Missing) == 0 {
+		t.Errorf("%d requests for %d paths", len(requested), once)
 	}
 	if tr.exit != 0 || tr.status.State != "ready" {
 		t.Errorf("exit %d, state %s", tr.exit, tr.status.State)
 	}
 }
 
-// Entries that are no names are ignored and reported; the rest is as ever.
+// Invalid entries are ignored and reported; the other entries are collected.
 func TestHostileDotDot(t *testing.T) {
 	tr := faulty(t, "dotdot@meta-data/**").run(t)
 	tr.wantInsideTree(t)
@@ -50,16 +50,16 @@ func TestHostileDotDot(t *testing.T) {
 		}
 	}
 	if len(tr.logged("WARN")) == 0 {
-		t.Error("nothing is reported")
+		t.Error("no warning")
 	}
 }
 
-// A directory that contains itself ends at a depth, a number of entries, or the
-// deadline.
+// The depth, the number of entries and the deadline bound a directory that contains
+// itself.
 func TestHostileSelfListing(t *testing.T) {
 	tr := faulty(t, "self-listing").run(t)
 	tr.wantInsideTree(t)
-	if n := len(tr.asked()); n > 4096+2 {
+	if n := len(tr.requestedPaths()); n > 4096+2 {
 		t.Errorf("%d requests", n)
 	}
 	if tr.elapsed > 10*time.Second || len(tr.status.Missing) == 0 {
@@ -67,8 +67,7 @@ func TestHostileSelfListing(t *testing.T) {
 	}
 }
 
-// 5000 entries: the first 4096 are taken, and the listing is missing as too
-// large.
+// Of 5000 entries, the first 4096 are collected, and the listing is missing as too large.
 func TestHostileManyEntries(t *testing.T) {
 	tree := imdstest.Tree{"dynamic/instance-identity/document": imdstest.DefaultTree()["dynamic/instance-identity/document"]}
 	for i := range 5000 {
@@ -86,19 +85,19 @@ func TestHostileManyEntries(t *testing.T) {
 	}
 }
 
-// Twelve levels below meta-data are a tree, thirteen are an attack.
+// Twelve levels below meta-data are collected, thirteen are not.
 func TestHostileDepth(t *testing.T) {
 	deep := "meta-data" + strings.Repeat("/d", 11)
 	tree := imdstest.DefaultTree()
 	tree[deep+"/leaf"] = "x"
 	tr := newTrial(t, imdstest.New(tree)).run(t)
-	if !slices.Contains(tr.asked(), deep+"/leaf") || len(tr.status.Missing) != 0 {
+	if !slices.Contains(tr.requestedPaths(), deep+"/leaf") || len(tr.status.Missing) != 0 {
 		t.Errorf("missing %v", tr.status.Missing)
 	}
 	tree[deep+"/d/leaf"] = "x"
 	tr = newTrial(t, imdstest.New(tree)).run(t)
 	tr.wantInsideTree(t)
-	if slices.Contains(tr.asked(), deep+"/d/leaf") || len(tr.status.Missing) != 1 {
+	if slices.Contains(tr.requestedPaths(), deep+"/d/leaf") || len(tr.status.Missing) != 1 {
 		t.Errorf("missing %v", tr.status.Missing)
 	}
 	for _, class := range tr.status.Missing {
@@ -108,7 +107,7 @@ func TestHostileDepth(t *testing.T) {
 	}
 }
 
-// 4 MiB for a whole crawl: what comes after is too large, and said to be so.
+// After 4 MiB, all other paths of a collection are too large.
 func TestHostileFourMiB(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	for i := range 30 {
@@ -118,14 +117,14 @@ func TestHostileFourMiB(t *testing.T) {
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
 	tr.wantInsideTree(t)
-	had := 0
+	size := 0
 	for path, v := range tr.object(t, "meta-data.json") {
 		if strings.HasPrefix(path, "zz") {
-			had += len(v.(string))
+			size += len(v.(string))
 		}
 	}
-	if had > 4<<20 || had < 3<<20 {
-		t.Errorf("%d bytes were kept", had)
+	if size > 4<<20 || size < 3<<20 {
+		t.Errorf("%d bytes are in the file", size)
 	}
 	for path, class := range tr.status.Missing {
 		if class != "too-large" {
@@ -137,7 +136,7 @@ func TestHostileFourMiB(t *testing.T) {
 	}
 }
 
-// A captive portal's page as a listing leads nowhere.
+// An HTML page instead of a listing leads to no request outside the tree.
 func TestHostileHTMLListing(t *testing.T) {
 	tr := faulty(t, "html@meta-data/").run(t)
 	tr.wantInsideTree(t)
@@ -146,8 +145,7 @@ func TestHostileHTMLListing(t *testing.T) {
 	}
 }
 
-// A name may be anything that is one: it is escaped on its way, and in the
-// files as it is.
+// A name may have any characters. It is escaped in the request, but not in the files.
 func TestHostileNames(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	names := []string{"a b", "a?b", "a#b", "100%", "%2e%2e", "ü", "a&b=c", `"`, "...", "*", "a:b"}

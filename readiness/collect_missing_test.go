@@ -13,8 +13,8 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// times is when a path was asked for.
-func (tr *trial) times(path string) []time.Duration {
+// requestTimes returns when a path was requested.
+func (tr *trial) requestTimes(path string) []time.Duration {
 	var at []time.Duration
 	for _, r := range tr.sim.Requests() {
 		if r.Path == path {
@@ -24,25 +24,25 @@ func (tr *trial) times(path string) []time.Duration {
 	return at
 }
 
-// Absent, empty and failed are three things: no key, "", an entry in missing.
-// Whatever becomes of an optional path, the gate is ready.
+// An absent path has no key, an empty one the value "", and a failed one an entry in
+// missing. The gate is ready in any case.
 func TestCollectMissing(t *testing.T) {
 	for _, row := range []missingRow{
-		{"there", "", nil, 1, "", "m6i.large"},
-		{"listed and not there", "404", nil, 5, "404", nil},
+		{"present", "", nil, 1, "", "m6i.large"},
+		{"listed and absent", "404", nil, 5, "404", nil},
 		{"listed and late", "404x3", nil, 4, "", "m6i.large"},
-		{"listed and not there under sdk", "404", func(tr *trial) { tr.config.Policy.Table = sdkTable(t) }, 1, "404", nil},
+		{"listed and absent with sdk", "404", func(tr *trial) { tr.config.Policy.Table = sdkTable(t) }, 1, "404", nil},
 		{"a rule: a 404 is absent", "404", func(tr *trial) { tr.rule(policy.Absent, "meta-data/**", "404") }, 1, "", nil},
 		{"empty", "empty", nil, 1, "", ""},
 		{"204", "204", nil, 1, "", ""},
 		{"late", "503x3", nil, 4, "", "m6i.large"},
 		{"too late", "503", nil, 13, "503", nil},
 		{"fewer attempts", "503", func(tr *trial) { tr.config.Policy.MaxAttempts = 2 }, 2, "503", nil},
-		{"never more", "503", func(tr *trial) { tr.config.Policy.MaxAttempts = 9 }, 9, "503", nil},
+		{"more attempts", "503", func(tr *trial) { tr.config.Policy.MaxAttempts = 9 }, 9, "503", nil},
 		{"not retried", "400", nil, 1, "400", nil},
 		{"forbidden", "403", nil, 1, "403", nil},
 		{"401", "401", nil, 13, "401", nil},
-		{"silent", "hang", nil, 4, "read-timeout", nil},
+		{"no answer", "hang", nil, 4, "read-timeout", nil},
 		{"reset", "reset-body", nil, 13, "connection-reset", nil},
 		{"garbage", "garbage", nil, 13, "bad-response", nil},
 		{"redirect", "redirect", nil, 13, "bad-response", nil},
@@ -58,13 +58,13 @@ func TestCollectMissing(t *testing.T) {
 	}
 }
 
-// missingRow is one optional path's fate.
+// missingRow is the result of one optional path.
 type missingRow struct {
 	name, fault string
 	set         func(*trial)
 	tries       int
-	class       string // in missing; "": not there
-	value       any    // in meta-data.json; nil: no key
+	class       string // in missing; if empty, there is no entry
+	value       any    // in meta-data.json; if nil, there is no key
 }
 
 func (row missingRow) check(t *testing.T) {
@@ -81,7 +81,7 @@ func (row missingRow) check(t *testing.T) {
 		row.set(tr)
 	}
 	tr.run(t)
-	if got := len(tr.times(path)); got != row.tries || tr.status.State != "ready" {
+	if got := len(tr.requestTimes(path)); got != row.tries || tr.status.State != "ready" {
 		t.Errorf("%d tries, want %d; state %s", got, row.tries, tr.status.State)
 	}
 	want := map[string]string{}
@@ -95,7 +95,7 @@ func (row missingRow) check(t *testing.T) {
 		t.Errorf("value %.20q, want %.20q", got, row.value)
 	}
 	if tr.status.Attempts != 1 || len(tr.status.Errors) != 0 || tr.status.LastError != nil {
-		t.Errorf("optional paths count as required ones: %+v", tr.status)
+		t.Errorf("the optional path is counted: %+v", tr.status)
 	}
 }
 
@@ -128,12 +128,12 @@ func TestCollectPauses(t *testing.T) {
 	for at := 750 * time.Millisecond; at < 5*time.Second; at += 500 * time.Millisecond {
 		want = append(want, at)
 	}
-	if got := tr.times("meta-data/mac"); !slices.Equal(got, want) {
-		t.Errorf("asked at %v, want %v", got, want)
+	if got := tr.requestTimes("meta-data/mac"); !slices.Equal(got, want) {
+		t.Errorf("requested at %v, want %v", got, want)
 	}
 }
 
-// A listing that cannot be had is missing with all that it would lead to.
+// A listing that cannot be fetched is missing, without the paths below it.
 func TestCollectMissingListing(t *testing.T) {
 	tr := faulty(t, "500@meta-data/network/").run(t)
 	if !maps.Equal(tr.status.Missing, map[string]string{"meta-data/network/": "500"}) {

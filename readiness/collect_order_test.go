@@ -11,9 +11,8 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// levels is the order of a crawl, from the tree alone: level by level, each
-// sorted.
-func levels(tree imdstest.Tree) []string {
+// crawlOrder returns the order of the requests for a tree: level by level, each sorted.
+func crawlOrder(tree imdstest.Tree) []string {
 	var order []string
 	for level := []string{"meta-data/"}; len(level) > 0; {
 		order = append(order, level...)
@@ -25,7 +24,7 @@ func levels(tree imdstest.Tree) []string {
 					continue
 				}
 				if name, _, isDir := strings.Cut(below, "/"); isDir && dir != "meta-data/public-keys/" {
-					below = name + "/" // of public-keys, only the key itself is asked for
+					below = name + "/" // of public-keys, only the key itself is requested
 				}
 				next = append(next, dir+below)
 			}
@@ -36,18 +35,18 @@ func levels(tree imdstest.Tree) []string {
 	return order
 }
 
-// Two crawls of one tree ask the same in the same order.
+// Two collections of one tree make the same requests in the same order.
 func TestCollectOrder(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
-	want := append([]string{readiness.IdentityPath}, levels(imdstest.DefaultTree())...)
-	if got := tr.asked(); !slices.Equal(got, want) {
-		t.Errorf("asked for:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	want := append([]string{readiness.IdentityPath}, crawlOrder(imdstest.DefaultTree())...)
+	if got := tr.requestedPaths(); !slices.Equal(got, want) {
+		t.Errorf("requested:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// A listing may be in any order; the requests are not.
+// The order of the requests does not depend on the order of a listing.
 func TestCollectOrderOfAListing(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	tree["meta-data/placement/"] = "region\navailability-zone-id\navailability-zone"
@@ -59,12 +58,12 @@ func TestCollectOrderOfAListing(t *testing.T) {
 		"meta-data/", "meta-data/placement/",
 		"meta-data/placement/availability-zone", "meta-data/placement/availability-zone-id", "meta-data/placement/region",
 	}
-	if got := tr.asked()[1:]; !slices.Equal(got, want) {
-		t.Errorf("asked for %q, want %q", got, want)
+	if got := tr.requestedPaths()[1:]; !slices.Equal(got, want) {
+		t.Errorf("requested %q, want %q", got, want)
 	}
 }
 
-// One token for all, and each request once: nothing is asked for in vain.
+// There is one token for all requests, and no request fails.
 func TestCollectRequests(t *testing.T) {
 	tr := faulty(t, "").run(t)
 	puts := 0
@@ -82,7 +81,7 @@ func TestCollectRequests(t *testing.T) {
 	if puts != 1 {
 		t.Errorf("%d PUTs", puts)
 	}
-	if got, want := tr.status.Requests, 2+len(levels(imdstest.DefaultTree())); got != want {
+	if got, want := tr.status.Requests, 2+len(crawlOrder(imdstest.DefaultTree())); got != want {
 		t.Errorf("%d requests, want %d", got, want)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// leaves is n paths to require, and their tree.
-func leaves(n int) (paths []string, tree imdstest.Tree) {
+// requiredLeaves returns n paths to require, and a tree that has them.
+func requiredLeaves(n int) (paths []string, tree imdstest.Tree) {
 	tree = imdstest.DefaultTree()
 	for i := range n {
 		path := fmt.Sprintf("meta-data/tags/instance/key%02d", i)
@@ -21,9 +21,9 @@ func leaves(n int) (paths []string, tree imdstest.Tree) {
 	return paths, tree
 }
 
-// together is how many requests were under way at once, when each answer takes
+// mostAtOnce returns how many requests were under way at once if each answer takes
 // latency.
-func together(requests []imdstest.Request, latency time.Duration) int {
+func mostAtOnce(requests []imdstest.Request, latency time.Duration) int {
 	most := 0
 	for _, r := range requests {
 		n := 0
@@ -37,19 +37,19 @@ func together(requests []imdstest.Request, latency time.Duration) int {
 	return most
 }
 
-// Required paths, too, are asked for at most `concurrency` at a time.
+// At most `concurrency` required paths are requested at once.
 func TestConcurrencyOfRequired(t *testing.T) {
 	for _, n := range []int{1, 2, 16} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			paths, tree := leaves(20)
-			tr := newTrial(t, imdstest.New(tree)).require(paths...).alone()
+			paths, tree := requiredLeaves(20)
+			tr := newTrial(t, imdstest.New(tree)).require(paths...).gateOnly()
 			tr.sim.Latency = 100 * time.Millisecond
 			tr.config.Metadata.Concurrency = n
 			tr.run(t)
 			if tr.exit != 0 {
 				t.Fatalf("exit %d", tr.exit)
 			}
-			if got := together(tr.sim.Requests(), tr.sim.Latency); got != n {
+			if got := mostAtOnce(tr.sim.Requests(), tr.sim.Latency); got != n {
 				t.Errorf("%d requests at once, want %d", got, n)
 			}
 			steps := (len(paths) + n - 1) / n // in the gate, and again in the collection
@@ -60,7 +60,7 @@ func TestConcurrencyOfRequired(t *testing.T) {
 	}
 }
 
-// The crawl as well.
+// The same applies to the collection.
 func TestConcurrencyOfCollect(t *testing.T) {
 	for _, n := range []int{1, 3, 16} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -68,16 +68,16 @@ func TestConcurrencyOfCollect(t *testing.T) {
 			tr.sim.Latency = 10 * time.Millisecond
 			tr.config.Metadata.Concurrency = n
 			tr.run(t)
-			if got := together(tr.sim.Requests(), tr.sim.Latency); got != n {
+			if got := mostAtOnce(tr.sim.Requests(), tr.sim.Latency); got != n {
 				t.Errorf("%d requests at once, want %d", got, n)
 			}
 		})
 	}
 }
 
-// A path in its pause takes no place: one that is late holds nobody back.
-func TestConcurrencyPausesTakeNoPlace(t *testing.T) {
-	tr := faulty(t, "").require("meta-data/spot/instance-action", "meta-data/instance-id").patience(0, 5*time.Second)
+// A path in a pause holds no place, so that it does not delay other paths.
+func TestConcurrencyDuringPauses(t *testing.T) {
+	tr := faulty(t, "").require("meta-data/spot/instance-action", "meta-data/instance-id").limits(0, 5*time.Second)
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
 	if !tr.status.Required["meta-data/instance-id"].OK {
@@ -85,12 +85,11 @@ func TestConcurrencyPausesTakeNoPlace(t *testing.T) {
 	}
 }
 
-// A path that waits for its place when the deadline comes was cut, whether it
-// was tried before or not: nothing is wrong with this host.
+// A path that waits for a place at the deadline is cut, and is not a local error.
 func TestConcurrencyCutWhileWaitingForAPlace(t *testing.T) {
 	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("slow=40s@meta-data/mac")...)
 	sim.Also(imdstest.MustSchedule("404@meta-data/ami-idx1,ok")...)
-	tr := newTrial(t, sim).require("meta-data/ami-id", "meta-data/mac").alone()
+	tr := newTrial(t, sim).require("meta-data/ami-id", "meta-data/mac").gateOnly()
 	tr.config.Policy.ReadTimeout = time.Minute
 	tr.config.Metadata.Concurrency = 1
 	tr.config.Require[1].Deadline = 30 * time.Second
@@ -103,14 +102,14 @@ func TestConcurrencyCutWhileWaitingForAPlace(t *testing.T) {
 	}
 }
 
-// One token in the making for everybody: a PUT that fails is one request, and a
-// failed attempt of each path that waited for it.
+// Several paths share one PUT. If it fails, it is one request and a failed attempt of
+// each path.
 func TestConcurrencyOneTokenForAll(t *testing.T) {
-	paths, tree := leaves(3)
+	paths, tree := requiredLeaves(3)
 	sim := imdstest.New(tree, imdstest.MustSchedule("ok:1s,503@putx1,ok")...)
 	sim.Latency = 10 * time.Millisecond
 	sim.Late = map[string]time.Duration{"meta-data/tags": 2 * time.Second}
-	tr := newTrial(t, sim).require(paths...).alone()
+	tr := newTrial(t, sim).require(paths...).gateOnly()
 	tr.client.TokenTTL = time.Second
 	tr.run(t)
 	puts := 0

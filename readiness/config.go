@@ -74,7 +74,7 @@ func (c Config) withDefaults() Config {
 // The defaults of zero fields of [Metadata].
 const (
 	DefaultConcurrency       = 4
-	DefaultRequestsPerSecond = 160
+	DefaultRequestsPerSecond = 240
 )
 
 // Choice is what to do with a gate that cannot become ready.

@@ -29,7 +29,7 @@ type Daemon struct {
 	Client *imds.Client
 	// Dir is the directory of the files, such as /run/imds.
 	Dir string
-	// BootID is the kernel's, from /proc/sys/kernel/random/boot_id.
+	// BootID identifies this boot, in the form of /proc/sys/kernel/random/boot_id.
 	BootID string
 	// Version is this program's.
 	Version string

@@ -11,7 +11,8 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// sysfs makes attributes, by their name below class/dmi/id or from the root.
+// sysfs returns a file system with attributes, which are named from its root or below
+// class/dmi/id.
 func sysfs(attributes ...string) fs.FS {
 	sys := fstest.MapFS{}
 	for _, a := range attributes {
@@ -24,9 +25,9 @@ func sysfs(attributes ...string) fs.FS {
 	return sys
 }
 
-// imds-ready(8): yes, no, and unknown, which is taken as yes.
+// An unknown machine is treated as EC2 (imds-ready(8)).
 func TestDetectEC2(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name string
 		sys  fs.FS
 		ec2  bool
@@ -47,8 +48,7 @@ func TestDetectEC2(t *testing.T) {
 		{"an asset tag that only looks like it", sysfs("sys_vendor=Dell Inc.", "board_asset_tag=I-123"), false},
 		{"not quite its vendor", sysfs("sys_vendor=Amazon EC2 lookalike"), false},
 		{"another hypervisor", sysfs("sys_vendor=HPE", "hypervisor/uuid=00000000-0000-0000-0000-000000000000"), false},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, "")
 			tr.sys, tr.config.ExplicitEndpoint = tt.sys, false
@@ -60,14 +60,14 @@ func TestDetectEC2(t *testing.T) {
 	}
 }
 
-// A skip leaves what an earlier run of this boot has found, but for the state.
+// A skipped run keeps the files of an earlier run of this boot, except for the state.
 func TestSkipKeepsTheFiles(t *testing.T) {
 	first := faulty(t, "").run(t)
-	was, _ := strings.CutPrefix(first.file(t, "imds.env"), "IMDS_STATE=ready\n")
+	previous, _ := strings.CutPrefix(first.file(t, "imds.env"), "IMDS_STATE=ready\n")
 	next := faulty(t, "")
 	next.dir, next.sys, next.config.ExplicitEndpoint = first.dir, vendor("QEMU"), false
 	next.run(t)
-	if got := next.file(t, "imds.env"); got != "IMDS_STATE=skipped\n"+was {
+	if got := next.file(t, "imds.env"); got != "IMDS_STATE=skipped\n"+previous {
 		t.Errorf("imds.env:\n%s", got)
 	}
 	if next.status.Generation != 1 || len(next.status.Files) != len(first.status.Files) {

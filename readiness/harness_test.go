@@ -30,29 +30,29 @@ const bootID = "11111111-2222-3333-4444-555555555555"
 
 // trial is one run of the daemon against the simulator, in virtual time.
 type trial struct {
-	// What goes in; set by the test before run.
+	// The input, set by the test before run.
 	sim     *imdstest.Server
 	config  readiness.Config
 	client  *imds.Client
 	dir     string
 	sys     fs.FS
-	notify  func(string) error // after the datagram was recorded
+	notify  func(string) error // called before a datagram is recorded
 	watch   func(context.Context) (<-chan struct{}, error)
 	onLog   func(string) // before each line of the log is recorded
 	cancels []cancel
-	cancel  func(error) // set by here: ends the run, from a hook
-	start   time.Time   // set by here
-	reject  error       // call Reject with it instead of Run
+	cancel  func(error) // ends the run from a hook; set by runInBubble
+	start   time.Time   // set by runInBubble
+	reject  error       // if not nil, Reject is called with it instead of Run
 
-	// What comes out.
-	exit    readiness.Exit
-	elapsed time.Duration
-	status  snapshot.Status
-	log     string
-	faults  []string // what is wrong with any run, see invariants
+	// The output.
+	exit       readiness.Exit
+	elapsed    time.Duration
+	status     snapshot.Status
+	log        string
+	violations []string // of the rules for every run; see readBack
 
-	mu    sync.Mutex
-	notes []note
+	mu        sync.Mutex
+	datagrams []datagram
 }
 
 type cancel struct {
@@ -61,14 +61,14 @@ type cancel struct {
 }
 
 // note is one datagram to systemd.
-type note struct {
+type datagram struct {
 	at    time.Duration
 	state string
-	err   error // what the sender was told
+	err   error // returned to the sender
 }
 
-// newTrial is the preset boot without jitter, one endpoint, and nothing but the
-// identity document required. The schedule is in the grammar of imdstest.
+// newTrial returns a trial with the preset boot without jitter and without hedging, one
+// endpoint, and only the identity document required.
 func newTrial(t testing.TB, sim *imdstest.Server) *trial {
 	t.Helper()
 	tr := &trial{
@@ -88,13 +88,14 @@ func newTrial(t testing.TB, sim *imdstest.Server) *trial {
 	return tr.preset(t, policy.PresetBoot, true)
 }
 
-// faulty is a trial against the default tree under a schedule of faults.
+// faulty returns a trial with the default tree and a schedule of faults, in the syntax
+// of imdstest.
 func faulty(t testing.TB, schedule string) *trial {
 	t.Helper()
 	return newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(schedule)...))
 }
 
-// preset takes a preset without jitter, for every path that is required.
+// preset sets a preset without jitter, for all required paths.
 func (tr *trial) preset(t testing.TB, name string, toggle bool) *trial {
 	t.Helper()
 	p, ok := policy.Preset(name)
@@ -102,12 +103,15 @@ func (tr *trial) preset(t testing.TB, name string, toggle bool) *trial {
 		t.Fatalf("no preset %q", name)
 	}
 	p.Backoff.Jitter, p.Hedge = policy.JitterNone, 0
+	if name == policy.PresetBoot { // pauses that are easy to read in a trace
+		p.Backoff.Max, p.Backoff.Multiplier, p.FromStart = 500*time.Millisecond, 2, false
+	}
 	p.RetryConnectTimeouts = toggle
 	tr.config.Policy = p
-	return tr.patience(p.MaxAttempts, p.Deadline)
+	return tr.limits(p.MaxAttempts, p.Deadline)
 }
 
-// require adds a path with the default patience.
+// require adds required paths with the limits of the policy.
 func (tr *trial) require(paths ...string) *trial {
 	for _, p := range paths {
 		tr.config.Require = append(tr.config.Require, readiness.Require{
@@ -117,8 +121,8 @@ func (tr *trial) require(paths ...string) *trial {
 	return tr
 }
 
-// patience sets what a file would: max_attempts and deadline, for every path.
-func (tr *trial) patience(attempts int, deadline time.Duration) *trial {
+// limits sets max_attempts and deadline for all required paths.
+func (tr *trial) limits(attempts int, deadline time.Duration) *trial {
 	tr.config.Policy.MaxAttempts, tr.config.Policy.Deadline = attempts, deadline
 	for i := range tr.config.Require {
 		tr.config.Require[i].MaxAttempts, tr.config.Require[i].Deadline = attempts, deadline
@@ -126,45 +130,53 @@ func (tr *trial) patience(attempts int, deadline time.Duration) *trial {
 	return tr
 }
 
-// alone collects nothing that is not required, so that the trace is the gate's.
-func (tr *trial) alone() *trial {
+// gateOnly turns the collection off, so that the trace is that of the gate.
+func (tr *trial) gateOnly() *trial {
 	tr.config.Metadata.Include = nil
 	return tr
 }
 
-// rule puts an operator's rule behind those that are there.
+// rule appends a rule of the operator.
 func (tr *trial) rule(action policy.Action, path string, on ...string) *trial {
 	tr.config.Policy.Rules = append(tr.config.Policy.Rules, policy.Rule{On: on, Path: path, Action: action})
 	return tr
 }
 
-// signal interrupts the run at a time.
+// signal interrupts the run after a time.
 func (tr *trial) signal(at time.Duration, s syscall.Signal) *trial {
 	tr.cancels = append(tr.cancels, cancel{at, &readiness.Interrupted{Signal: s}})
 	return tr
 }
 
-// run runs the daemon in a bubble of virtual time and reads everything back.
+// run runs the daemon in virtual time, reads its output, and reports violations.
 func (tr *trial) run(t *testing.T) *trial {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { tr.here(t) })
+	synctest.Test(t, func(t *testing.T) { tr.runInBubble(t) })
 	tr.report(t)
 	return tr
 }
 
-// report fails the test for what no run may do.
-func (tr *trial) report(t testing.TB) {
+// tester is a test or a property.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Logf(format string, args ...any)
+	Failed() bool
+}
+
+// report reports violations of the rules for every run.
+func (tr *trial) report(t tester) {
 	t.Helper()
-	for _, f := range tr.faults {
-		t.Error(f)
+	for _, v := range tr.violations {
+		t.Errorf("%s", v)
 	}
 	if t.Failed() {
 		t.Logf("exit %d after %v\n%s", tr.exit, tr.elapsed, tr.log)
 	}
 }
 
-// here is run without the report, in the bubble that the caller is in.
-func (tr *trial) here(t *testing.T) {
+// runInBubble is run without the report. The caller must be in a bubble.
+func (tr *trial) runInBubble(t *testing.T) {
 	t.Helper()
 	ctx, end := context.WithCancelCause(t.Context())
 	defer end(nil)
@@ -196,7 +208,7 @@ func (tr *trial) here(t *testing.T) {
 	tr.readBack()
 }
 
-// record takes a datagram to systemd.
+// record receives a datagram to systemd.
 func (tr *trial) record(state string) error {
 	at, err := time.Since(tr.start), error(nil)
 	if tr.notify != nil {
@@ -205,14 +217,14 @@ func (tr *trial) record(state string) error {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	if extend, rest, both := strings.Cut(state, "\n"); both && strings.HasPrefix(state, "EXTEND_TIMEOUT_USEC=") {
-		tr.notes = append(tr.notes, note{at, extend, err}) // as if they were two
+		tr.datagrams = append(tr.datagrams, datagram{at, extend, err}) // recorded as two datagrams
 		state = rest
 	}
-	tr.notes = append(tr.notes, note{at, state, err})
+	tr.datagrams = append(tr.datagrams, datagram{at, state, err})
 	return err
 }
 
-// recorder is the log, one Write a line.
+// recorder is the log. Each Write is a line.
 type recorder struct {
 	before func(string)
 	mu     sync.Mutex

@@ -11,29 +11,29 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// imds-ready(8), each hint and when it is given.
+// The hints of imds-ready(8), and when each is given.
 func TestHints(t *testing.T) {
 	const roles, tags = "meta-data/iam/security-credentials/", "meta-data/tags/instance/"
-	tests := []struct {
+	for _, tt := range []struct {
 		name, fault string
 		require     string
 		deadline    time.Duration
-		want        []string // nil: no hint
+		want        []string // if nil, there is no hint
 	}{
 		{"disabled", "403@put", "", 0, []string{"IMDS is disabled for this instance", "http-endpoint"}},
 		{"disabled by the document", "403@get", "", 0, []string{"IMDS is disabled for this instance"}},
 		{"hop limit", "hang@put", "", 3 * time.Second, []string{"probably the response hop limit is too small", "HttpPutResponseHopLimit", "retry.read_timeout"}},
-		{"silence of the GET is no hop limit", "hang@get", "", 3 * time.Second, nil},
+		{"a silent GET is not a hop limit", "hang@get", "", 3 * time.Second, nil},
 		{"blocked", "blocked", "", 0, []string{"a prohibit", "systemd-imdsd"}},
 		{"refused for 9 s", "refuse", "", 9 * time.Second, nil},
 		{"refused for 11 s", "refuse", "", 11 * time.Second, []string{"probably a local firewall allows IMDS to root only", "allow the user imds-ready"}},
 		{"connect-timeout for 9 s", "blackhole", "", 9 * time.Second, nil},
 		{"connect-timeout for 11 s", "blackhole", "", 11 * time.Second, []string{"allow the user imds-ready"}},
-		{"refused anew", "refuse:9s,503x1,refuse", "", 15 * time.Second, nil},
+		{"refused, 503, refused", "refuse:9s,503x1,refuse", "", 15 * time.Second, nil},
 		{"unreachable", "unreachable", "", time.Second, []string{"no address or route"}},
 		{"401 twice", "401@get", "", 140 * time.Millisecond, nil},
 		{"401 once, then another", "401@getx1,400@get", "", 0, nil},
-		{"401 again and again", "401@get", "", 3 * time.Second, []string{"does not accept its own token"}},
+		{"401 for 3 s", "401@get", "", 3 * time.Second, []string{"does not accept its own token"}},
 		{"404 to the PUT", "404@put", "", time.Second, []string{"token"}},
 		{"the PUT is not known", "405@put", "", 0, []string{"not IMDSv2's", "/latest"}},
 		{"401 to the PUT", "401@put", "", time.Second, []string{"needs no token", "proxy"}},
@@ -44,14 +44,13 @@ func TestHints(t *testing.T) {
 		{"no role", "404@" + roles, roles, time.Second, []string{roles, "instance profile"}},
 		{"no tags", "404@" + tags, tags, time.Second, []string{tags, "InstanceMetadataTags"}},
 		{"another path", "404@meta-data/spot/**", "meta-data/spot/instance-action", time.Second, []string{"meta-data/spot/instance-action"}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, tt.fault)
 			if tt.require != "" {
 				tr.require(tt.require)
 			}
-			tr.patience(0, tt.deadline).run(t)
+			tr.limits(0, tt.deadline).run(t)
 			if tr.exit == 0 || tr.status.LastError == nil {
 				t.Fatalf("exit %d", tr.exit)
 			}
@@ -71,9 +70,9 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// The hint about the network says which interface lacks what.
+// The hint about the network names an interface and what it lacks.
 func TestHintNamesInterfaces(t *testing.T) {
-	hint := faulty(t, "unreachable").patience(0, time.Second).run(t).status.LastError.Hint
+	hint := faulty(t, "unreachable").limits(0, time.Second).run(t).status.LastError.Hint
 	all, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -89,10 +88,10 @@ func TestHintNamesInterfaces(t *testing.T) {
 	}
 }
 
-// What was chosen already is no advice.
+// A hint does not suggest what is configured already.
 func TestHintToContinue(t *testing.T) {
 	for _, choice := range []readiness.Choice{readiness.Fail, readiness.Continue} {
-		tr := faulty(t, "403@put").alone()
+		tr := faulty(t, "403@put").gateOnly()
 		tr.config.OnDisabled = choice
 		tr.run(t)
 		if tr.status.LastError == nil || strings.Contains(tr.status.LastError.Hint, "on_disabled") != (choice == readiness.Fail) {
@@ -101,13 +100,13 @@ func TestHintToContinue(t *testing.T) {
 	}
 }
 
-// Several paths are late: the last line and status.json are about the one that
-// ended the gate.
+// If several paths fail, the last line and status.json are about the one that ended the
+// gate.
 func TestHintOfThePathThatEndedIt(t *testing.T) {
 	const tag, role = "meta-data/tags/instance/None", "meta-data/iam/info"
 	about := map[string]string{tag: "InstanceMetadataTags", role: "IMDS is there and not ready"}
 	for range 20 {
-		tr := faulty(t, "503@"+role).require(tag, role).patience(0, 700*time.Millisecond).run(t)
+		tr := faulty(t, "503@"+role).require(tag, role).limits(0, 700*time.Millisecond).run(t)
 		lines := tr.logged("ERROR")
 		if len(lines) != 1 || tr.status.LastError == nil {
 			t.Fatalf("errors %q, last error %+v", lines, tr.status.LastError)

@@ -31,8 +31,8 @@ func TestLabelsAreEscaped(t *testing.T) {
 	}
 }
 
-// Whatever the classes are called, each is one line that reads back.
-func TestLabelsReadBack(t *testing.T) {
+// Each class is one line from which it can be parsed.
+func TestLabelsRoundTrip(t *testing.T) {
 	unescape := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
 	rapid.Check(t, func(t *rapid.T) {
 		errors := rapid.MapOf(rapid.StringOf(rapid.SampledFrom([]rune("a\\\"\nn{} 1"))), rapid.IntRange(0, 99)).Draw(t, "errors")
@@ -61,8 +61,8 @@ func TestLabelsReadBack(t *testing.T) {
 	})
 }
 
-// One series for each state, and 1 for that of the gate alone. The names are
-// sorted and said once, and each is explained.
+// There is one series for each state, and only that of the gate is 1. The metrics are
+// sorted and have help texts.
 func TestMetricsOfEachState(t *testing.T) {
 	for _, state := range []string{snapshot.Waiting, snapshot.Ready, snapshot.Degraded, snapshot.Skipped, snapshot.Failed} {
 		all := metrics(snapshot.Status{State: state})

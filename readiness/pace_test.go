@@ -14,8 +14,8 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// begins is when each request began: a request is one connection.
-func (tr *trial) begins() []time.Duration {
+// connectTimes returns when each request began. Each request is one connection.
+func (tr *trial) connectTimes() []time.Duration {
 	var at []time.Duration
 	for _, r := range tr.sim.Trace() {
 		if r.Kind == "SYN" {
@@ -25,18 +25,18 @@ func (tr *trial) begins() []time.Duration {
 	return at
 }
 
-// tooClose is the first n+1 requests that began within one second, "" for none.
-func tooClose(begins []time.Duration, n int) (from, to time.Duration, found bool) {
-	for i := n; i < len(begins); i++ {
-		if begins[i]-begins[i-n] < time.Second {
-			return begins[i-n], begins[i], true
+// tooClose returns when the first n+1 requests that are within one second began.
+func tooClose(at []time.Duration, n int) (from, to time.Duration, found bool) {
+	for i := n; i < len(at); i++ {
+		if at[i]-at[i-n] < time.Second {
+			return at[i-n], at[i], true
 		}
 	}
 	return 0, 0, false
 }
 
-// Never do more than requests_per_second requests begin in any second, from
-// the first one on: PUTs, retries and both sides of a race included.
+// At most requests_per_second requests begin in any second, including PUTs, retries and
+// both sides of a race.
 func TestPaceProperty(t *testing.T) {
 	faults := []string{"", "refuse:3s,ok", "503x9,ok", "401@getx4,ok", "slow=30ms", "429;retry-after=1x3,ok", "hang@meta-data/mac", "503@meta-data/**"}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -52,53 +52,42 @@ func TestPaceProperty(t *testing.T) {
 				tr.client.Endpoints = []string{"http://127.0.0.1:1338", "http://[::1]:1338"}
 			}
 			tr.config.Metadata.RequestsPerSecond, tr.config.Metadata.Concurrency = perSecond, concurrency
-			tr.here(t)
+			tr.runInBubble(t)
 		})
-		tr.failed(rt)
-		if from, to, found := tooClose(tr.begins(), perSecond); found {
+		tr.report(rt)
+		if from, to, found := tooClose(tr.connectTimes(), perSecond); found {
 			rt.Fatalf("more than %d requests began from %v to %v", perSecond, from, to)
 		}
 	})
 }
 
-// failed stops a property for what no run may do.
-func (tr *trial) failed(rt *rapid.T) {
-	rt.Helper()
-	for _, f := range tr.faults {
-		rt.Errorf("%s", f)
-	}
-	if rt.Failed() {
-		rt.Fatalf("exit %d after %v\n%s", tr.exit, tr.elapsed, tr.log)
-	}
-}
-
-// And hardly slower than that: the budget of each 1.05 s is used.
-func TestPaceIsNoSlower(t *testing.T) {
+// All requests that are allowed within 1.05 s are made.
+func TestPaceIsUsed(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.RequestsPerSecond = 10
 	tr.config.Metadata.CollectDeadline = time.Minute
 	tr.run(t)
-	begins := tr.begins()
-	if len(begins) < 80 || len(tr.status.Missing) != 0 {
-		t.Fatalf("%d requests, missing %v", len(begins), tr.status.Missing)
+	times := tr.connectTimes()
+	if len(times) < 80 || len(tr.status.Missing) != 0 {
+		t.Fatalf("%d requests, missing %v", len(times), tr.status.Missing)
 	}
-	for i, at := range begins {
+	for i, at := range times {
 		if want := time.Duration(i/10) * 1050 * time.Millisecond; at != want {
 			t.Fatalf("request %d began at %v, want %v", i, at, want)
 		}
 	}
 }
 
-// The default paces nothing on an ordinary instance: some 90 paths at once.
+// The default does not delay an ordinary instance, which has about 90 paths.
 func TestPaceDefault(t *testing.T) {
 	if tr := faulty(t, "").run(t); tr.elapsed != 0 {
 		t.Errorf("took %v", tr.elapsed)
 	}
 }
 
-// Two endpoints: the second sends one request more, and both are paced.
+// With two endpoints, the requests of both are paced.
 func TestPaceOfARace(t *testing.T) {
-	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("refuse@ipv4")...)).alone()
+	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("refuse@ipv4")...)).gateOnly()
 	tr.client.Endpoints = []string{"http://127.0.0.1:1338", "http://[::1]:1338"}
 	tr.config.Metadata.RequestsPerSecond = 1
 	tr.run(t)
@@ -108,13 +97,13 @@ func TestPaceOfARace(t *testing.T) {
 	}
 }
 
-// A second PUT that is overtaken while it waits for its turn costs nobody a turn.
-func TestPaceOfWhatNeverBegins(t *testing.T) {
-	tr := faulty(t, "slow=700ms@putx1,ok").alone()
+// A hedged PUT that is canceled while it waits for its turn does not use up the turn.
+func TestPaceOfACancelledRequest(t *testing.T) {
+	tr := faulty(t, "slow=700ms@putx1,ok").gateOnly()
 	tr.config.Policy.Hedge = 500 * time.Millisecond
 	tr.config.Metadata.RequestsPerSecond = 1
 	tr.run(t)
-	if got, want := tr.begins(), []time.Duration{0, 1050 * time.Millisecond}; !slices.Equal(got, want) {
+	if got, want := tr.connectTimes(), []time.Duration{0, 1050 * time.Millisecond}; !slices.Equal(got, want) {
 		t.Errorf("requests began at %v, want %v", got, want)
 	}
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// written is a progress whose status.json is written nowhere, and when. Each
-// write fails as long as broken says so.
-type written struct {
+// recorded is a progress that records when status.json is written, instead of writing it.
+// A write fails while broken returns true.
+type recorded struct {
 	*progress
 	at     []time.Duration
 	broken func() bool
 }
 
-func newWritten() *written {
-	w := &written{broken: func() bool { return false }}
+func newRecorded() *recorded {
+	w := &recorded{broken: func() bool { return false }}
 	w.progress = &progress{
 		log: slog.New(slog.DiscardHandler), notify: func(string) error { return nil },
 		requests: func() int { return 0 }, endpoint: func() string { return "" }, start: time.Now(),
@@ -44,22 +44,22 @@ func newWritten() *written {
 	return w
 }
 
-// times is when it was written so far.
-func (w *written) times() []time.Duration {
+// times returns when it was written so far.
+func (w *recorded) times() []time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.at)
 }
 
-func (w *written) fail(path string) {
+func (w *recorded) fail(path string) {
 	w.failed(0, policy.Failure{Class: policy.ConnectionRefused, Path: path}, policy.Verdict{}, errors.New("refused"))
 }
 
-// Two paths fail at the very moment at which a status.json is due.
+// Two paths fail at the moment at which status.json is due.
 func TestStatusIsWrittenOnceASecond(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWritten()
+			w := newRecorded()
 			if err := w.begin(); err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 			for _, path := range []string{"a", "b"} {
 				both.Go(func() {
 					time.Sleep(500 * time.Millisecond)
-					w.fail(path) // to be written by 1.5 s
+					w.fail(path) // must be written by 1.5 s
 					time.Sleep(time.Second)
 					w.fail(path)
 				})
@@ -88,11 +88,10 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 	}
 }
 
-// What could not be written is tried again, even when nothing changes any more,
-// and never after the final one.
-func TestStatusIsTriedAgain(t *testing.T) {
+// A failed write is repeated, even if nothing changes, but never after the final status.
+func TestStatusIsWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWritten()
+		w := newRecorded()
 		w.broken = func() bool { return len(w.at) == 2 || len(w.at) == 3 }
 		if err := w.begin(); err != nil {
 			t.Fatal(err)
@@ -112,11 +111,11 @@ func TestStatusIsTriedAgain(t *testing.T) {
 	})
 }
 
-// A notification socket that takes 1.5 s for each datagram delays no attempt, and
-// a signal ends the wait at once: the paths never wait for what is reported.
+// A notification socket that takes 1.5 s for each datagram delays neither an attempt nor,
+// by more than one datagram, the end.
 func TestSlowNotificationSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWritten()
+		w := newRecorded()
 		w.notify = func(state string) error {
 			if !strings.HasPrefix(state, "STATUS=waiting for IMDS\n") {
 				time.Sleep(1500 * time.Millisecond)
@@ -145,14 +144,14 @@ func TestSlowNotificationSocket(t *testing.T) {
 		if w.attempts() != 200 {
 			t.Errorf("%d attempts, want 200", w.attempts())
 		}
-		w.end() // what is being sent is finished, and nothing else is begun
+		w.end() // the current datagram is sent, but no other
 		if took := time.Since(begun); took > 1500*time.Millisecond {
 			t.Errorf("the end took %v", took)
 		}
 	})
 }
 
-// A file that may not be written is not a full disk.
+// The hint depends on the error of the write.
 func TestHintOfAPermission(t *testing.T) {
 	r := &run{Daemon: &Daemon{Dir: "/run/imds"}}
 	for err, want := range map[error]string{

@@ -3,7 +3,6 @@
 package readiness_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// withMetrics has the metrics written, and returns how to read them.
+// withMetrics configures a textfile and returns a function that reads it.
 func (tr *trial) withMetrics(t testing.TB) (read func() string) {
 	t.Helper()
 	tr.config.Textfile = filepath.Join(t.TempDir(), "imds_ready.prom")
@@ -30,7 +29,7 @@ func (tr *trial) withMetrics(t testing.TB) (read func() string) {
 	}
 }
 
-// atDatagram calls back before each datagram that begins so.
+// atDatagram calls do before each datagram with a prefix.
 func (tr *trial) atDatagram(prefix string, do func()) {
 	tr.notify = func(state string) error {
 		if strings.HasPrefix(state, prefix) {
@@ -64,9 +63,8 @@ imds_ready_state{state="skipped"} 0
 imds_ready_state{state="waiting"} 1
 `
 
-// The file as it is, while the gate waits and before systemd hears READY=1. The
-// bubble's clock begins at 2000-01-01. The final one is a fixture: promtool
-// looks at it too.
+// The file while the gate waits and before READY=1. The clock of the bubble begins at
+// 2000-01-01. The final file is a fixture that test/metrics uses too.
 func TestTextfile(t *testing.T) {
 	tr := faulty(t, "refusex2,503@getx1,403@meta-data/ami-id")
 	read := tr.withMetrics(t)
@@ -101,28 +99,28 @@ func TestTextfile(t *testing.T) {
 	wantAlone(t, tr.config.Textfile)
 }
 
-// wantAlone wants nothing else in the directory of the metrics.
+// wantAlone checks that a file is the only one in its directory.
 func wantAlone(t testing.TB, file string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(file))
 	if err != nil || len(entries) != 1 {
-		t.Errorf("beside %s: %v, %v", file, entries, err)
+		t.Errorf("the directory of %s has %v, %v", file, entries, err)
 	}
 }
 
-// Every way a run ends is in the metrics.
+// The metrics of every way in which a run can end.
 func TestTextfileOutcomes(t *testing.T) {
 	const readyTime = "imds_ready_ready_time_seconds"
 	for _, tt := range []struct {
 		name, fault string
 		set         func(*trial)
 		state, exit string
-		want        string // one more line
+		want        string // another line
 		ready       bool
 	}{
 		{"ready", "", nil, "ready", "0", "imds_ready_generation 1", true},
 		{"failed", "503", nil, "failed", "75", `imds_ready_errors{class="503"} 3`, false},
-		{"foreign", "html@get", nil, "failed", "76", `imds_ready_errors{class="bad-response"} 3`, false},
+		{"not IMDS", "html@get", nil, "failed", "76", `imds_ready_errors{class="bad-response"} 3`, false},
 		{"degraded", "refuse", func(tr *trial) { tr.config.OnTimeout = readiness.Continue }, "degraded", "0", `imds_ready_errors{class="connection-refused"} 3`, true},
 		{"skipped", "", func(tr *trial) { tr.config.Disabled = true }, "skipped", "0", "imds_ready_requests 0", true},
 		{"interrupted", "hang", func(tr *trial) { tr.signal(time.Second, syscall.SIGTERM) }, "failed", "143", "imds_ready_seconds 1.000", false},
@@ -130,7 +128,7 @@ func TestTextfileOutcomes(t *testing.T) {
 		{"no status", "", func(tr *trial) { occupy(tr.dir, "status.json") }, "failed", "77", "imds_ready_requests 0", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := faulty(t, tt.fault).patience(3, time.Minute)
+			tr := faulty(t, tt.fault).limits(3, time.Minute)
 			read := tr.withMetrics(t)
 			if tt.set != nil {
 				tt.set(tr)
@@ -152,31 +150,15 @@ func TestTextfileOutcomes(t *testing.T) {
 	}
 }
 
-// occupy puts a directory where a file shall go.
+// occupy creates a directory with the name of a file, so that the file cannot be
+// written.
 func occupy(dir, name string) {
 	if err := os.MkdirAll(filepath.Join(dir, name, "occupied"), 0o755); err != nil {
-		panic(err) // the table has no t
+		panic(err) // callers in a table have no t
 	}
 }
 
-// A READY=1 that cannot be sent makes the metrics that were right wrong.
-func TestTextfileWhenReadyFails(t *testing.T) {
-	tr := faulty(t, "")
-	read := tr.withMetrics(t)
-	tr.notify = func(state string) error {
-		if strings.HasPrefix(state, "READY=1") {
-			return errors.New("sendto: connection refused")
-		}
-		return nil
-	}
-	tr.run(t)
-	text := read()
-	if !strings.Contains(text, "state=\"failed\"} 1\n") || !strings.Contains(text, "exit_code 1\n") || strings.Contains(text, "ready_time") {
-		t.Errorf("metrics:\n%s", text)
-	}
-}
-
-// A restart in the same boot counts on, and begins as waiting again.
+// After a restart in the same boot, the state is waiting and the generation is kept.
 func TestTextfileOfARestart(t *testing.T) {
 	first := faulty(t, "").run(t)
 	next := faulty(t, "hang")
@@ -186,14 +168,14 @@ func TestTextfileOfARestart(t *testing.T) {
 	next.signal(time.Second, syscall.SIGTERM).atDatagram("STOPPING=1", func() { seen = read() })
 	next.run(t)
 	if !strings.Contains(seen, "generation 1\n") || !strings.Contains(seen, "state=\"waiting\"} 1\n") {
-		t.Errorf("while the second waits:\n%s", seen)
+		t.Errorf("while the second run waits:\n%s", seen)
 	}
 	if first.config.Textfile != "" || slices.Contains(first.names(t), "imds_ready.prom") {
-		t.Errorf("metrics that nobody asked for: %q", first.names(t))
+		t.Errorf("metrics without a configuration: %q", first.names(t))
 	}
 }
 
-// In the directory of the files itself: they do not get into each other's way.
+// The textfile may be in the directory of the other files.
 func TestTextfileAmongTheFiles(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Textfile = filepath.Join(tr.dir, "imds_ready.prom")
@@ -206,9 +188,8 @@ func TestTextfileAmongTheFiles(t *testing.T) {
 	}
 }
 
-// A broken configuration names no place for metrics, and another daemon's are
-// not ours: nothing is written.
-func TestTextfileThatIsNotOurs(t *testing.T) {
+// If another daemon uses the directory, no metrics are written.
+func TestTextfileOfAnotherDaemon(t *testing.T) {
 	tr := faulty(t, "")
 	read := tr.withMetrics(t)
 	holder, err := publish.OpenDir(tr.dir)
@@ -219,5 +200,154 @@ func TestTextfileThatIsNotOurs(t *testing.T) {
 	tr.run(t)
 	if tr.exit != readiness.ExitTempFail || !strings.Contains(read(), "no such file") {
 		t.Errorf("exit %d, metrics:\n%s", tr.exit, read())
+	}
+}
+
+// If the metrics cannot be written, there is one warning with a hint. The outcome, the
+// exit code and the requests are the same.
+func TestTextfileCannotBeWritten(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		plant func(file string) error
+		want  string
+	}{
+		{"no directory", func(f string) error { return os.Remove(filepath.Dir(f)) }, "no such file or directory"},
+		{"a file instead of the directory", func(f string) error {
+			return replaceWith(filepath.Dir(f), func(p string) error { return os.WriteFile(p, nil, 0o644) })
+		}, "not a directory"},
+		{"a dangling link instead of the directory", func(f string) error {
+			return replaceWith(filepath.Dir(f), func(p string) error { return os.Symlink("nowhere", p) })
+		}, "no such file or directory"},
+		{"a directory instead of the file", func(f string) error { return os.MkdirAll(filepath.Join(f, "occupied"), 0o755) }, "file exists"},
+		{"a directory instead of the temporary file", func(f string) error {
+			return os.MkdirAll(filepath.Join(temporaryOf(f), "occupied"), 0o755)
+		}, "directory not empty"},
+	} {
+		for _, fault := range []string{"", "400"} {
+			t.Run(tt.name+" "+fault, func(t *testing.T) {
+				plain := faulty(t, fault).run(t)
+				tr := faulty(t, fault)
+				tr.withMetrics(t)
+				if err := tt.plant(tr.config.Textfile); err != nil {
+					t.Fatal(err)
+				}
+				tr.run(t)
+				if tr.exit != plain.exit || tr.status.State != plain.status.State || tr.elapsed != plain.elapsed ||
+					!slices.Equal(slices.Sorted(slices.Values(tr.requestedPaths())), slices.Sorted(slices.Values(plain.requestedPaths()))) {
+					t.Errorf("exit %d, state %s, want %d, %s", tr.exit, tr.status.State, plain.exit, plain.status.State)
+				}
+				if lines := tr.logged("WARN"); len(lines) != 1 || !strings.Contains(lines[0], tt.want) ||
+					!strings.Contains(lines[0], tr.config.Textfile) || !strings.Contains(field(lines[0], "hint"), "ReadWritePaths=") {
+					t.Errorf("warnings %q, want one with %q", lines, tt.want)
+				}
+				if len(tr.logged("ERROR")) != len(plain.logged("ERROR")) || len(plain.logged("WARN")) != 0 {
+					t.Errorf("errors %q, warnings without metrics %q", tr.logged("ERROR"), plain.logged("WARN"))
+				}
+				if info, err := os.Lstat(temporaryOf(tr.config.Textfile)); err == nil && !info.IsDir() {
+					t.Error("the temporary file remains")
+				}
+			})
+		}
+	}
+}
+
+// temporaryOf returns the temporary file of a textfile. It does not end in ".prom".
+func temporaryOf(file string) string {
+	return filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".tmp")
+}
+
+func replaceWith(path string, do func(string) error) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return do(path)
+}
+
+// Existing files with either name are replaced. A link is not followed, so that it
+// cannot make the daemon write to another file.
+func TestTextfileReplacesWhatIsThere(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		plant func(at, elsewhere string) error
+	}{
+		{"an old file", func(at, _ string) error { return os.WriteFile(at, []byte("old"), 0o600) }},
+		{"a link", func(at, elsewhere string) error { return os.Symlink(elsewhere, at) }},
+		{"a dangling link", func(at, _ string) error { return os.Symlink("nowhere", at) }},
+		{"a hard link", func(at, elsewhere string) error { return os.Link(elsewhere, at) }},
+		{"a link to itself", func(at, _ string) error { return os.Symlink(at, at) }},
+	} {
+		for _, at := range []string{"imds_ready.prom", ".imds_ready.prom.tmp"} {
+			t.Run(tt.name+" "+at, func(t *testing.T) {
+				tr := faulty(t, "")
+				read := tr.withMetrics(t)
+				elsewhere := filepath.Join(tr.dir, "elsewhere")
+				if err := os.WriteFile(elsewhere, []byte("precious"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := tt.plant(filepath.Join(filepath.Dir(tr.config.Textfile), at), elsewhere); err != nil {
+					t.Fatal(err)
+				}
+				tr.run(t)
+				if tr.exit != readiness.ExitOK || len(tr.logged("WARN")) != 0 || !strings.Contains(read(), "state=\"ready\"} 1\n") {
+					t.Errorf("exit %d, warnings %q, metrics:\n%s", tr.exit, tr.logged("WARN"), read())
+				}
+				if info, err := os.Lstat(tr.config.Textfile); err != nil || info.Mode() != 0o644 {
+					t.Errorf("%v, %v, want a regular file, 0644", info, err)
+				}
+				if got := tr.file(t, "elsewhere"); got != "precious" {
+					t.Errorf("the target is now %q", got)
+				}
+				wantAlone(t, tr.config.Textfile)
+			})
+		}
+	}
+}
+
+// A link to the directory is followed, because only the administrator can create it.
+func TestTextfileThroughALinkedDirectory(t *testing.T) {
+	tr := faulty(t, "")
+	read := tr.withMetrics(t)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Dir(tr.config.Textfile), link); err != nil {
+		t.Fatal(err)
+	}
+	real := tr.config.Textfile
+	tr.config.Textfile = filepath.Join(link, "imds_ready.prom")
+	if tr.run(t); len(tr.logged("WARN")) != 0 || !strings.Contains(read(), "state=\"ready\"} 1\n") {
+		t.Errorf("warnings %q, metrics:\n%s", tr.logged("WARN"), read())
+	}
+	wantAlone(t, real)
+}
+
+// If the directory disappears during the wait, there is one warning. If it appears
+// during the wait, the final metrics are written.
+func TestTextfileDirectoryComesAndGoes(t *testing.T) {
+	for _, disappears := range []bool{true, false} {
+		tr := faulty(t, "refuse:2s,ok")
+		read := tr.withMetrics(t)
+		dir := filepath.Dir(tr.config.Textfile)
+		if !disappears {
+			if err := os.Remove(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := false
+		tr.onLog = func(line string) {
+			if done || !strings.Contains(line, "class=connection-refused") {
+				return
+			}
+			done = true
+			err := os.RemoveAll(dir)
+			if !disappears {
+				err = os.Mkdir(dir, 0o755)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		tr.run(t)
+		if there := strings.Contains(read(), "state=\"ready\"} 1\n"); there == disappears || len(tr.logged("WARN")) != 1 || tr.exit != readiness.ExitOK {
+			t.Errorf("disappears %v: exit %d, warnings %q, metrics:\n%s", disappears, tr.exit, tr.logged("WARN"), read())
+		}
 	}
 }

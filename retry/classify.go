@@ -13,29 +13,30 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// A [Getter]'s Fetch wraps one of these if an answer of status 200 cannot be
-// what was requested.
+// The Fetch of a [Getter] wraps one of these if the content of a successful answer is
+// invalid.
 var (
 	// ErrEmpty is an answer without a body. Its class is policy.Empty.
 	ErrEmpty = errors.New("empty answer")
-	// ErrContent is an answer that the path cannot have. Its class is
+	// ErrContent is an answer whose content is invalid for the path. Its class is
 	// policy.BadResponse.
 	ErrContent = errors.New("not what this path must hold")
 )
 
-// MismatchError is an answer whose value is not the one that is required. A
-// [Getter]'s Fetch returns it; its class is policy.Mismatch.
+// MismatchError is an answer whose value is not the required one. The Fetch of a
+// [Getter] may return it; its class is policy.Mismatch.
 type MismatchError struct {
-	// Path is below the version.
+	// Path is the requested path, below "/latest/".
 	Path string
-	// Got is what the answer has, and Want what it must have, for people.
+	// Got describes the value of the answer, and Want the required one, for people.
 	Got, Want string
 }
 
-// Error says what is there and what must be.
+// Error names the path, the value, and the required value.
 func (e *MismatchError) Error() string { return "GET " + e.Path + ": " + e.Got + ", not " + e.Want }
 
-// Classify turns the error of an attempt at a path into a failure with a class.
+// Classify turns the error of an attempt at a path into a failure with a class. An
+// error that is none of the types of packages imds and retry is a policy.LocalError.
 //
 // If both address families failed, an answer of the first (IPv4) is
 // authoritative. Without one, its failure is reported with that of the second in
@@ -59,7 +60,7 @@ func Classify(err error, path string, optional bool) policy.Failure {
 	return f
 }
 
-// judge combines the failures of both families.
+// judge combines the failures of both address families.
 func judge(e *imds.Error, path string, optional bool) policy.Failure {
 	first := failure(e, path, optional)
 	if e.Other == nil || first.Class.Answered() {
@@ -81,7 +82,7 @@ func judge(e *imds.Error, path string, optional bool) policy.Failure {
 	}
 }
 
-// failure is the failure of one request.
+// failure returns the failure of one request.
 func failure(e *imds.Error, path string, optional bool) policy.Failure {
 	f := policy.Failure{
 		Class: classOf(e), Path: path, Required: !optional, Token: e.Op == http.MethodPut,
@@ -93,7 +94,7 @@ func failure(e *imds.Error, path string, optional bool) policy.Failure {
 	return f
 }
 
-// classOf is the class of one request's failure.
+// classOf returns the class of a failed request, before the path is considered.
 func classOf(e *imds.Error) policy.Class {
 	is := func(errnos ...syscall.Errno) bool {
 		return slices.ContainsFunc(errnos, func(errno syscall.Errno) bool { return errors.Is(e.Err, errno) })
@@ -123,6 +124,6 @@ func classOf(e *imds.Error) policy.Class {
 	case e.Connected || is(syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE):
 		return policy.ConnectionReset
 	default:
-		return policy.LocalError // a failure of connect that no table names
+		return policy.LocalError // an unknown failure of connect
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/imds-ready/imds-ready/retry"
 )
 
-// simulated is a client of a simulator under a schedule of faults. Without
+// simulated returns a client of a simulator under a schedule of faults. Without
 // Endpoints and Dial, a Client reaches the IMDS of the instance.
 func simulated(schedule string) (*imds.Client, func()) {
 	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule(schedule)...)
@@ -32,9 +32,9 @@ func ExampleGet() {
 	// Output: us-east-1 <nil>
 }
 
-// The counterparts of aws-config's retry_classifier and
-// with_retry_connect_timeouts: the preset sdk, which also retries a status that
-// it would give up for.
+// Uses the counterparts of aws-config's retry_classifier and
+// with_retry_connect_timeouts: the preset sdk also retries a status that it would not
+// retry by itself.
 func ExampleGet_classifier() {
 	client, stop := simulated("418x1,ok")
 	defer stop()
@@ -49,8 +49,7 @@ func ExampleGet_classifier() {
 	// Output: i-0123456789abcdef0 <nil>
 }
 
-// A wait that is given up says why there are no more attempts, and what failed
-// last.
+// The error has the reason for giving up and the last failure.
 func ExampleGiveUpError() {
 	client, stop := simulated("403")
 	defer stop()
@@ -65,7 +64,7 @@ func ExampleGiveUpError() {
 	// getting meta-data/instance-id: not retried by the policy after 1 attempt: PUT http://127.0.0.1:1338/latest/api/token: status 403
 }
 
-// A path that need not be there: a 404 is an answer, not a failure.
+// Gets an optional path. A 404 means that it is absent.
 func ExampleGetter() {
 	client, stop := simulated("ok")
 	defer stop()

@@ -13,26 +13,27 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// ErrAbsent is an optional path that the policy treats as not there.
+// ErrAbsent is an optional path that the policy treats as not existing. See
+// [Getter.Optional].
 var ErrAbsent = errors.New("absent")
 
-// GiveUpError is a path that could not be fetched: why there are no more
-// attempts, and the last failure. Both match errors.Is.
+// GiveUpError is a path that could not be fetched. It has the reason for giving up and
+// the last failure; both match [errors.Is].
 type GiveUpError struct {
-	// Path is below the version.
+	// Path is the requested path, below "/latest/".
 	Path string
-	// Class is the last failure's. If the first address family never gave an
-	// answer and the second did, it is the class of the second's last answer.
+	// Class is the class of the last failure. If only the second address family ever
+	// answered, it is the class of its last answer.
 	Class policy.Class
-	// Attempts is how many were used up.
+	// Attempts is how many attempts were used up.
 	Attempts int
 	// Stop is policy.ErrAttempts, policy.ErrDeadline or policy.ErrFinal.
 	Stop error
-	// Last is the last attempt's error.
+	// Last is the error of the last attempt.
 	Last error
 }
 
-// Error names the path, why there are no more attempts, and the last failure.
+// Error names the path, the reason for giving up, and the last failure.
 func (e *GiveUpError) Error() string {
 	return fmt.Sprintf("getting %s: %v after %s: %v", e.Path, e.Stop, words.Plural(e.Attempts, "attempt"), e.Last)
 }
@@ -40,9 +41,9 @@ func (e *GiveUpError) Error() string {
 // Unwrap returns Stop and Last.
 func (e *GiveUpError) Unwrap() []error { return []error{e.Stop, e.Last} }
 
-// Get returns the body of a path below the version, such as
-// "meta-data/placement/region". It is [Getter.Get] for a path that must be there:
-// a 404 and an empty answer are retried as the policy says.
+// Get returns the body of a path below "/latest/", such as
+// "meta-data/placement/region". It is [Getter.Get] for a path that must exist and must
+// have a body.
 func Get(ctx context.Context, client *imds.Client, p policy.Policy, path string) ([]byte, error) {
 	return (&Getter{Client: client, Policy: p}).Get(ctx, path)
 }
@@ -54,34 +55,36 @@ type Getter struct {
 	Client *imds.Client
 	// Policy decides what is retried, when, and for how long.
 	Policy policy.Policy
-	// Optional is true for paths that need not be there. See [ErrAbsent].
+	// Optional is true for paths that may be absent or empty. If the policy decides
+	// that such a path is absent, the error is [ErrAbsent].
 	Optional bool
-	// Start is the time from which the policy's Deadline counts. If zero, it is
-	// the call of Get.
+	// Start is the time from which the Deadline of the policy counts. If zero, it
+	// counts from the call of Get.
 	Start time.Time
-	// Fetch makes one attempt. If nil, it is the Client's GetWithin. One that checks
-	// the answer too wraps [ErrEmpty] or [ErrContent].
+	// Fetch makes one attempt within t. If nil, it is the GetWithin of the Client. If it
+	// also checks the answer, it wraps [ErrEmpty] or [ErrContent] or returns a
+	// [*MismatchError].
 	Fetch func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error)
-	// Listed is true for paths that their parent's listing names: the policy sees
-	// it in a failure.
+	// Listed is true for paths that their parent's listing names. It is passed to the
+	// policy.
 	Listed bool
-	// GiveUpAt, if not nil, is called after each failure, the first included, and
-	// returns a time that moves the policy's deadline forward. A path whose next
-	// attempt would be later is given up at once.
+	// GiveUpAt, if not nil, is called after each failure and returns a time, which
+	// replaces the deadline of the policy if it is earlier. A path whose next attempt
+	// would be later is given up at once.
 	GiveUpAt func(policy.Failure) time.Time
-	// Wake returns a channel that is closed by the next news of the network, which
-	// ends a pause early if the policy is Eager. If nil, pauses are not cut short.
+	// Wake returns a channel that is closed when the network changes next, which ends
+	// a pause early if the policy is Eager. If nil, pauses do not end early.
 	Wake func() <-chan struct{}
-	// Step, if not nil, is called before each attempt and each pause with the
-	// longest time that it can take.
+	// Step, if not nil, is called before each attempt and each pause, with the longest
+	// time that it can take.
 	Step func(longest time.Duration)
 	// Failed, if not nil, is called after each failed attempt.
 	Failed func(policy.Failure, policy.Verdict, error)
 }
 
-// Get tries until the path is fetched or its budget is spent. Apart from nil the
-// error is [ErrAbsent], a [*GiveUpError], or the cause of the context's end. Time
-// is read from the monotonic clock only.
+// Get tries until the path is fetched or its budget is spent. The error is nil,
+// [ErrAbsent], a [*GiveUpError], or the cause of the end of the context. Only the
+// monotonic clock is used.
 func (g *Getter) Get(ctx context.Context, path string) ([]byte, error) {
 	r := run{Getter: *g, path: path, policy: g.Policy.WithDefaults()}
 	if r.Start.IsZero() {
@@ -121,17 +124,22 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 	var last *GiveUpError
 	for {
 		r.Step(LongestAttempt(r.policy))
-		news := r.news() // taken before the attempt, so that none is lost
+		news := r.news() // before the attempt, so that no news is lost
+		begun := time.Now()
 		body, err := r.attempt(ctx)
 		if err == nil {
 			return body, nil
 		}
-		if ctx.Err() != nil { // the caller's end, not the deadline
+		if ctx.Err() != nil { // the caller's context ended, not the deadline
 			return nil, context.Cause(ctx)
 		}
 		elapsed := time.Since(r.Start)
 		f := Classify(err, r.path, r.Optional)
 		f.Listed = r.Listed
+		if e, ok := errors.AsType[*imds.Error](err); ok && !e.Begun.IsZero() {
+			begun = e.Begun // the attempt may have waited for its turn
+		}
+		f.Took = time.Since(begun)
 		if r.GiveUpAt != nil {
 			at := r.GiveUpAt(f)
 			budget.Limit(at.Sub(r.Start))
@@ -160,8 +168,8 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 		if !wakeable(f) {
 			news = nil
 		}
-		failed := r.Start.Add(elapsed) // observers have taken their time
-		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, r.earliest(f.Class, failed)); err != nil {
+		failed := r.Start.Add(elapsed) // the calls of observers took time since
+		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, begun.Add(minApart)); err != nil {
 			return nil, err
 		}
 		if budget.Expired(time.Since(r.Start)) {
@@ -171,8 +179,8 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// attempt makes one attempt, until the deadline at the latest. A path that must
-// be there must have a body.
+// attempt makes one attempt, which the deadline cuts. A path that is not optional must
+// have a body.
 func (r *run) attempt(ctx context.Context) ([]byte, error) {
 	if !r.deadline.IsZero() {
 		var cancel context.CancelFunc
@@ -186,7 +194,7 @@ func (r *run) attempt(ctx context.Context) ([]byte, error) {
 	return body, err
 }
 
-// decisive is the class that counts if no attempt follows a failure.
+// decisive returns the class of the GiveUpError if no attempt follows a failure.
 func (r *run) decisive(f policy.Failure) policy.Class {
 	if f.Other == nil {
 		r.answered = r.answered || f.Class.Answered()
@@ -203,14 +211,13 @@ func (r *run) decisive(f policy.Failure) policy.Class {
 	return f.Class
 }
 
-// minApart is how close news of the network may bring two attempts at a path: an
-// address is announced 0.3 ms before its route works, and a flood of news must not
-// become a flood of requests. The promise is 25 ms; the rest is for a late dial
-// and for short pauses that full jitter draws among them, so that there are fewer
-// than 40 attempts in a second.
-const minApart = 30 * time.Millisecond
+// minApart is the shortest time between the starts of two attempts at a path if news
+// of the network ends the pause between them. An address is announced 0.3 ms before its route works, and a flood of news
+// must not become a flood of requests. The promise is 25 ms, and at most 40 attempts
+// in a second.
+const minApart = 26 * time.Millisecond
 
-// news is what ends the next pause early, or nil.
+// news returns the channel that ends the next pause early, or nil.
 func (r *run) news() <-chan struct{} {
 	if r.Wake == nil || !r.policy.Eager {
 		return nil
@@ -218,7 +225,7 @@ func (r *run) news() <-chan struct{} {
 	return r.Wake()
 }
 
-// wakeable reports whether a change of the network can heal the failure.
+// wakeable reports whether a change of the network can end the failure.
 func wakeable(f policy.Failure) bool {
 	switch f.Class {
 	case policy.Unreachable, policy.Blocked, policy.ConnectionRefused, policy.ConnectTimeout:
@@ -226,17 +233,6 @@ func wakeable(f policy.Failure) bool {
 	default:
 		return f.Other != nil && wakeable(*f.Other)
 	}
-}
-
-// earliest is when news may start the next attempt after one that failed. It
-// counts from when the request was sent, since an attempt may have waited long
-// for its turn: without an answer that was when it failed, or the connect timeout
-// before.
-func (r *run) earliest(c policy.Class, failed time.Time) time.Time {
-	if c == policy.ConnectTimeout {
-		failed = failed.Add(-r.policy.ConnectTimeout)
-	}
-	return failed.Add(minApart)
 }
 
 // pauseOrNews sleeps until end, or until there is news and it is not too early.
@@ -247,11 +243,11 @@ func pauseOrNews(ctx context.Context, end time.Time, news <-chan struct{}, earli
 	if earliest.After(end) {
 		earliest = end
 	}
-	return pause(ctx, time.Until(earliest), nil) // without news nothing is left to sleep
+	return pause(ctx, time.Until(earliest), nil) // without news, no time is left
 }
 
-// pause sleeps for d, or until news is closed or sends, or until the context
-// ends; then it returns the context's cause. A nil channel has no news.
+// pause sleeps for d, or until news is closed. If the context ends, it returns the
+// context's cause. If news is nil, nothing ends the pause early.
 func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
 	if d <= 0 {
 		return context.Cause(ctx)
@@ -268,14 +264,13 @@ func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
 	}
 }
 
-// timedOut reports whether an attempt that ended at the deadline was cut by it:
-// the context and the timeout of the connection end at the same time, and either
-// may be seen first.
+// timedOut reports whether the deadline cut an attempt that ended at it. The context
+// and the timeout of the connection end at the same time, and either may come first.
 func timedOut(c policy.Class) bool {
 	return c == policy.ConnectTimeout || c == policy.ReadTimeout
 }
 
-// timeouts are the policy's, for one attempt.
+// timeouts returns the timeouts of one attempt.
 func timeouts(p policy.Policy) imds.Timeouts {
 	t := imds.Timeouts{Connect: p.ConnectTimeout, Read: p.ReadTimeout}
 	if p.Eager {
@@ -284,8 +279,8 @@ func timeouts(p policy.Policy) imds.Timeouts {
 	return t
 }
 
-// LongestAttempt is how long a PUT and a GET can take, including what a second
-// endpoint adds.
+// LongestAttempt returns how long a PUT and a GET can take under a policy, including
+// the delays that a race of two endpoints adds.
 func LongestAttempt(p policy.Policy) time.Duration {
 	p = p.WithDefaults()
 	return 2*(p.ConnectTimeout+p.ReadTimeout) + imds.HeadStart + imds.Patience

@@ -3,9 +3,11 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +60,24 @@ func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 		return Status{}, nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return st, data, nil
+}
+
+// ReadNetwork reads the object in network.json in dir, such as /run/imds. It belongs to
+// the collection that status.json is about, but may be newer while the files are
+// being replaced. An error matches [io/fs.ErrNotExist] if IMDS listed no interfaces,
+// matches [ErrNotOurs], or is the file system's.
+func ReadNetwork(dir string) (json.RawMessage, error) {
+	path := filepath.Join(dir, NetworkFile)
+	f, err := openDirectory(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	defer f.Close()
+	src := readObject(f, dir, NetworkFile)
+	if src.err == nil && src.text == nil {
+		src.err = fmt.Errorf("reading %s: %w", path, fs.ErrNotExist)
+	}
+	return bytes.TrimSpace(src.text), src.err
 }
 
 // openDirectory opens dir for [atomicfile.Read].

@@ -133,3 +133,26 @@ func FuzzParseStatus(f *testing.F) {
 		}
 	})
 }
+
+func TestReadNetwork(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ReadNetwork(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want a file that does not exist", err)
+	}
+	file := filepath.Join(dir, NetworkFile)
+	for content, want := range map[string]error{"{\"interfaces\": []}\n": nil, "": ErrNotOurs, "{": ErrNotOurs, "{}{}": ErrNotOurs, "[]": ErrNotOurs} {
+		put(t, file, content)
+		if got, err := ReadNetwork(dir); !errors.Is(err, want) || err == nil && string(got)+"\n" != content {
+			t.Errorf("%q: %q, %v", content, got, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "secret"), file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadNetwork(dir); !errors.Is(err, ErrNotOurs) {
+		t.Errorf("a link: %v, want %v", err, ErrNotOurs)
+	}
+}

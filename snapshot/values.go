@@ -165,7 +165,8 @@ type KeyError struct {
 	// Key is the key that was looked up.
 	Key string
 	// Class is why the daemon could not fetch it, from `missing` or `required` in
-	// status.json. It is empty if IMDS has no such path.
+	// status.json. It is empty if IMDS has no such path, as for a required one that
+	// was last answered with 404.
 	Class string
 	// Path is the entry in status.json that Class is of: the key's path, the JSON
 	// document that the key would be in, or, with a final slash, a listing above it.
@@ -181,10 +182,14 @@ func (e *KeyError) Error() string {
 		return text + ": credentials are in no file, ask IMDS"
 	}
 	if e.Class != "" {
-		text += " could not be fetched: " + e.Class
+		return fmt.Sprintf("%q: %s could not be fetched: %s", e.Key, e.Path, e.Class)
 	}
 	return text
 }
+
+// classAbsent is the class of a required path that IMDS does not have. In `missing`
+// it means that IMDS listed the path and yet did not serve it.
+const classAbsent = "404"
 
 // absent explains why there is no key.
 func (v *Values) absent(key string) *KeyError {
@@ -197,7 +202,7 @@ func (v *Values) absent(key string) *KeyError {
 			if class, ok := v.status.Missing[at]; ok {
 				return &KeyError{Key: key, Class: class, Path: at}
 			}
-			if r, ok := v.status.Required[at]; ok && !r.OK && r.Class != nil {
+			if r, ok := v.status.Required[at]; ok && !r.OK && r.Class != nil && *r.Class != classAbsent {
 				return &KeyError{Key: key, Class: *r.Class, Path: at}
 			}
 		}

@@ -202,8 +202,8 @@ func draw(random *rand.Rand) outage {
 
 const (
 	roundTrip = 500 * time.Microsecond // of an answered request with its connection: the hypervisor is close
-	secondPUT = 500 * time.Millisecond // after which an eager policy sends an unanswered PUT again (imds-ready.toml(5))
-	minApart  = 25 * time.Millisecond  // between two attempts, even if an eager policy wakes up in between
+	maxPUTs   = 4                      // of an attempt that hangs, under an eager policy (imds-ready.toml(5))
+	minApart  = 26 * time.Millisecond  // between the starts of two attempts, even if an eager policy wakes up in between
 )
 
 // boot plays one boot: attempt, verdict, pause, until it has the document or the budget is spent. Package readiness does
@@ -222,7 +222,7 @@ func boot(p policy.Policy, o outage) ending {
 		}
 		v := budget.Next(policy.Failure{
 			Class: class, Path: "dynamic/instance-identity/document", Required: true,
-			Token: class != "401", Headers: class.Answered(),
+			Token: class != "401", Headers: class.Answered(), Took: took,
 		}, now)
 		if v.Stop != nil || p.Expired(now+v.Pause) {
 			e.gaveUp = true
@@ -250,12 +250,16 @@ func attempt(p policy.Policy, o outage, at time.Duration) (class policy.Class, r
 		return class, 1, 0
 	case class == policy.ConnectTimeout:
 		return class, 1, p.ConnectTimeout
-	case class == policy.ReadTimeout && !p.Eager:
+	case class == policy.ReadTimeout && (!p.Eager || p.Hedge == 0):
 		return class, 1, roundTrip + p.ReadTimeout
-	case class == policy.ReadTimeout && o.at(at+secondPUT) == "":
-		return "", 3, secondPUT + 2*roundTrip
 	case class == policy.ReadTimeout:
-		return class, 2, roundTrip + p.ReadTimeout
+		for n := 1; n < maxPUTs && time.Duration(n)*p.Hedge < p.ReadTimeout; n++ {
+			requests = n + 1
+			if at := at + time.Duration(n)*p.Hedge; o.at(at) == "" {
+				return "", requests + 1, time.Duration(n)*p.Hedge + 2*roundTrip
+			}
+		}
+		return class, requests, roundTrip + p.ReadTimeout
 	case class == "401": // after a token was issued
 		return class, 2, 2 * roundTrip
 	}

@@ -25,7 +25,9 @@ func TestBoot(t *testing.T) {
 	const ms = time.Millisecond
 	eager, _ := policy.Preset(policy.PresetBoot)
 	sdk, _ := policy.Preset(policy.PresetSDK)
-	eager.Backoff.Jitter, sdk.Backoff.Jitter = policy.JitterNone, policy.JitterNone
+	// A curve that doubles, and pauses from the end of an attempt: numbers that are easy to read.
+	eager.Backoff = policy.Backoff{Initial: 50 * ms, Max: 500 * ms, Multiplier: 2}
+	eager.FromStart, sdk.Backoff.Jitter = false, policy.JitterNone
 	lazy, toggled, hurried := eager, sdk, eager
 	lazy.Eager, toggled.RetryConnectTimeouts, hurried.Deadline = false, true, time.Second
 	ready := func(lag time.Duration, requests int) ending {
@@ -43,7 +45,7 @@ func TestBoot(t *testing.T) {
 		{"up at an attempt", lazy, outageOf(policy.Unreachable, 1250*ms), ready(0, 7)},
 		{"woken", eager, outageOf(policy.Unreachable, 1000*ms), ready(0, 7)},
 		// The attempt at 750 ms is not followed by one at 760 ms.
-		{"woken, not too soon", eager, outageOf(policy.Unreachable, 760*ms), ready(15*ms, 7)},
+		{"woken, not too soon", eager, outageOf(policy.Unreachable, 760*ms), ready(16*ms, 7)},
 		// Each attempt takes 0.5 ms: 0, 50.5, 151, 351.5, 752, 1252.5 ms.
 		{"refused", eager, outageOf(policy.ConnectionRefused, 1000*ms), ready(252500*us, 7)},
 		// 0-250, 300-550, 650-900, then at 1100.
@@ -51,7 +53,8 @@ func TestBoot(t *testing.T) {
 		// 0-2000.5, then at 2050.5: an attempt that hangs keeps hanging.
 		{"hanging", lazy, outageOf(policy.ReadTimeout, 10*ms), ready(2040500*us, 3)},
 		{"hanging, the second PUT", eager, outageOf(policy.ReadTimeout, 10*ms), ready(490*ms, 3)},
-		{"hanging, the second PUT too", eager, outageOf(policy.ReadTimeout, 600*ms), ready(1450500*us, 4)},
+		{"hanging, the third PUT", eager, outageOf(policy.ReadTimeout, 600*ms), ready(400*ms, 4)},
+		{"hanging, all four", eager, outageOf(policy.ReadTimeout, 1600*ms), ready(450500*us, 6)},
 		// The first answer restarts the curve: 0, 50, 150 unreachable; 350 503, then 50.5 ms later. Otherwise: 750.5.
 		{"a sign of life", eager, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, ready(42*ms, 6)},
 		{"no sign of life", lazy, outage{phases: []phase{{policy.ConnectionRefused, 300 * ms}, {"503", 360 * ms}}}, ready(392*ms, 6)},
@@ -61,7 +64,7 @@ func TestBoot(t *testing.T) {
 		{"sdk, four attempts", sdk, outageOf("503", time.Hour), ending{gaveUp: true, requests: 4}},
 		{"sdk, toggle", toggled, outageOf(policy.ConnectionRefused, 10*ms), ready(990500*us, 3)},
 		{"deadline in a pause", hurried, outageOf(policy.Unreachable, time.Hour), ending{gaveUp: true, requests: 5}},
-		{"deadline in an attempt", hurried, outageOf(policy.ReadTimeout, time.Hour), ending{gaveUp: true, requests: 2}},
+		{"deadline in an attempt", hurried, outageOf(policy.ReadTimeout, time.Hour), ending{gaveUp: true, requests: 4}},
 	} {
 		tc.want.kind = tc.outage.kind
 		if got := boot(tc.policy, tc.outage); got != tc.want {

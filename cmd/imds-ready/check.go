@@ -25,6 +25,7 @@ type checkReport struct {
 	Warnings []string        `json:"warnings"`
 	Problems []configProblem `json:"problems"`
 
+	noticed   string
 	ownLimits []string // in words, for the required paths that have limits of their own
 }
 
@@ -62,7 +63,7 @@ func (p *program) check() readiness.Exit {
 		p.printProblems(err)
 		return readiness.ExitConfig
 	}
-	r := checkReport{Valid: true, Files: loaded.Files, Outages: outages(loaded), Warnings: warnings(loaded)}
+	r := checkReport{Valid: true, Files: loaded.Files, Outages: outages(loaded), Warnings: warnings(loaded), noticed: noticed(loaded)}
 	for _, s := range loaded.Settings {
 		r.Settings = append(r.Settings, setting{Key: s.Key, Value: s.Value, From: s.Origin})
 	}
@@ -126,6 +127,7 @@ func (p *program) printReport(r checkReport) {
 	}
 	fmt.Fprintln(p.stdout)
 	printOutages(p.stdout, r.Outages)
+	fmt.Fprintf(p.stdout, "\n%s\n", r.noticed)
 	for _, w := range r.Warnings {
 		fmt.Fprintln(p.stderr, "warning:", w)
 	}

@@ -230,13 +230,14 @@ func (p *program) report(problem string, hints ...string) {
 }
 
 // reportUnreadable explains why a file could not be read, and returns the exit
-// code. prefix begins the message, and may be empty.
-func (p *program) reportUnreadable(prefix string, err error) int {
+// code. prefix begins the message, and may be empty. More hints follow that for the
+// error.
+func (p *program) reportUnreadable(prefix string, err error, more ...string) int {
 	code, hint := p.remedy(err)
 	if code == readiness.ExitTempFail {
 		prefix += "no status from this boot: "
 	}
-	p.report(prefix+err.Error(), hint)
+	p.report(prefix+err.Error(), append([]string{hint}, more...)...)
 	return int(code)
 }
 

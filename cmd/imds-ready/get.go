@@ -19,9 +19,9 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// getOptions are the argument and the flags of get.
+// getOptions are the arguments and the flags of get.
 type getOptions struct {
-	key      string
+	keys     []string
 	list     bool
 	fallback *string // of --default, or nil without it
 	wait     bool
@@ -32,36 +32,41 @@ func (p *program) getCommand() *cobra.Command {
 	var o getOptions
 	var fallback string
 	c := &cobra.Command{
-		Use:   "get KEY",
-		Short: "print one value from the files",
+		Use:   "get KEY...",
+		Short: "print values from the files",
 		Long: `get prints a value that IMDS returned during this boot. It makes no request.
 KEY is a path below meta-data, or identity/ and a key of the identity document:
 instance-id, placement/region, tags/instance/Name, identity/accountId.
-A string is printed as it is, a list one item per line, a directory as JSON.`,
+It can also be a path or a URL of IMDS, such as /latest/meta-data/mac, or one of
+these short names: account-id, az, az-id, network (network.json), private-ip,
+public-ip, region, security-group-ids, subnet-id, vpc-id.
+A string is printed as it is, a list one item per line, a directory as JSON.
+With several keys, each value is printed on one line.`,
 		Example: `  imds-ready get instance-id
+  imds-ready get region az vpc-id
   imds-ready get tags/instance/Role --default web
   imds-ready get placement --json
   imds-ready get --list network`,
-		Args:              func(c *cobra.Command, args []string) error { return noArguments(c, args[min(1, len(args)):]) },
+		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeKeys,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.wait = c.Flags().Changed("wait")
 			if c.Flags().Changed("default") {
 				o.fallback = &fallback
 			}
-			if len(args) > 0 {
-				o.key = args[0]
+			for _, arg := range args {
+				o.keys = append(o.keys, pasted(arg))
 			}
-			if err := o.validate(len(args) > 0); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			p.exit = p.get(c.Context(), o)
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&p.json, "json", false, "print the value as JSON, whatever its type")
+	c.Flags().BoolVar(&p.json, "json", false, "print the value as JSON, whatever its type; several\nvalues as one object")
 	c.Flags().StringVar(&fallback, "default", "",
-		"print `VALUE` if the key does not exist, or if the gate\nwas decided without IMDS")
+		"print `VALUE` if the key does not exist, or if the gate\nis skipped, or degraded without metadata")
 	c.Flags().BoolVar(&o.list, "list", false, "print all keys, or those below KEY, one per line;\ndirectories end with a slash")
 	c.Flags().DurationVar(&o.timeout, "wait", 0,
 		"first wait up to `DURATION`, such as 90s, until the\ngate is decided (0: no limit)")
@@ -70,27 +75,33 @@ A string is printed as it is, a list one item per line, a directory as JSON.`,
 }
 
 // validate checks the command line before any file is read.
-func (o getOptions) validate(hasKey bool) error {
+func (o getOptions) validate() error {
 	switch {
-	case !hasKey && !o.list:
+	case len(o.keys) == 0 && !o.list:
 		return errors.New("get: missing key: must be a key such as instance-id, or --list for all keys")
+	case len(o.keys) > 1 && o.list:
+		return errors.New("get: must have one key at most with --list")
 	case o.list && o.fallback != nil:
 		return errors.New("get: must have --list or --default, not both")
 	case o.timeout < 0:
 		return fmt.Errorf("invalid --wait %v: must be 0 (no limit) or positive", o.timeout)
-	case !hasKey:
-		return nil
 	}
-	if err := snapshot.CheckKey(o.key); err != nil {
-		return fmt.Errorf("get: %w", err)
+	for _, key := range o.keys {
+		if strings.Contains(key, "://") {
+			return fmt.Errorf("get: invalid URL %q: must be one of IMDS, with /latest/ in it", key)
+		}
+		if err := snapshot.CheckKey(key); err != nil {
+			return fmt.Errorf("get: %w", err)
+		}
 	}
 	return nil
 }
 
-// get prints a value or a list of keys, and returns the exit code.
+// get prints values or a list of keys, and returns the exit code. It prints either
+// all values or none.
 func (p *program) get(ctx context.Context, o getOptions) int {
 	if o.wait {
-		if _, code := p.await(ctx, o.timeout, "--wait"); code != 0 {
+		if _, code := p.await(ctx, waitLimit{flag: "--wait", timeout: o.timeout}); code != 0 {
 			return code
 		}
 	}
@@ -101,22 +112,45 @@ func (p *program) get(ctx context.Context, o getOptions) int {
 	if o.list {
 		return p.list(v, o)
 	}
-	value, err := v.LookupJSON(o.key)
-	if err != nil {
-		return p.reportAbsent(v, o, err)
+	values := make([]json.RawMessage, len(o.keys))
+	for i, key := range o.keys {
+		if values[i], err = p.lookup(v, key); err == nil {
+			continue
+		}
+		if code := p.reportAbsent(v, o, key, err); code != 0 {
+			return code
+		}
+		values[i] = jsonText(*o.fallback)
 	}
-	p.printValue(value)
+	switch {
+	case len(values) == 1:
+		p.printValue(values[0])
+	case p.json:
+		object := map[string]json.RawMessage{}
+		for i, key := range o.keys {
+			object[key] = values[i]
+		}
+		p.printJSON(object, "  ")
+	default:
+		for _, value := range values {
+			p.printLine(value)
+		}
+	}
 	return 0
 }
 
 func (p *program) list(v *snapshot.Values, o getOptions) int {
+	root := ""
+	if len(o.keys) > 0 {
+		root = resolve(v, o.keys[0])
+	}
 	out := bufio.NewWriter(p.stdout)
 	before, between, after, empty := "", "\n", "\n", ""
 	if p.json {
 		before, between, after, empty = "[\n  ", ",\n  ", "\n]\n", "[]\n"
 	}
 	n := 0
-	err := v.Walk(o.key, func(key string) error {
+	err := v.Walk(root, func(key string) error {
 		if n++; n == 1 {
 			out.WriteString(before)
 		} else {
@@ -132,7 +166,7 @@ func (p *program) list(v *snapshot.Values, o getOptions) int {
 	case err == nil && n == 0 && v.Status().Generation == 0:
 		return p.reportUncollected(v.Status(), "no keys")
 	case err != nil && n == 0:
-		return p.reportAbsent(v, o, err)
+		return p.reportAbsent(v, o, root, err)
 	case n == 0:
 		out.WriteString(empty)
 	default:
@@ -142,43 +176,71 @@ func (p *program) list(v *snapshot.Values, o getOptions) int {
 	return 0
 }
 
-// reportAbsent explains why there is no value, or prints that of --default.
-func (p *program) reportAbsent(v *snapshot.Values, o getOptions, err error) int {
+// reportAbsent explains why a key has no value, and returns the exit code: 0 if
+// --default stands in for it. A default is only for what this instance does not
+// have: a path that could not be fetched may have a value.
+func (p *program) reportAbsent(v *snapshot.Values, o getOptions, key string, err error) int {
 	st := v.Status()
 	e, ok := errors.AsType[*snapshot.KeyError](err)
-	uncollected := st.Generation == 0
 	switch {
 	case !ok:
 		return p.reportUnreadable("", err)
-	case o.fallback != nil && (!uncollected || st.State != snapshot.Waiting):
-		p.printValue(jsonText(*o.fallback))
+	case st.Generation == 0:
+		decided := st.State == snapshot.Skipped || st.State == snapshot.Degraded
+		if decided && o.fallback != nil {
+			return 0
+		}
+		return p.reportUncollected(st, fmt.Sprintf("%q", key))
+	case e.Class != "", st.MissingMore > 0 && !e.Credentials:
+		problem := e.Error()
+		if e.Class == "" {
+			problem += fmt.Sprintf(", but %d paths that could not be fetched are not named in status.json", st.MissingMore)
+		}
+		p.report(problem+suggestKeys(v, e),
+			"`imds-ready status` lists the missing paths; `systemctl restart imds-ready` requests them again")
+		return int(readiness.ExitTempFail)
+	case o.fallback != nil:
 		return 0
-	case uncollected:
-		return p.reportUncollected(st, fmt.Sprintf("%q", o.key))
 	}
-	p.report(err.Error()+suggestKeys(v, e), p.absentHint(e))
+	problem, hint := p.explainAbsent(v, e)
+	p.report(problem+suggestKeys(v, e), hint)
 	return int(readiness.ExitFailure)
 }
 
-func (p *program) absentHint(e *snapshot.KeyError) string {
+// explainAbsent returns the message and the hint for a key that does not exist.
+func (p *program) explainAbsent(v *snapshot.Values, e *snapshot.KeyError) (problem, hint string) {
+	key := strings.TrimSuffix(strings.TrimPrefix(e.Key, "meta-data/"), "/")
+	tag, isTag := strings.CutPrefix(key, tagsKey+"/")
 	switch {
 	case e.Credentials:
-		return "use an AWS SDK or the AWS CLI, which get credentials from IMDS and renew them"
-	case strings.TrimPrefix(e.Key, "meta-data/") == snapshot.UserDataFile:
-		return "with metadata.user_data = true it is in " + p.readDirectory() + "/" + snapshot.UserDataFile +
+		return e.Error(), "use an AWS SDK or the AWS CLI, which get credentials from IMDS and renew them"
+	case key == snapshot.UserDataFile:
+		return e.Error(), "with metadata.user_data = true it is in " + p.readDirectory() + "/" + snapshot.UserDataFile +
 			", readable by the user imds-ready only"
-	case e.Class != "":
-		return "`imds-ready status` lists the missing paths; --default VALUE prints VALUE instead"
+	case isTag || strings.HasPrefix(tagsKey+"/", key+"/"):
+		if _, err := v.LookupJSON(tagsKey); err != nil {
+			return e.Error(), "there are no tags at all: they may be switched off in the instance's metadata options " +
+				"(InstanceMetadataTags), or left out by metadata.include or metadata.exclude"
+		}
+		return fmt.Sprintf("this instance has no tag %q", tag),
+			"`imds-ready get --list " + tagsKey + "` prints the tags; --default VALUE prints VALUE instead"
 	default:
-		return "`imds-ready get --list` prints all keys; --default VALUE prints VALUE instead"
+		return e.Error(), "`imds-ready get --list` prints all keys; --default VALUE prints VALUE instead"
 	}
 }
+
+// tagsKey is the directory of the tags. It exists only if the instance allows tags
+// in its metadata.
+const tagsKey = "tags/instance"
 
 // reportUncollected explains that no metadata was collected during this boot.
 func (p *program) reportUncollected(st snapshot.Status, prefix string) int {
 	hint := "--default VALUE prints VALUE instead"
-	if st.State == snapshot.Waiting {
+	switch st.State {
+	case snapshot.Waiting:
 		hint = "--wait 5m waits for it"
+	case snapshot.Failed:
+		hint = "`systemctl start imds-ready` tries again"
 	}
 	p.report(prefix+": no metadata from this boot: "+p.verdict(st), lastHint(st), hint)
 	return int(readiness.ExitTempFail)
@@ -221,6 +283,17 @@ func (p *program) printValue(value json.RawMessage) {
 	}
 }
 
+// printLine prints the JSON of a value on one line: as JSON, unless it is a string
+// without line breaks.
+func (p *program) printLine(value json.RawMessage) {
+	var text string
+	if json.Unmarshal(value, &text) == nil && !strings.ContainsAny(text, "\r\n") {
+		fmt.Fprintln(p.stdout, text)
+		return
+	}
+	p.printJSON(value, "")
+}
+
 // printJSON prints value as JSON, with <, > and & not escaped.
 func (p *program) printJSON(value any, indent string) {
 	encoder := json.NewEncoder(p.stdout)
@@ -240,12 +313,13 @@ func jsonText(s string) json.RawMessage {
 
 // completeKeys completes keys from the files, one directory level at a time. An
 // error would disturb the shell, so there are no candidates then.
-func (p *program) completeKeys(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (p *program) completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	directive := cobra.ShellCompDirectiveNoFileComp
 	v, err := snapshot.Open(p.readDirectory(), p.bootID())
-	if err != nil || len(args) > 0 {
+	if err != nil {
 		return nil, directive
 	}
+	short := p.completeShortNames(v, typed)
 	prefix := ""
 	if rest, ok := strings.CutPrefix(typed, "meta-data/"); ok {
 		prefix, typed = "meta-data/", rest
@@ -270,5 +344,5 @@ func (p *program) completeKeys(_ *cobra.Command, args []string, typed string) ([
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return found, directive
+	return append(found, short...), directive
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -43,6 +44,14 @@ func similarKeys(v *snapshot.Values, key string) []string {
 	if len(key) > maxCompared {
 		return nil
 	}
+	mac, _ := v.Lookup(macKey)
+	primary := fmt.Sprintf("%s/%v/", macsKey, mac)
+	rank := func(key string) int { // the primary interface comes first
+		if strings.HasPrefix(key, primary) {
+			return 0
+		}
+		return 1
+	}
 	type candidate struct {
 		key      string
 		distance int
@@ -51,8 +60,11 @@ func similarKeys(v *snapshot.Values, key string) []string {
 	compared := 0
 	err := v.Walk("", func(k string) error {
 		k = strings.TrimSuffix(k, "/")
-		if len(k) > maxCompared {
+		switch {
+		case len(k) > maxCompared:
 			return fs.SkipDir
+		case !sameKind(key, k):
+			return nil
 		}
 		if slices.Contains(strings.Fields(synonyms[k]), normalized(key)) {
 			found = append(found, candidate{k, -1})
@@ -68,7 +80,7 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		return nil // a suggestion is not worth a second error
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)))
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.key), len(b.key)), cmp.Compare(rank(a.key), rank(b.key)))
 	})
 	var best []string
 	for _, c := range found[:min(len(found), maxSimilar)] {
@@ -77,6 +89,18 @@ func similarKeys(v *snapshot.Values, key string) []string {
 		}
 	}
 	return best
+}
+
+// sameKind reports whether a key can stand for a requested one: a tag only for a
+// tag, and a public key, which has a name like many tags, only for a key.
+func sameKind(requested, key string) bool {
+	switch {
+	case strings.HasPrefix(requested, tagsKey+"/"):
+		return strings.HasPrefix(key, tagsKey+"/")
+	case strings.HasPrefix(key, "public-keys/"):
+		return strings.Contains(normalized(requested), "key")
+	}
+	return true
 }
 
 // synonyms are the normalized names by which people know some keys from the

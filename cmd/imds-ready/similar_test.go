@@ -65,6 +65,12 @@ func TestSimilarKeys(t *testing.T) {
 		{"public-ip", "public-ipv4"},
 		{"private-ip", "local-ipv4"},
 		{"hostnme", "hostname"},
+		// The primary interface, which is not the first by its MAC address, comes first.
+		{"vpc-idd", "network/interfaces/macs/02:29:96:8f:6a:2d/vpc-id network/interfaces/macs/02:00:00:00:00:01/vpc-id"},
+		{"subnet_id", "network/interfaces/macs/02:29:96:8f:6a:2d/subnet-id network/interfaces/macs/02:00:00:00:00:01/subnet-id"},
+		// A public key is no tag, although it has a name.
+		{"public-key/0/name", "public-keys/0/name"},
+		{"tags/instance/openssh-key", ""},
 		{"architecture", "identity/architecture"},
 		{"zzzzzzz", ""},
 		{"x", ""},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -28,7 +29,7 @@ last error and a hint. The exit code is 0 for ready, degraded and skipped, 75
 for waiting, and that of the daemon for failed.`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		Run:               func(*cobra.Command, []string) { p.exit = p.status() },
+		Run:               func(c *cobra.Command, _ []string) { p.exit = p.status(c.Context()) },
 	}
 	c.Flags().BoolVar(&p.json, "json", false, "validate status.json and print it unchanged")
 	p.readerFlags(c)
@@ -36,9 +37,12 @@ for waiting, and that of the daemon for failed.`,
 }
 
 // status prints the state of the gate.
-func (p *program) status() int {
+func (p *program) status(ctx context.Context) int {
 	st, data, err := snapshot.ReadStatusJSON(p.readDirectory(), p.bootID())
 	if err != nil {
+		if news := p.showUnitWithoutStatus(ctx).news(false); news != "" {
+			err = fmt.Errorf("%w; %s", err, news)
+		}
 		return p.reportUnreadable("", err)
 	}
 	if p.json {
@@ -48,6 +52,7 @@ func (p *program) status() int {
 		// https://no-color.org: a variable that is set but empty does not count.
 		color := isTerminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		text := statusText{st: st, dir: p.readDirectory(), sameHost: !p.ignoreBootID, color: color}
+		text.unit = p.showUnit(ctx).news(true)
 		text.print(p.stdout)
 	}
 	switch st.State {
@@ -74,31 +79,60 @@ func (p *program) verdict(st snapshot.Status) string {
 		snapshot.Waiting: "is still waiting", snapshot.Degraded: "is degraded, not ready", snapshot.Ready: "is ready",
 		snapshot.Skipped: "was skipped", snapshot.Failed: "has failed",
 	}[st.State]
-	if st.LastError != nil && st.State != snapshot.Ready {
+	switch {
+	case collecting(st):
+		text += ": IMDS answered, and the metadata is being collected"
+	case st.LastError != nil && st.State != snapshot.Ready:
 		text += ": " + st.LastError.Class + ": " + st.LastError.Message
+	case st.State == snapshot.Skipped:
+		text += ": " + disabledByVariable
 	}
 	return text
 }
 
-// lastHint returns the hint of the last error, if any.
+// disabledByVariable is the reason why a gate was skipped if that was not an error.
+const disabledByVariable = "AWS_EC2_METADATA_DISABLED is set"
+
+// collecting reports whether the gate has what it requires, and only the collection
+// of the other metadata goes on.
+func collecting(st snapshot.Status) bool {
+	for _, r := range st.Required {
+		if !r.OK {
+			return false
+		}
+	}
+	return st.State == snapshot.Waiting && len(st.Required) > 0
+}
+
+// over reports whether there is nothing to do about the last error any more.
+func over(st snapshot.Status) bool { return st.State == snapshot.Ready || collecting(st) }
+
+// lastHint returns the hint of the last error, unless that is over.
 func lastHint(st snapshot.Status) string {
-	if st.LastError == nil {
+	if st.LastError == nil || over(st) {
 		return ""
 	}
 	return st.LastError.Hint
 }
 
-// waited describes how long the daemon has waited, and its limit: "5 s of 5 min".
-// It uses the clock, because the file is written only when something changes.
-func waited(st snapshot.Status) string {
-	elapsed, limit := time.Duration(st.Elapsed), ""
+// elapsed returns how long the daemon has been waiting. It uses the clock, because
+// the file is written only when something changes.
+func elapsed(st snapshot.Status) time.Duration {
+	d := time.Duration(st.Elapsed)
 	if st.StartedAt != nil {
-		elapsed = max(elapsed, time.Since(*st.StartedAt))
-		if st.DeadlineAt != nil {
-			limit = " of " + words.Duration(st.DeadlineAt.Sub(*st.StartedAt))
-		}
+		d = max(d, time.Since(*st.StartedAt))
 	}
-	return words.Duration(elapsed) + limit
+	return d
+}
+
+// waited describes how long the daemon has waited, and the limit of the wait, which
+// does not include the collection: "5 s of 5 min".
+func waited(st snapshot.Status) string {
+	text := words.Duration(elapsed(st))
+	if st.StartedAt != nil && st.DeadlineAt != nil && !collecting(st) {
+		text += " of " + words.Duration(st.DeadlineAt.Sub(*st.StartedAt))
+	}
+	return text
 }
 
 // statusText is a status for people: at most 15 lines, to fit a screen of 24.
@@ -107,6 +141,7 @@ type statusText struct {
 	dir      string
 	sameHost bool // the daemon's PID is valid here
 	color    bool
+	unit     string // what systemd says besides, or empty
 	rows     [][2]string
 }
 
@@ -147,9 +182,14 @@ func (t *statusText) addState() {
 	} else if st.ReadyAt != nil {
 		since = st.ReadyAt
 	}
-	t.add("state", st.State+sinceText(since))
+	state := st.State + sinceText(since)
+	if collecting(st) {
+		state += ", collecting: IMDS answered"
+	}
+	t.add("state", state)
+	t.add("unit", t.unit)
 	if st.State != snapshot.Waiting {
-		t.add("took", words.Duration(time.Duration(st.Elapsed)))
+		t.add("took", words.Seconds(time.Duration(st.Elapsed))) // as in the log
 	} else {
 		t.add("waited", waited(st))
 		if t.sameHost && st.ProcessGone() {
@@ -217,17 +257,21 @@ func (t *statusText) addLastError() {
 	last := t.st.LastError
 	if last == nil {
 		if t.st.State == snapshot.Skipped { // the only other reason to skip is an error
-			t.add("reason", "AWS_EC2_METADATA_DISABLED is set")
+			t.add("reason", disabledByVariable)
 		}
 		return
+	}
+	label := "last error"
+	if t.st.State == snapshot.Skipped {
+		label = "reason"
 	}
 	at := ""
 	if !last.At.IsZero() {
 		at = " at " + last.At.Local().Format("15:04:05")
 	}
-	t.add("last error", last.Class+at+": "+last.Message)
-	if t.st.State == snapshot.Ready {
-		return // it is over: there is nothing to do about it
+	t.add(label, last.Class+at+": "+last.Message)
+	if over(t.st) {
+		return
 	}
 	t.add("hint", last.Hint)
 	for _, path := range slices.Sorted(maps.Keys(t.st.Required)) {

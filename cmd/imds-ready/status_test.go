@@ -27,7 +27,7 @@ func TestStatusTextIsShort(t *testing.T) {
 	for _, state := range []string{snapshot.Waiting, snapshot.Ready, snapshot.Degraded, snapshot.Skipped, snapshot.Failed} {
 		t.Run(state, func(t *testing.T) {
 			var buf bytes.Buffer
-			(&statusText{sameHost: true, dir: "/d\n", st: snapshot.Status{
+			(&statusText{sameHost: true, dir: "/d\n", unit: "refused\n", st: snapshot.Status{
 				State: state, Attempts: 1, Errors: errs, Missing: many, Required: required, Generation: 3, PID: new(os.Getpid()),
 				StartedAt: &now, UpdatedAt: &now, DeadlineAt: &now, Endpoint: new("http://\x1b]0;x\x07"),
 				LastError: &snapshot.LastError{At: now, Class: "503", Message: "a\nb\u2028c", Hint: "d\r\ne", Path: "p"},
@@ -52,6 +52,12 @@ func TestStatusTextIsShort(t *testing.T) {
 	(&statusText{st: snapshot.Status{State: snapshot.Ready, Missing: map[string]string{"a": "503"}, MissingMore: 7}}).print(&buf)
 	if want := "optional, missing:  8: a (503) and 7 more\n"; !strings.Contains(buf.String(), want) {
 		t.Errorf("%q, want %q", buf.String(), want)
+	}
+	// The reason for skipping, in the words of the error.
+	buf.Reset()
+	(&statusText{st: snapshot.Status{State: snapshot.Skipped, LastError: &snapshot.LastError{Class: "not-ec2", Message: "m", Hint: "h"}}}).print(&buf)
+	if want := "reason:    not-ec2: m\nhint:      h\n"; !strings.HasSuffix(buf.String(), want) {
+		t.Errorf("%q does not end with %q", buf.String(), want)
 	}
 	buf.Reset()
 	(&statusText{st: snapshot.Status{State: snapshot.Waiting}}).print(&buf)

@@ -143,6 +143,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	o.shows(t, `\rwaiting for imds-ready, \d+ ms: no status from this boot in `+regexp.QuoteMeta(dir)+`\x1b\[K`)
 	statusIn(t, dir, func(*snapshot.Status) {})
 	o.shows(t, `\rwaiting for IMDS, (\d+ ms|[\d.]+ s) of 5 min, connection-refused, 7 attempts\x1b\[K`)
+	statusIn(t, dir, func(st *snapshot.Status) { st.Required = map[string]snapshot.Requirement{"x": {OK: true}} })
+	o.shows(t, `\rcollecting the metadata, (\d+ ms|[\d.]+ s)\x1b\[K`)
 	statusIn(t, dir, func(st *snapshot.Status) { st.State, st.PID, st.ExitCode = snapshot.Ready, nil, new(0) })
 	if screen := o.ends(t, 0); !strings.HasSuffix(screen, "\r\x1b[K") || strings.Contains(screen, "\n") {
 		t.Errorf("the terminal shows %q", screen)

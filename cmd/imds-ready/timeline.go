@@ -12,6 +12,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/config"
+	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
@@ -41,6 +42,8 @@ type outage struct {
 	Reason string   `json:"reason"`
 	// Exit is the exit code of run, or nil if the wait continues.
 	Exit *int `json:"exit_code"`
+
+	jitter bool // pauses may be shorter than shown
 }
 
 type try struct {
@@ -77,6 +80,7 @@ func outages(c *config.Config) []outage {
 		{Name: "answers 503", Class: policy.Status(http.StatusServiceUnavailable)},
 	}
 	for i := range all {
+		all[i].jitter = p.Backoff.Jitter != policy.JitterNone && p.Backoff.Jitter != ""
 		all[i].replay(p, c.Readiness.OnTimeout)
 	}
 	return all
@@ -116,14 +120,43 @@ func (o outage) ending() string {
 		return fmt.Sprintf("continues after %d tries", o.Tries)
 	}
 	tries := fmt.Sprintf("%d tries", o.Tries)
-	if o.Tries == 1 {
+	switch {
+	case o.Tries == 1:
 		tries = "1 try"
+	case o.jitter && o.EndsAt != nil && o.Reason == policy.ErrDeadline.Error():
+		tries = "at least " + tries
 	}
 	result := fmt.Sprintf("exit %d", *o.Exit)
 	if *o.Exit == int(readiness.ExitOK) {
 		result = "sends READY=1 with the state degraded"
 	}
 	return fmt.Sprintf("gives up at %s after %s (%s): %s", time.Duration(*o.EndsAt), tries, o.Reason, result)
+}
+
+// noticed says how late IMDS can be noticed after it appears, as long as the policy
+// retries. Within an attempt, a token request that hangs is repeated.
+func noticed(c *config.Config) string {
+	p := c.Readiness.Policy
+	next := func(cost seconds) time.Duration { // between the starts of two attempts
+		if p.FromStart {
+			return max(p.Backoff.Max, time.Duration(cost))
+		}
+		return p.Backoff.Max + time.Duration(cost)
+	}
+	var late, hanging time.Duration
+	for _, o := range outages(c) {
+		switch d := next(o.Cost); {
+		case o.Class != policy.ReadTimeout:
+			late = max(late, d)
+		case p.Eager && p.Hedge > 0 && p.Hedge < p.ReadTimeout:
+			last := min(imds.MaxPUTs-1, (p.ReadTimeout-1)/p.Hedge) * p.Hedge // of the repeated requests
+			hanging = max(p.Hedge, d-last)
+		default:
+			hanging = d
+		}
+	}
+	return fmt.Sprintf("While the policy retries, IMDS is noticed at most %s after it appears (%s if the token request hangs).",
+		words.Duration(late), words.Duration(hanging))
 }
 
 // printOutages prints a line of attempts and a line of ending for each outage.
@@ -133,7 +166,7 @@ func printOutages(w io.Writer, all []outage) {
 	for _, o := range all {
 		var starts []string
 		for _, s := range o.Shown {
-			starts = append(starts, time.Duration(s.Start).String())
+			starts = append(starts, time.Duration(s.Start).Round(time.Millisecond).String())
 		}
 		if o.More || o.Tries > len(o.Shown) {
 			starts = append(starts, "...")

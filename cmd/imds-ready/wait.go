@@ -17,9 +17,13 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// defaultTimeout is a minute longer than the daemon's default deadline, so that
-// wait reports how the gate was decided.
-const defaultTimeout = 6 * time.Minute
+// How long wait follows the gate without --timeout: for six minutes, which is a
+// minute longer than the daemon's default deadline, and if that is later, until the
+// collection that follows the deadline of a gate is over (30 s by default).
+const (
+	defaultTimeout = 6 * time.Minute
+	afterDeadline  = 40 * time.Second
+)
 
 func (p *program) waitCommand() *cobra.Command {
 	var timeout time.Duration
@@ -36,19 +40,21 @@ daemon for failed, and 75 after the timeout.`,
 			if timeout < 0 {
 				return fmt.Errorf("invalid --timeout %v: must be 0 (no limit) or positive", timeout)
 			}
-			p.exit = p.wait(c.Context(), timeout, anyState)
+			limit := waitLimit{flag: "--timeout", timeout: timeout, follow: !c.Flags().Changed("timeout")}
+			p.exit = p.wait(c.Context(), limit, anyState)
 			return nil
 		},
 	}
-	c.Flags().DurationVar(&timeout, "timeout", defaultTimeout, "wait up to `DURATION` (0: no limit)")
+	c.Flags().DurationVar(&timeout, "timeout", 0,
+		"wait up to `DURATION` (0: no limit; by default until\n40s after the gate's own deadline, and at least 6m)")
 	c.Flags().BoolVar(&anyState, "any", false, "accept degraded and skipped as well")
 	p.readerFlags(c)
 	return c
 }
 
 // wait waits for the gate and reports the result, unless it is good.
-func (p *program) wait(ctx context.Context, timeout time.Duration, anyState bool) int {
-	st, code := p.await(ctx, timeout, "--timeout")
+func (p *program) wait(ctx context.Context, limit waitLimit, anyState bool) int {
+	st, code := p.await(ctx, limit)
 	switch {
 	case code != 0:
 		return code
@@ -62,19 +68,72 @@ func (p *program) wait(ctx context.Context, timeout time.Duration, anyState bool
 	return 0
 }
 
-// await waits until the gate is decided, for at most the timeout that flag has
-// set; 0 is no limit. If the gate is not decided, await reports why and returns
-// the exit code.
-func (p *program) await(ctx context.Context, timeout time.Duration, flag string) (snapshot.Status, int) {
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+// waitLimit is how long a command waits for the gate.
+type waitLimit struct {
+	flag    string        // that sets it
+	timeout time.Duration // 0 is no limit
+	follow  bool          // the deadline of the gate counts instead of timeout
+
+	start, end time.Time // a zero end is no limit
+	run        time.Time // the start of the run of the gate that end is for
+}
+
+// begin starts the clock.
+func (l *waitLimit) begin() {
+	l.start = time.Now()
+	if l.follow {
+		l.timeout = defaultTimeout
+	}
+	if l.timeout > 0 {
+		l.end = l.start.Add(l.timeout)
+	}
+}
+
+// observe follows the deadline of the gate that st is about. It uses the monotonic
+// clock: of the times in st, only differences count.
+func (l *waitLimit) observe(st snapshot.Status) {
+	if !l.follow || st.StartedAt == nil || st.StartedAt.Equal(l.run) {
+		return
+	}
+	l.run, l.end = *st.StartedAt, time.Time{}
+	if st.DeadlineAt == nil {
+		return
+	}
+	left := st.DeadlineAt.Sub(*st.StartedAt) - time.Duration(st.Elapsed)
+	l.end = l.start.Add(defaultTimeout)
+	if end := time.Now().Add(left + afterDeadline); end.After(l.end) {
+		l.end = end
+	}
+}
+
+// reached reports whether the time is up.
+func (l *waitLimit) reached() bool { return !l.end.IsZero() && !time.Now().Before(l.end) }
+
+// context returns a context that ends at the limit as it is now.
+func (l *waitLimit) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if l.end.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, l.end)
+}
+
+// await waits until the gate is decided, or until the limit. If the gate is not
+// decided, await reports why and returns the exit code. A unit that systemd skipped
+// counts as a skipped gate if no gate of this boot has left a status.
+func (p *program) await(ctx context.Context, limit waitLimit) (snapshot.Status, int) {
+	limit.begin()
+	limited, cancel := limit.context(ctx)
+	skipped := p.showUnitWithoutStatus(limited).skipped()
+	cancel()
+	if skipped {
+		last := &snapshot.LastError{Class: "condition", Message: skippedUnit, Hint: skippedUnitHint}
+		return snapshot.Status{State: snapshot.Skipped, LastError: last}, 0
 	}
 	line := p.newProgressLine()
 	reported := 0      // the PID whose end was reported
 	var noStatus error // why there is no status
-	st, err := snapshot.Wait(ctx, p.readDirectory(), p.bootID(), func(s snapshot.Progress) {
+	progress := func(s snapshot.Progress) {
+		limit.observe(s.Status)
 		if s.Gone && *s.Status.PID != reported {
 			reported = *s.Status.PID
 			line.clear()
@@ -84,7 +143,17 @@ func (p *program) await(ctx context.Context, timeout time.Duration, flag string)
 		}
 		noStatus = s.Err
 		line.show(p.readDirectory(), s)
-	})
+	}
+	var st snapshot.Status
+	var err error
+	for {
+		limited, cancel := limit.context(ctx)
+		st, err = snapshot.Wait(limited, p.readDirectory(), p.bootID(), progress)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || limit.reached() {
+			break
+		} // otherwise the limit has been moved
+	}
 	line.clear()
 	if err == nil {
 		return st, 0
@@ -95,11 +164,12 @@ func (p *program) await(ctx context.Context, timeout time.Duration, flag string)
 	if !errors.Is(err, context.DeadlineExceeded) { // waiting would not help
 		return st, p.reportUnreadable("", err)
 	}
-	prefix := fmt.Sprintf("timed out after %v: ", timeout)
+	prefix := fmt.Sprintf("timed out after %v: ", limit.end.Sub(limit.start).Round(time.Millisecond))
+	hint := "a larger " + limit.flag + " waits longer"
 	if noStatus != nil {
-		return st, p.reportUnreadable(prefix, noStatus)
+		return st, p.reportUnreadable(prefix, noStatus, hint)
 	}
-	p.report(prefix+p.verdict(st), lastHint(st), "a larger "+flag+" waits longer")
+	p.report(prefix+p.verdict(st), lastHint(st), hint)
 	return st, int(readiness.ExitTempFail)
 }
 
@@ -146,6 +216,9 @@ func (l *progressLine) clear() {
 func (l *progressLine) text(dir string, s snapshot.Progress) string {
 	if s.Err != nil {
 		return fmt.Sprintf("waiting for imds-ready, %s: no status from this boot in %s", words.Duration(time.Since(l.start)), dir)
+	}
+	if collecting(s.Status) {
+		return "collecting the metadata, " + words.Duration(elapsed(s.Status))
 	}
 	text := []string{"waiting for IMDS, " + waited(s.Status)}
 	if last := s.Status.LastError; last != nil {

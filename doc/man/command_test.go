@@ -3,6 +3,7 @@
 package man_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -142,7 +143,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-var getKey = regexp.MustCompile(`imds-ready get (?:--ignore-boot-id )?([a-z][A-Za-z0-9/-]*)`)
+var getKey = regexp.MustCompile(`imds-ready get (?:--ignore-boot-id |--json )?([a-z][A-Za-z0-9/-]*)`)
 
 // TestKeysOfExamples looks up every key that the pages show in the files of the
 // simulator's instance.
@@ -164,16 +165,14 @@ func TestKeysOfExamples(t *testing.T) {
 	if err := d.WriteStatus(snapshot.Status{State: snapshot.Ready, BootID: "b"}); err != nil {
 		t.Fatal(err)
 	}
-	v, err := snapshot.Open(dir, "b")
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := build(t, "imds-ready")
 	seen := 0
 	for _, name := range []string{command, files} {
 		for _, m := range getKey.FindAllStringSubmatch(readPage(t, name).text(), -1) {
 			seen++
-			if _, err := v.Lookup(m[1]); err != nil {
-				t.Errorf("%s: %s: %v", name, m[0], err)
+			get := exec.CommandContext(t.Context(), program, "get", "--directory", dir, "--ignore-boot-id", m[1])
+			if out, err := get.CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", name, m[0], err, out)
 			}
 		}
 	}

@@ -17,16 +17,16 @@ import (
 	"github.com/imds-ready/imds-ready/retry"
 )
 
-// The bounds of a collection: a listing is data from outside.
+// The bounds of a collection, because listings are untrusted.
 const (
 	maxBytes   = 4 << 20
 	maxEntries = 4096
 	maxDepth   = 12
 )
 
-// How long an optional path is retried after its first failure, and after the
-// first 404 although its parent lists it: an interface is listed before its
-// leaves answer, but an oddity of the real service must not delay every boot.
+// How long an optional path is retried after its first failure, and after the first
+// 404 if its parent lists it. An interface is listed before its leaves answer, but a
+// path that never answers must not delay every boot.
 const (
 	patience    = 5 * time.Second
 	patience404 = time.Second
@@ -36,15 +36,16 @@ const (
 type Metadata struct {
 	// Include and Exclude are doublestar globs over paths below the version.
 	Include, Exclude []string
-	// CollectDeadline bounds the collection of everything that is not required,
-	// from its own start. If zero, there is no limit.
+	// CollectDeadline bounds the collection, from its own start. If zero, there is no
+	// limit.
 	CollectDeadline time.Duration
-	// UserData and Signatures request the secret files of these names.
+	// UserData and Signatures are true if the secret files of these names are
+	// collected.
 	UserData, Signatures bool
 	// Concurrency is how many requests are under way at once, 1 to 16. If zero, it
 	// is 1.
 	Concurrency int
-	// RequestsPerSecond is how many requests begin in any one second, 1 to 200.
+	// RequestsPerSecond is how many requests begin in any one second, 1 to 280.
 	RequestsPerSecond int
 }
 
@@ -54,12 +55,11 @@ type Collector struct {
 	Metadata Metadata
 	// Policy is that of [retry].
 	Policy policy.Policy
-	// Fetch makes one attempt at a path, and checks a required path as the gate
-	// does.
+	// Fetch makes one attempt at a path. It checks a required path as the gate does.
 	Fetch func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error)
-	// Fetched has the bodies of the required paths. Apart from the identity
-	// document and the roles they are requested once more, so that requiring a path
-	// never makes it older than the others; if that fails, the body here counts.
+	// Fetched has the bodies of the required paths. Except for the identity document
+	// and the roles, they are requested once more, so that requiring a path never makes
+	// it older than the others. If that fails, the body in Fetched is used.
 	Fetched map[string][]byte
 	// Step is called before each step with the longest time that it can take.
 	Step func(longest time.Duration)
@@ -70,10 +70,10 @@ type Collector struct {
 	Refused func(listing string, entries []string)
 }
 
-// Result is what a collection came to.
+// Result is the result of a collection.
 type Result struct {
-	// Leaves are the bodies by path. A directory that was listed has an entry with
-	// a final "/".
+	// Leaves has the bodies by path. A directory that was listed has an entry with a
+	// final "/".
 	Leaves map[string][]byte
 	// Missing has the class of every path that could not be fetched.
 	Missing map[string]policy.Class
@@ -85,7 +85,7 @@ type item struct {
 	listed bool // its parent's listing names it
 }
 
-// collection is one collection under way.
+// collection is the state of one collection.
 type collection struct {
 	Collector
 	start  time.Time
@@ -101,20 +101,21 @@ type collection struct {
 	bytes   int
 }
 
-// outcome is how one path ended: a body, or a class.
+// outcome is the result of one path: a body or a class.
 type outcome struct {
 	body  []byte
 	class policy.Class
 }
 
-// classAbsent is a path that is not there: no key, no entry in missing.
+// classAbsent is a path that does not exist. It has neither a key nor an entry in
+// missing.
 const classAbsent policy.Class = "absent"
 
-// Run collects. Each listing's entries follow in sorted order behind what is
-// queued already: with one request at a time that is level by level, so that two
-// collections of one tree make the same requests. A path in a pause holds no
-// place, and first attempts go before retries, so that a path that fails delays
-// nothing but itself. If the context ends, the result is incomplete.
+// Run collects. The entries of each listing are sorted and appended to the queue. With
+// one request at a time the order is level by level, so that two collections of one
+// tree make the same requests. A path in a pause holds no place, and first attempts
+// come before retries, so that a path that fails delays only itself. If the context
+// ends, the result is incomplete.
 func (c Collector) Run(ctx context.Context) Result {
 	r := &collection{
 		Collector: c, start: time.Now(), places: newPlaces(max(1, c.Metadata.Concurrency)),
@@ -147,7 +148,7 @@ func (c Collector) Run(ctx context.Context) Result {
 	return Result{Leaves: r.leaves, Missing: r.missing}
 }
 
-// next takes the first path of the queue; false once there will be none.
+// next removes the first path from the queue. It returns false if no path remains.
 func (c *collection) next() (item, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +164,7 @@ func (c *collection) next() (item, bool) {
 	return it, true
 }
 
-// finish records how a path ended and queues what it leads to.
+// finish records the outcome of a path and queues the paths that it leads to.
 func (c *collection) finish(it item, o outcome) {
 	c.Step(0)
 	c.mu.Lock()
@@ -173,18 +174,18 @@ func (c *collection) finish(it item, o outcome) {
 	c.changed.Broadcast()
 }
 
-// left is how many paths are queued or under way.
+// left returns how many paths are queued or under way.
 func (c *collection) left() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue) + c.active
 }
 
-// roots are the paths that no listing leads to.
+// roots returns the paths that no listing leads to.
 func (c *collection) roots() []item {
 	var roots []item
 	if c.descend(paths.MetaData) {
-		roots = append(roots, item{path: paths.MetaData, listed: true}) // it is always there
+		roots = append(roots, item{path: paths.MetaData, listed: true}) // it always exists
 	}
 	if c.Metadata.Signatures {
 		for _, name := range []string{"pkcs7", "rsa2048", "signature"} {
@@ -210,14 +211,14 @@ func (c *collection) roots() []item {
 	return roots
 }
 
-// again reports whether a required path is requested once more, for a file.
+// again reports whether a required path is requested once more.
 func (c *collection) again(path string) bool {
 	_, fetched := c.Fetched[path]
 	return fetched && strings.HasPrefix(path, paths.MetaData) && !paths.IsCredentials(path)
 }
 
-// get gets one path within what is left of time and space. It begins with a
-// place, and holds none when it returns.
+// get gets one path within the remaining time and size. It begins with a place, and
+// has released it when it returns.
 func (c *collection) get(ctx context.Context, it item) outcome {
 	holds := true
 	defer func() {
@@ -274,12 +275,12 @@ func (c *collection) get(ctx context.Context, it item) outcome {
 		return outcome{class: policy.PastDeadline}
 	case isGiveUp:
 		return outcome{class: gaveUp.Class}
-	default: // absent, or the caller's context ended: then nothing is published
+	default: // absent, or the caller's context ended, and nothing will be published
 		return outcome{class: classAbsent}
 	}
 }
 
-// giveUpAt is a [retry.Getter]'s GiveUpAt for a path.
+// giveUpAt returns the GiveUpAt of a [retry.Getter] for a path.
 func giveUpAt(it item) func(policy.Failure) time.Time {
 	var failed, notFound time.Time
 	return func(f policy.Failure) time.Time {
@@ -305,11 +306,12 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// neverAbsent reports whether a directory is on every instance, if it is
-// requested at all: a 404 or an empty listing is a fault like any other.
+// neverAbsent reports whether every instance has a directory. A 404 or an empty listing
+// of it is a failure like any other.
 func neverAbsent(path string) bool { return path == paths.MetaData || path == paths.Macs }
 
-// checkListing returns an error for a listing that cannot be what was requested.
+// checkListing returns an error for a listing that is empty but must not be, or has no
+// valid entry.
 func checkListing(it item, body []byte) error {
 	if !strings.HasSuffix(it.path, "/") {
 		return nil
@@ -323,7 +325,7 @@ func checkListing(it item, body []byte) error {
 	return nil
 }
 
-// record keeps the outcome of one path and returns the paths that it leads to.
+// record stores the outcome of one path and returns the paths that it leads to.
 // c.mu is held.
 func (c *collection) record(path string, o outcome) []item {
 	c.bytes += len(o.body)
@@ -356,10 +358,10 @@ func (c *collection) record(path string, o outcome) []item {
 	return c.children(path, entries)
 }
 
-// children are the paths that a listing's entries lead to, in sorted order, as
-// far as the configuration includes them and the bounds allow. Entries count
-// before they are filtered, and names count as bytes: long ones, nested, are more
-// than was received.
+// children returns the paths that the entries of a listing lead to, in sorted order, as
+// far as the configuration includes them and the bounds allow. Entries are counted
+// before they are filtered, and names count as bytes, because nested long names add up
+// to more than was received.
 func (c *collection) children(dir string, entries []string) []item {
 	slices.Sort(entries)
 	isDirectory := make(map[string]bool, len(entries))
@@ -380,7 +382,8 @@ func (c *collection) children(dir string, entries []string) []item {
 		isDir := strings.HasSuffix(path, "/")
 		switch {
 		case isDirectory[e], paths.IsCredentials(path), c.again(path):
-			// both x and x/ are listed: the directory; or requested already
+			// skipped: a leaf that is also listed as a directory, a credential, or a path
+			// that is queued already
 		case isDir && c.descend(path), !isDir && c.wanted(path):
 			found = append(found, item{path: path, listed: true})
 		}

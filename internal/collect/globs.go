@@ -16,9 +16,8 @@ func (c *collection) wanted(path string) bool {
 		!slices.ContainsFunc(c.Metadata.Exclude, matches)
 }
 
-// descend reports whether a directory, named with its final "/", can hold a
-// path that is wanted. It is asked so that a listing which cannot lead anywhere
-// costs no request.
+// descend reports whether a directory, named with its final "/", can contain a path
+// that is wanted. A listing that leads to no such path is not requested.
 func (c *collection) descend(dir string) bool {
 	name := strings.TrimSuffix(dir, "/")
 	for _, pattern := range c.Metadata.Exclude {
@@ -34,9 +33,9 @@ func (c *collection) descend(dir string) bool {
 	})
 }
 
-// mayMatchBelow reports whether the pattern may match a path below a
-// directory: its segments match as far as they go, and there is one more, or
-// a "**". A pattern with braces around a "/" is taken as one that may.
+// mayMatchBelow reports whether a pattern may match a path below a directory: each
+// segment of the directory matches, and the pattern has one more segment or a "**". A
+// pattern with braces always may, because there may be a "/" in them.
 func mayMatchBelow(pattern, dir string) bool {
 	if strings.Contains(pattern, "{") {
 		return true

@@ -11,9 +11,9 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// parseListing splits a listing into entries, each once, and what cannot be one.
-// The listing of public keys has 0=name, 1=name, and its entries stay so: only the
-// index becomes a path, since the name of a key pair may contain a "/".
+// parseListing splits a listing into its entries, each once, and those that it refuses.
+// The entries of the listing of public keys are 0=name, 1=name. Only the index becomes
+// a part of a path, because the name of a key pair may contain a "/".
 func parseListing(path string, body []byte) (entries, refused []string) {
 	entries, refused = imds.ParseListing(body)
 	if path != paths.PublicKeys {
@@ -22,7 +22,7 @@ func parseListing(path string, body []byte) (entries, refused []string) {
 	listed, unfit := entries, refused
 	entries, refused = nil, nil
 	seen := map[string]bool{}
-	take := func(e string, fit bool) {
+	add := func(e string, fit bool) {
 		index, name, isKey := strings.Cut(e, "=")
 		switch {
 		case !isKey && fit:
@@ -35,10 +35,10 @@ func parseListing(path string, body []byte) (entries, refused []string) {
 		}
 	}
 	for _, e := range listed {
-		take(e, true)
+		add(e, true)
 	}
 	for _, e := range unfit {
-		take(e, false)
+		add(e, false)
 	}
 	return entries, refused
 }
@@ -46,8 +46,8 @@ func parseListing(path string, body []byte) (entries, refused []string) {
 // isIndex reports whether s is the number of a public key.
 func isIndex(s string) bool { return s != "" && len(s) <= 9 && strings.Trim(s, "0123456789") == "" }
 
-// keyNames turns the entries of the listing of public keys into the paths of the
-// keys, and records their names as far as they are included. c.mu is held.
+// keyNames converts the entries of the listing of public keys to the paths of the keys,
+// and records the names that are included. c.mu is held.
 func (c *collection) keyNames(entries []string) []string {
 	keys := make([]string, 0, len(entries))
 	for _, e := range entries {

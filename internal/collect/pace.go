@@ -18,17 +18,17 @@ type Pacer struct {
 	next  int
 }
 
-// NewPacer returns a Pacer for a number of requests a second, at least one.
+// NewPacer returns a Pacer for a number of requests per second, at least one.
 func NewPacer(perSecond int) *Pacer { return &Pacer{slots: make([]time.Time, max(1, perSecond))} }
 
-// paceWindow is a second and a margin: a busy machine delays one request more than
-// another between its turn and its first packet. Measured at the other end, a
-// bare second let 8 % too many through.
+// paceWindow is a second and a margin, because a busy machine delays requests
+// differently between their turn and their first packet. Measured at the other end, a
+// window of exactly one second let 8 % too many through.
 const paceWindow = 1050 * time.Millisecond
 
-// Wait takes a turn and sleeps until it comes, or returns the cause of the
-// context's end. A request begins one window after the request that used its
-// slot before, counted from when that one really began.
+// Wait reserves a turn and sleeps until it comes, or returns the cause of the end of
+// the context. A request begins one window after the previous request of its slot
+// really began.
 func (p *Pacer) Wait(ctx context.Context) error {
 	now := time.Now()
 	p.mu.Lock()
@@ -48,13 +48,13 @@ func (p *Pacer) Wait(ctx context.Context) error {
 	switch {
 	case err == nil && begun.After(p.slots[slot]):
 		p.slots[slot] = begun
-	case err != nil && p.slots[slot].Equal(turn): // it never begins, and returns its turn
+	case err != nil && p.slots[slot].Equal(turn): // the request never begins, so its turn is returned
 		p.slots[slot] = before
 	}
 	return err
 }
 
-// sleep returns after d, or with the cause of the context's end.
+// sleep returns after d, or with the cause of the end of the context.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx)

@@ -8,15 +8,14 @@ import (
 	"sync"
 )
 
-// places bounds how many attempts are under way. First attempts are served
-// before retries.
+// places bounds how many attempts are under way. First attempts come before retries.
 type places struct {
 	mu      sync.Mutex // not held while waiting
 	free    int
 	waiting [2][]chan struct{} // by turn, each in order of arrival
 }
 
-// turn is the kind of an attempt, the more urgent first.
+// turn is the kind of an attempt, in order of urgency.
 type turn int
 
 const (
@@ -26,7 +25,7 @@ const (
 
 func newPlaces(n int) *places { return &places{free: n} }
 
-// acquire waits for a place, or returns the cause of the context's end.
+// acquire waits for a place, or returns the cause of the end of the context.
 func (p *places) acquire(ctx context.Context, t turn) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -51,13 +50,13 @@ func (p *places) acquire(ctx context.Context, t turn) error {
 		p.waiting[t] = slices.Delete(p.waiting[t], i, i+1)
 	}
 	p.mu.Unlock()
-	if i < 0 { // the place came at the same moment: pass it on
+	if i < 0 { // the place came at the same moment, so it is passed on
 		p.release()
 	}
 	return context.Cause(ctx)
 }
 
-// release gives a place to the attempt that waits for it, or back.
+// release passes a place to the next attempt that waits for one, or frees it.
 func (p *places) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -125,7 +125,7 @@ func anyConfig(t *rapid.T) string {
 		"ready.on_timeout": pick(`"fail"`, `"continue"`), "ready.on_disabled": pick(`"fail"`, `"continue"`),
 		"ready.on_not_ec2": pick(`"skip"`, `"fail"`, `"try"`), "metadata.include": globs, "metadata.exclude": globs,
 		"metadata.collect_deadline": deadline, "metadata.user_data": boolean, "metadata.signatures": boolean,
-		"metadata.concurrency": whole(1, 16), "metadata.requests_per_second": whole(1, 200),
+		"metadata.concurrency": whole(1, 16), "metadata.requests_per_second": whole(1, 280),
 		"output.textfile": pick(`""`, `"/run/imds"`, `"/a \" b/"`, `"/x/y.prom"`, `"/y.prom/"`),
 	}
 	var b strings.Builder

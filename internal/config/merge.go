@@ -87,7 +87,7 @@ func defaults(preset policy.Policy) values {
 				Include:           []string{"meta-data/**"},
 				CollectDeadline:   30 * time.Second,
 				Concurrency:       4,
-				RequestsPerSecond: 160,
+				RequestsPerSecond: 240,
 			},
 		},
 	}

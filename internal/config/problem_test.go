@@ -65,7 +65,7 @@ func TestProblems(t *testing.T) {
 		{"string for a number", "retry.max_attempts = '4'", `F:1: retry.max_attempts = '4': must be a whole number, not a string` + rangeAttempts},
 		{"float for a whole number", "retry.max_attempts = 4.0", `F:1: retry.max_attempts = 4.0: must be a whole number, not a float` + rangeAttempts},
 		{"concurrency", "metadata.concurrency = 17", `F:1: metadata.concurrency = 17: out of range, valid: 1 to 16`},
-		{"requests_per_second", "metadata.requests_per_second = 0", `F:1: metadata.requests_per_second = 0: out of range, valid: 1 to 200`},
+		{"requests_per_second", "metadata.requests_per_second = 0", `F:1: metadata.requests_per_second = 0: out of range, valid: 1 to 280`},
 		{"multiplier below 1", "retry.multiplier = 0.99", `F:1: retry.multiplier = 0.99: out of range, valid: 1.0 to 100.0`},
 		{"multiplier above 100", "retry.multiplier = 101", `F:1: retry.multiplier = 101: out of range, valid: 1.0 to 100.0`},
 		{"multiplier nan", "retry.multiplier = nan", `F:1: retry.multiplier = nan: out of range, valid: 1.0 to 100.0`},

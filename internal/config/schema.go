@@ -132,7 +132,7 @@ func newSchema() schema {
 		field("metadata.user_data", boolean(), func(v *values) *bool { return &v.ready.Metadata.UserData }),
 		field("metadata.signatures", boolean(), func(v *values) *bool { return &v.ready.Metadata.Signatures }),
 		field("metadata.concurrency", integer(1, 16, ""), func(v *values) *int { return &v.ready.Metadata.Concurrency }),
-		field("metadata.requests_per_second", integer(1, 200, ""), func(v *values) *int { return &v.ready.Metadata.RequestsPerSecond }),
+		field("metadata.requests_per_second", integer(1, 280, ""), func(v *values) *int { return &v.ready.Metadata.RequestsPerSecond }),
 
 		field("output.textfile", text(validTextfile, textfile), func(v *values) *string { return &v.ready.Textfile }),
 	}

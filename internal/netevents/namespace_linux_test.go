@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownNetwork puts a command into a network namespace of its own; whoever is not
-// root needs a user namespace around it.
+// ownNetwork returns attributes that start a command in a new network namespace. Users
+// other than root need a user namespace around it.
 func ownNetwork() *syscall.SysProcAttr {
 	if os.Geteuid() == 0 {
 		return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}

@@ -17,10 +17,9 @@ const groups = unix.RTMGRP_LINK |
 	unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV4_ROUTE |
 	unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV6_ROUTE
 
-// Watch returns a channel with one slot that is filled when the network has
-// changed; a burst of changes fills it once. The watch ends, and its channel is
-// closed, with the context. It is an error when the process may not open a
-// netlink socket, as in some sandboxes: then there is nothing to wait for.
+// Watch returns a channel with one slot that is filled when the network changes. A
+// burst of changes fills it once. When the context ends, the channel is closed. Watch
+// fails if the process must not open a netlink socket, as in some sandboxes.
 func Watch(ctx context.Context) (<-chan struct{}, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -42,8 +41,8 @@ func Watch(ctx context.Context) (<-chan struct{}, error) {
 	return changed, nil
 }
 
-// listen reads datagrams without looking at them. ENOBUFS says that there were
-// more than the socket could hold, which is news as well.
+// listen reads datagrams and ignores their content. ENOBUFS means that there were more
+// than the socket could hold, which is a change as well.
 func listen(socket io.Reader, changed chan<- struct{}) {
 	one := make([]byte, 1) // the rest of a datagram is dropped
 	for {
@@ -52,7 +51,7 @@ func listen(socket io.Reader, changed chan<- struct{}) {
 		}
 		select {
 		case changed <- struct{}{}:
-		default: // one is not taken yet
+		default: // the slot is full
 		}
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace tells this test binary that it runs in a network of its own.
+// inNamespace is set if this test binary runs in its own network namespace.
 const inNamespace = "NETEVENTS_IN_NAMESPACE"
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// reads is a socket that returns these errors, nil being a datagram, then EOF.
+// reads is a socket that returns these errors and then EOF. A nil error is a datagram.
 type reads []error
 
 func (r *reads) Read(p []byte) (int, error) {
@@ -43,20 +43,20 @@ func TestListen(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		reads reads
-		news  int
+		want  int
 	}{
 		{"nothing", nil, 0},
 		{"one", reads{nil}, 1},
-		{"a burst is one", reads{nil, nil, nil, nil}, 1},
-		{"an overrun is news", reads{overrun}, 1},
-		{"an overrun does not end it", reads{overrun, nil, overrun}, 1},
-		{"another error does", reads{errors.New("closed"), nil}, 0},
+		{"a burst is one change", reads{nil, nil, nil, nil}, 1},
+		{"an overrun is a change", reads{overrun}, 1},
+		{"an overrun does not end the watch", reads{overrun, nil, overrun}, 1},
+		{"another error ends the watch", reads{errors.New("closed"), nil}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := make(chan struct{}, 1)
 			listen(&tt.reads, changed)
-			if len(changed) != tt.news {
-				t.Errorf("%d pieces of news, want %d", len(changed), tt.news)
+			if len(changed) != tt.want {
+				t.Errorf("%d changes, want %d", len(changed), tt.want)
 			}
 		})
 	}
@@ -69,11 +69,11 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	for range changed { // what the machine's own network says meanwhile
+	for range changed { // the network of this machine may change meanwhile
 	}
 }
 
-// In a network of its own the kernel reports a link that comes up.
+// In a new network namespace, the kernel reports a link that comes up.
 func TestKernelReports(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKernelReports$", "-test.v")
@@ -81,7 +81,7 @@ func TestKernelReports(t *testing.T) {
 		cmd.SysProcAttr = ownNetwork()
 		out, err := cmd.CombinedOutput()
 		if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
-			t.Log("this system gives users no namespaces; as root, and in make boot-test, this is tested")
+			t.Log("not tested, because users must not create namespaces here; run it as root or with make boot-test")
 			return
 		}
 		if err != nil || !strings.Contains(string(out), "--- PASS: TestKernelReports") {
@@ -97,7 +97,7 @@ func TestKernelReports(t *testing.T) {
 	select {
 	case <-changed:
 	case <-time.After(30 * time.Second):
-		t.Fatal("lo came up, and nothing was said")
+		t.Fatal("lo came up, but no change was reported")
 	}
 	// A flood costs neither a deadlock nor more than the one slot.
 	for range 2000 {
@@ -105,12 +105,12 @@ func TestKernelReports(t *testing.T) {
 		setLoopback(t, true)
 	}
 	if len(changed) > 1 {
-		t.Errorf("%d pieces of news in one slot", len(changed))
+		t.Errorf("%d changes in one slot", len(changed))
 	}
 	select {
 	case <-changed:
 	case <-time.After(30 * time.Second):
-		t.Fatal("4000 changes, and nothing was said")
+		t.Fatal("no change was reported after 4000 changes")
 	}
 }
 

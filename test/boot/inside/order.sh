@@ -18,12 +18,12 @@ over_ipv6() { grep -qF '"endpoint": "http://[fd00:ec2::254]"' $status; }
 
 order_facts() {
 	policy ''
-	late 'it refuses' refuse:1s connection-refused
-	late 'a black hole' blackhole:1s connect-timeout
-	late 'it answers 503' 503:1s 503
-	late 'it answers 401' 401:1s 401
-	late 'it hangs' hang:1s read-timeout
-	late 'IPv4 never, IPv6 late' refuse@ipv6:1s connect-timeout --also blackhole@ipv4
+	late 'it refuses' refuse:2s connection-refused
+	late 'a black hole' blackhole:2s connect-timeout
+	late 'it answers 503' 503:2s 503
+	late 'it answers 401' 401:2s 401
+	late 'it hangs' hang:2s read-timeout
+	late 'IPv4 never, IPv6 late' refuse@ipv6:2s connect-timeout --also blackhole@ipv4
 	fact 'late (IPv4 never, IPv6 late): the endpoint is that of IPv6' over_ipv6
 	# The wait is three times TimeoutStartSec=, which does not limit it.
 	dropin timeout '[Service]' TimeoutStartSec=2s

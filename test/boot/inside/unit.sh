@@ -31,7 +31,7 @@ limit_facts() {
 }
 
 # What the daemon needs not see, where it exists.
-hidden='/boot /dev/shm /run/dbus /tmp /var/lib/cloud /var/log /var/tmp /home /root'
+hidden='/boot /dev/shm /run/dbus /run/lock /tmp /var/lib/cloud /var/log /var/tmp /home /root'
 refused='io_uring_setup io_uring_enter io_uring_register io_setup userfaultfd memfd_create memfd_secret process_vm_readv
 process_vm_writev ptrace kcmp add_key keyctl request_key shmget msgget semget mq_open pkey_alloc landlock_create_ruleset
 seccomp mount open_tree fsopen chroot execveat name_to_handle_at vmsplice unshare-user mlock'

@@ -12,14 +12,15 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// The identity document alone, then the others; nothing optional before the
-// gate is decided, and nothing that was had is asked for again.
+// The identity document is requested first, then the other required paths. Nothing
+// optional is requested before the gate is decided. Only required paths are requested
+// twice.
 func TestRequiredFirst(t *testing.T) {
 	tr := faulty(t, "").require("meta-data/instance-id", required, "meta-data/placement/")
 	tr.sim.Latency = 10 * time.Millisecond
 	tr.sim.Late = map[string]time.Duration{required: time.Second}
 	tr.run(t)
-	asked := tr.asked()
+	asked := tr.requestedPaths()
 	if asked[0] != readiness.IdentityPath {
 		t.Errorf("first %s", asked[0])
 	}
@@ -27,17 +28,17 @@ func TestRequiredFirst(t *testing.T) {
 	if !slices.Equal(second, []string{"meta-data/instance-id", "meta-data/placement/", required}) {
 		t.Errorf("second %q", second)
 	}
-	had := map[string]int{}
+	fetched := map[string]int{}
 	gate := time.Duration(0)
 	for _, r := range tr.sim.Requests() {
 		if r.Status == 200 && r.Kind == "GET" {
-			had[r.Path]++
+			fetched[r.Path]++
 		}
 		if r.Path == required && r.Status == 200 {
 			gate = r.At
 		}
 	}
-	for path, n := range had {
+	for path, n := range fetched {
 		if _, again := tr.status.Required[path]; n > 1 && !(again && n == 2) {
 			t.Errorf("%s was fetched %d times", path, n)
 		}
@@ -54,18 +55,18 @@ func TestRequiredFirst(t *testing.T) {
 	}
 }
 
-// Without the identity document nothing else is asked for.
+// Without the identity document, nothing else is requested.
 func TestRequiredNotBeforeIdentity(t *testing.T) {
-	tr := faulty(t, "404@dynamic/**").require(required).patience(3, time.Minute).run(t)
+	tr := faulty(t, "404@dynamic/**").require(required).limits(3, time.Minute).run(t)
 	tr.wantTrace(t, "PUT 200 @ 0s; DOC 404 @ 0s 50ms 150ms")
 	if r := tr.status.Required[required]; r.OK || r.Class != nil {
 		t.Errorf("required %v", r)
 	}
 }
 
-// A path's own max_attempts and deadline replace [retry]'s, longer or shorter.
-func TestRequiredOwnPatience(t *testing.T) {
-	tests := []struct {
+// max_attempts and deadline of a required path replace those of [retry].
+func TestRequiredLimits(t *testing.T) {
+	for _, tt := range []struct {
 		name     string
 		attempts int
 		deadline time.Duration
@@ -75,13 +76,12 @@ func TestRequiredOwnPatience(t *testing.T) {
 	}{
 		{"shorter deadline", 0, 2 * time.Second, time.Hour, 75, 2 * time.Second},
 		{"longer deadline", 0, time.Minute, 30 * time.Second, 0, 30250 * time.Millisecond},
-		{"none", 0, 0, time.Minute, 0, time.Minute + 250*time.Millisecond},
+		{"no deadline", 0, 0, time.Minute, 0, time.Minute + 250*time.Millisecond},
 		{"fewer attempts", 2, 0, time.Hour, 75, 50 * time.Millisecond},
 		{"more attempts", 9, 0, 2 * time.Second, 0, 2250 * time.Millisecond},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := faulty(t, "").patience(8, 10*time.Second).alone()
+			tr := faulty(t, "").limits(8, 10*time.Second).gateOnly()
 			tr.config.Require = append(tr.config.Require, readiness.Require{
 				Path: required, MaxAttempts: tt.attempts, Deadline: tt.deadline,
 			})
@@ -94,14 +94,14 @@ func TestRequiredOwnPatience(t *testing.T) {
 	}
 }
 
-// The identity document may have its own patience as well, and the wait for
-// another path goes on after it.
-func TestRequiredIdentityPatience(t *testing.T) {
-	tr := faulty(t, "refuse:8s,ok").require(required).patience(0, 5*time.Second)
+// The identity document may have its own limits too, and the wait for other paths
+// continues after it.
+func TestRequiredIdentityLimits(t *testing.T) {
+	tr := faulty(t, "refuse:8s,ok").require(required).limits(0, 5*time.Second)
 	tr.config.Require[0].Deadline = 10 * time.Second
 	tr.run(t)
-	// At 8.25 s the document is had, and the deadline of the other is over: it
-	// is one attempt, cut at once.
+	// The document is fetched at 8.25 s, after the deadline of the other path, which has
+	// one attempt that is cut at once.
 	if tr.exit != 75 || tr.elapsed != 8250*time.Millisecond || !tr.status.Required[readiness.IdentityPath].OK {
 		t.Errorf("exit %d after %v, required %v", tr.exit, tr.elapsed, tr.status.Required)
 	}
@@ -110,8 +110,8 @@ func TestRequiredIdentityPatience(t *testing.T) {
 	}
 }
 
-// The first path that is given up ends the gate and cuts the rest: requests and
-// pauses alike, and what was cut is not counted as a failure.
+// The first path that is given up ends the gate and cuts all other requests and pauses,
+// which do not count as failures.
 func TestRequiredFirstGivenUpCutsTheRest(t *testing.T) {
 	sim := imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("400@meta-data/mac")...)
 	sim.Also(imdstest.MustSchedule("hang@meta-data/instance-id")...)
@@ -130,32 +130,48 @@ func TestRequiredFirstGivenUpCutsTheRest(t *testing.T) {
 	}
 }
 
-// A listing is had when it has an entry.
-func TestRequiredListing(t *testing.T) {
-	tests := []struct {
+// A required listing must have an entry, and a required document must be one.
+func TestRequiredContent(t *testing.T) {
+	for _, tt := range []struct {
 		name, path string
 		fault      string
 		exit       readiness.Exit
 		class      string
 	}{
 		{"with entries", "meta-data/tags/instance/", "", 0, ""},
-		{"not there", "meta-data/spot/", "", 75, "404"},
+		{"absent", "meta-data/spot/", "", 75, "404"},
 		{"empty", "meta-data/tags/instance/", "empty@meta-data/tags/**", 75, "empty"},
-		{"nothing but line feeds", "meta-data/tags/instance/", `body="\n\n"@meta-data/tags/**`, 75, "empty"},
-		{"nothing but what is refused", "meta-data/tags/instance/", `body="..\n../\na/b"@meta-data/tags/**`, 76, "bad-response"},
+		{"only line feeds", "meta-data/tags/instance/", `body="\n\n"@meta-data/tags/**`, 75, "empty"},
+		{"only refused entries", "meta-data/tags/instance/", `body="..\n../\na/b"@meta-data/tags/**`, 76, "bad-response"},
 		{"a role that works", "meta-data/iam/security-credentials/", "", 0, ""},
 		{"a role that does not", "meta-data/iam/security-credentials/", `body="{\"Code\": \"Failed\"}"@meta-data/iam/security-credentials/web-role`, 76, "bad-response"},
 		{"a role without a document", "meta-data/iam/security-credentials/", "404@meta-data/iam/security-credentials/web-role", 75, "404"},
 		{"a role of HTML", "meta-data/iam/security-credentials/", "html@meta-data/iam/security-credentials/web-role", 76, "bad-response"},
 		{"a document", "meta-data/iam/info", "", 0, ""},
-		{"a document that is none", "meta-data/iam/info", "body=x@meta-data/iam/info", 76, "bad-response"},
-	}
-	for _, tt := range tests {
+		{"not a document", "meta-data/iam/info", "body=x@meta-data/iam/info", 76, "bad-response"},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := faulty(t, tt.fault).require(tt.path).patience(3, time.Minute).alone().run(t)
+			tr := faulty(t, tt.fault).require(tt.path).limits(3, time.Minute).gateOnly().run(t)
 			if tr.exit != tt.exit || tr.lastClass() != tt.class {
 				t.Errorf("exit %d, class %q, want %d, %q", tr.exit, tr.lastClass(), tt.exit, tt.class)
 			}
 		})
+	}
+}
+
+// A required meta-data/iam/info must have the Code Success, if it has a Code.
+func TestRequiredRole(t *testing.T) {
+	const info, broken = "meta-data/iam/info", `body="{\"Code\":\"AssumeRoleUnauthorizedAccess\"}"@meta-data/iam/info`
+	tr := faulty(t, broken).require(info).limits(0, 5*time.Second).run(t)
+	if tr.exit != 75 || tr.lastClass() != "mismatch" || !strings.Contains(tr.status.LastError.Hint, "AssumeRoleUnauthorizedAccess") {
+		t.Errorf("exit %d, last error %+v", tr.exit, tr.status.LastError)
+	}
+	tr = faulty(t, broken+":3s,ok").require(info).run(t)
+	if tr.exit != readiness.ExitOK || tr.elapsed < 3*time.Second {
+		t.Errorf("exit %d after %v, want ready when the role works", tr.exit, tr.elapsed)
+	}
+	tr = faulty(t, `body="{\"a\":1}"@meta-data/iam/info`).require(info).run(t)
+	if tr.exit != readiness.ExitOK {
+		t.Errorf("exit %d: a document without a Code is valid", tr.exit)
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// A signal at any stage before READY=1: gone within a second, STOPPING=1, and
-// a status that says so and keeps what had been wrong.
+// A signal before READY=1 ends the run within a second, with STOPPING=1. status.json has
+// the class interrupted and keeps the errors.
 func TestSignals(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name, fault string
 		at          time.Duration
 		signal      syscall.Signal
@@ -26,19 +26,18 @@ func TestSignals(t *testing.T) {
 	}{
 		{"at once", "refuse", 0, syscall.SIGTERM, nil, "connection-refused:1"},
 		{"in a pause", "refuse", 1100 * time.Millisecond, syscall.SIGTERM, nil, "connection-refused:5"},
-		{"by hand", "refuse", 1100 * time.Millisecond, syscall.SIGINT, nil, "connection-refused:5"},
+		{"SIGINT", "refuse", 1100 * time.Millisecond, syscall.SIGINT, nil, "connection-refused:5"},
 		{"in a connect", "blackhole", 100 * time.Millisecond, syscall.SIGTERM, nil, ""},
 		{"in the PUT", "hang", time.Second, syscall.SIGTERM, nil, ""},
 		{"in the GET", "stall@get", time.Second, syscall.SIGTERM, nil, ""},
 		{"in a long pause", "503;retry-after=30", 10 * time.Second, syscall.SIGTERM, nil, "503:1"},
-		{"in the wait for another path", "404@meta-data/tags/**", 3 * time.Second, syscall.SIGTERM, func(tr *trial) { tr.require(required) }, "404:9"},
+		{"while another path is awaited", "404@meta-data/tags/**", 3 * time.Second, syscall.SIGTERM, func(tr *trial) { tr.require(required) }, "404:9"},
 		{"in the GET of another path", "hang@meta-data/tags/**", time.Second, syscall.SIGTERM, func(tr *trial) { tr.require(required) }, ""},
-		{"in the crawl", "slow=1s@meta-data/**", 1500 * time.Millisecond, syscall.SIGTERM, nil, ""},
-		{"in a pause of the crawl", "503;retry-after=4@meta-data/", 3 * time.Second, syscall.SIGTERM, nil, ""},
-		{"in a paced crawl", "", 3500 * time.Millisecond, syscall.SIGTERM, func(tr *trial) { tr.config.Metadata.RequestsPerSecond = 2 }, ""},
+		{"in the collection", "slow=1s@meta-data/**", 1500 * time.Millisecond, syscall.SIGTERM, nil, ""},
+		{"in a pause of the collection", "503;retry-after=4@meta-data/", 3 * time.Second, syscall.SIGTERM, nil, ""},
+		{"in a paced collection", "", 3500 * time.Millisecond, syscall.SIGTERM, func(tr *trial) { tr.config.Metadata.RequestsPerSecond = 2 }, ""},
 		{"in a paced gate", "", 500 * time.Millisecond, syscall.SIGINT, func(tr *trial) { tr.config.Metadata.RequestsPerSecond = 1 }, ""},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, tt.fault).signal(tt.at, tt.signal)
 			if tt.set != nil {
@@ -53,36 +52,36 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// wantInterrupted is what every signal before READY=1 comes to.
+// wantInterrupted checks the result of a signal before READY=1.
 func (tr *trial) wantInterrupted(t *testing.T, s syscall.Signal, at time.Duration) {
 	t.Helper()
 	if tr.exit != readiness.Exit(128+int(s)) || tr.status.State != snapshot.Failed || tr.lastClass() != "interrupted" {
 		t.Fatalf("exit %d, state %s, class %q", tr.exit, tr.status.State, tr.lastClass())
 	}
 	if late := tr.elapsed - at; late > time.Second {
-		t.Errorf("gone %v after the signal", late)
+		t.Errorf("ended %v after the signal", late)
 	}
 	if last := tr.status.LastError; last.Path != "" || last.Hint == "" || last.Message == "" {
 		t.Errorf("last_error %+v", last)
 	}
 	stopping := 0
-	for _, n := range tr.notes {
+	for _, n := range tr.datagrams {
 		if strings.Contains(n.state, "STOPPING=1") {
 			stopping++
 		}
 		if strings.Contains(n.state, "ERRNO=") {
-			t.Errorf("a signal is no error of ours: %q", n.state)
+			t.Errorf("ERRNO= after a signal: %q", n.state)
 		}
 	}
 	if stopping != 1 {
-		t.Errorf("STOPPING=1 was sent %d times: %+v", stopping, tr.notes)
+		t.Errorf("STOPPING=1 was sent %d times: %+v", stopping, tr.datagrams)
 	}
 	if n := len(tr.logged("ERROR")); n != 0 {
 		t.Errorf("errors in the log: %q", tr.logged("ERROR"))
 	}
 }
 
-// While the files are written there is no READY=1 yet, so a signal still counts.
+// A signal while the files are written counts, because READY=1 was not sent.
 func TestSignalWhilePublishing(t *testing.T) {
 	tr := faulty(t, "")
 	tr.onLog = func(line string) {
@@ -97,7 +96,7 @@ func TestSignalWhilePublishing(t *testing.T) {
 	tr.wantInterrupted(t, syscall.SIGTERM, tr.elapsed)
 }
 
-// A signal that has come before the first request leaves none behind.
+// After a signal before the first request, there are no requests.
 func TestSignalBeforeTheFirstRequest(t *testing.T) {
 	tr := faulty(t, "")
 	tr.notify = func(state string) error {
@@ -113,9 +112,9 @@ func TestSignalBeforeTheFirstRequest(t *testing.T) {
 	}
 }
 
-// A caller's context that ends without a signal is no success either.
+// If the context ends without a signal, the run fails.
 func TestContextEnds(t *testing.T) {
-	for _, cause := range []error{nil, context.Canceled, errors.New("the caller has had enough")} {
+	for _, cause := range []error{nil, context.Canceled, errors.New("stopped by the caller")} {
 		tr := faulty(t, "hang")
 		tr.cancels = append(tr.cancels, cancel{time.Second, cause})
 		tr.run(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// READY=1 and the final STATUS= are one datagram, and whoever it wakes finds
-// everything in place: the files, then the status that lists them.
+// READY=1 and the final STATUS= are one datagram. Before it is sent, all files and the
+// final status.json are in place.
 func TestReadyComesLast(t *testing.T) {
 	for _, tt := range []struct{ name, fault, state, text string }{
 		{"ready", "refuse:1s,ok", snapshot.Ready, "ready in 1.2 s: i-0123456789abcdef0, 6 attempts"},
@@ -41,16 +41,16 @@ func TestReadyComesLast(t *testing.T) {
 			if seen.State != tt.state || seen.ExitCode == nil || *seen.ExitCode != 0 || seen.PID != nil || seen.ReadyAt == nil {
 				t.Errorf("at READY=1 the status is %+v", seen)
 			}
-			if last := tr.notes[len(tr.notes)-1].state; last != "READY=1\nSTATUS="+tt.text {
+			if last := tr.datagrams[len(tr.datagrams)-1].state; last != "READY=1\nSTATUS="+tt.text {
 				t.Errorf("the last datagram is %q, want %q", last, tt.text)
 			}
 		})
 	}
 }
 
-// What systemd is told of a failure comes after the final status.json too.
+// ERRNO= is sent after the final status.json is written.
 func TestFailureComesLast(t *testing.T) {
-	tr := faulty(t, "503").patience(2, time.Minute)
+	tr := faulty(t, "503").limits(2, time.Minute)
 	var seen snapshot.Status
 	tr.notify = func(state string) error {
 		if strings.Contains(state, "ERRNO=") {
@@ -64,9 +64,11 @@ func TestFailureComesLast(t *testing.T) {
 	}
 }
 
-// systemd that cannot be told is a failure: exit 1, and the status says so.
+// If READY=1 cannot be sent, the run fails with exit code 1, and status.json and the
+// metrics are corrected.
 func TestReadyThatFails(t *testing.T) {
 	tr := faulty(t, "")
+	metrics := tr.withMetrics(t)
 	tr.notify = func(state string) error {
 		if strings.HasPrefix(state, "READY=1") {
 			return errors.New("sendto: connection refused")
@@ -83,9 +85,12 @@ func TestReadyThatFails(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(tr.dir, "identity.json")); err != nil {
 		t.Error(err)
 	}
+	if text := metrics(); !strings.Contains(text, "state=\"failed\"} 1\n") || !strings.Contains(text, "exit_code 1\n") || strings.Contains(text, "ready_time") {
+		t.Errorf("metrics:\n%s", text)
+	}
 }
 
-// Nothing depends on the other datagrams.
+// The other datagrams may fail.
 func TestOtherDatagramsMayFail(t *testing.T) {
 	tr := faulty(t, "refuse:2s,ok")
 	tr.notify = func(state string) error {
@@ -99,17 +104,17 @@ func TestOtherDatagramsMayFail(t *testing.T) {
 	}
 }
 
-// The first STATUS= comes at the start, before any request.
+// The first STATUS= is sent at the start, before any request.
 func TestFirstStatus(t *testing.T) {
-	tr := faulty(t, "hang").patience(1, time.Minute)
+	tr := faulty(t, "hang").limits(1, time.Minute)
 	tr.notify = func(string) error {
-		if len(tr.notes) == 0 && len(tr.sim.Trace()) > 0 {
-			t.Errorf("a request is before the first datagram: %v", tr.sim.Trace())
+		if len(tr.datagrams) == 0 && len(tr.sim.Trace()) > 0 {
+			t.Errorf("requests before the first datagram: %v", tr.sim.Trace())
 		}
 		return nil
 	}
 	tr.run(t)
-	if first := tr.notes[0]; first.at != 0 || !strings.HasPrefix(first.state, "STATUS=") {
+	if first := tr.datagrams[0]; first.at != 0 || !strings.HasPrefix(first.state, "STATUS=") {
 		t.Errorf("the first datagram is %+v", first)
 	}
 }

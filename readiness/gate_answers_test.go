@@ -9,12 +9,12 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// answerRow is a row whose failures take no time: an answer to the PUT, or to
-// the GET of the identity document. What is not retried ends after one attempt.
+// answerRow is a failure that takes no time: an answer to the PUT, or to the GET of the
+// identity document.
 type answerRow struct {
 	fault, event, class string
 	exit                readiness.Exit
-	retry               string // the policies that retry it: "boot sdk toggle"
+	retry               string // the policies that retry it
 }
 
 // The policies that retry a class.
@@ -25,7 +25,7 @@ const (
 	nowhere    = ""
 )
 
-func TestTracesStatus(t *testing.T) {
+func TestGateStatus(t *testing.T) {
 	for _, row := range []answerRow{
 		{"404@dynamic/**", "DOC 404", "404", 75, onlyBoot},
 		{"404@put", "PUT 404", "404", 75, onlyBoot},
@@ -53,8 +53,8 @@ func TestTracesStatus(t *testing.T) {
 	}
 }
 
-// Answers that IMDS does not give: 76 when there was nothing else.
-func TestTracesForeign(t *testing.T) {
+// Answers that IMDS does not give. If there are no others, the exit code is 76.
+func TestGateNotIMDS(t *testing.T) {
 	for _, row := range []answerRow{
 		{"101@put", "PUT 101", "bad-response", 76, onlyBoot},
 		{"101@get", "DOC 101", "bad-response", 76, onlyBoot},
@@ -92,14 +92,14 @@ func TestTracesForeign(t *testing.T) {
 	}
 }
 
-// No response at all, before the first byte and after the headers.
-func TestTracesReset(t *testing.T) {
+// Connections that end before the first byte, and after the headers.
+func TestGateReset(t *testing.T) {
 	for _, row := range []answerRow{
 		{"reset@put", "PUT reset", "connection-reset", 75, notSDK},
 		{"reset@get", "DOC reset", "connection-reset", 75, notSDK},
 		{"close@put", "PUT close", "connection-reset", 75, notSDK},
 		{"close@get", "DOC close", "connection-reset", 75, notSDK},
-		{"100@get", "DOC 100", "connection-reset", 75, notSDK}, // an interim answer, then nothing
+		{"100@get", "DOC 100", "connection-reset", 75, notSDK}, // the connection ends after an interim answer
 		{"truncate@put", "PUT 200 truncate", "connection-reset", 75, onlyBoot},
 		{"truncate@get", "DOC 200 truncate", "connection-reset", 75, onlyBoot},
 		{"reset-body@put", "PUT 200 reset-body", "connection-reset", 75, onlyBoot},
@@ -109,12 +109,11 @@ func TestTracesReset(t *testing.T) {
 	}
 }
 
-// What is over a limit by one byte fails; what is at the limit, or unusual but
-// HTTP, is as good as any answer.
-func TestTracesWithinLimits(t *testing.T) {
+// Answers at a limit, or with unusual but valid HTTP, succeed.
+func TestGateWithinLimits(t *testing.T) {
 	for _, fault := range []string{"interim=5", "chunked", "slow=1.9s", "ttl=1", "ttl=21601"} {
 		t.Run(fault, func(t *testing.T) {
-			tr := faulty(t, fault).alone().run(t)
+			tr := faulty(t, fault).gateOnly().run(t)
 			if tr.exit != readiness.ExitOK || len(tr.status.Errors) != 0 || tr.status.Attempts != 1 {
 				t.Errorf("exit %d, errors %v, %d attempts", tr.exit, tr.status.Errors, tr.status.Attempts)
 			}
@@ -125,8 +124,8 @@ func TestTracesWithinLimits(t *testing.T) {
 // check runs the row under the three policies.
 func (row answerRow) check(t *testing.T) {
 	c := classRow{name: row.fault, fault: row.fault}
-	c.bootTrace, c.boot = row.under("boot", " @ 0s 50ms 150ms", 3, 150*time.Millisecond)
-	c.sdkTrace, c.sdk = row.under("sdk", " @ 0s 1s 3s 7s", 4, 7*time.Second)
-	c.toggleTrace, c.toggle = row.under("toggle", " @ 0s 1s 3s 7s", 4, 7*time.Second)
+	c.bootTrace, c.boot = row.expected("boot", " @ 0s 50ms 150ms", 3, 150*time.Millisecond)
+	c.sdkTrace, c.sdk = row.expected("sdk", " @ 0s 1s 3s 7s", 4, 7*time.Second)
+	c.toggleTrace, c.toggle = row.expected("toggle", " @ 0s 1s 3s 7s", 4, 7*time.Second)
 	c.check(t)
 }

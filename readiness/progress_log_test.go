@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// logTime is when a line was logged, since the start.
+// logTime returns when a line was logged, from the start of the run.
 func (tr *trial) logTime(t testing.TB, line string) time.Duration {
 	t.Helper()
 	text, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
@@ -21,21 +21,21 @@ func (tr *trial) logTime(t testing.TB, line string) time.Duration {
 	return at.Sub(tr.start.Truncate(time.Millisecond))
 }
 
-// field is a key's value in a line, without quotes.
+// field returns the value of a key in a line, without quotes.
 func field(line, key string) string {
 	_, rest, ok := strings.Cut(line, " "+key+"=")
 	if !ok {
 		return ""
 	}
 	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-		value, _ := strconv.Unquote(quoted) // it is one
+		value, _ := strconv.Unquote(quoted) // it is quoted
 		return value
 	}
 	value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	return value
 }
 
-// A good boot is quiet: whatever is retried, six lines at most, no warning.
+// A boot that succeeds logs at most six lines and no warning, whatever is retried.
 func TestLogOfAGoodBoot(t *testing.T) {
 	tr := faulty(t, "unreachablex6,refusex7,blackholex2,503x5,ok").run(t)
 	if info := tr.logged("INFO"); len(info) > 6 || len(info) < 3 {
@@ -50,7 +50,7 @@ func TestLogOfAGoodBoot(t *testing.T) {
 	}
 }
 
-// A class is told when it comes, and then every ten seconds.
+// A class is logged when it first occurs and then every ten seconds.
 func TestLogEveryTenSeconds(t *testing.T) {
 	tr := faulty(t, "refuse:35s,503:15s,ok").run(t)
 	var got []string
@@ -68,7 +68,7 @@ func TestLogEveryTenSeconds(t *testing.T) {
 	}
 }
 
-// Debug has every attempt, with the fixed keys.
+// At level debug, every attempt is logged.
 func TestLogDebug(t *testing.T) {
 	tr := faulty(t, "refusex2,503x1,ok").run(t)
 	var failures []string
@@ -90,8 +90,8 @@ func TestLogDebug(t *testing.T) {
 	}
 }
 
-// A failure ends in one error, with the class, the path, the hint and both
-// reasons: what ended the budget, and the last error.
+// The last line of a failure is an error with the class, the path, the hint, what ended
+// the budget, and the last error.
 func TestLogOfAFailure(t *testing.T) {
 	tr := faulty(t, "403@put").run(t)
 	lines := tr.logged("ERROR")
@@ -112,11 +112,11 @@ func TestLogOfAFailure(t *testing.T) {
 		}
 	}
 	if hint := field(lines[0], "hint"); hint == "" || tr.status.LastError.Hint != hint {
-		t.Errorf("hint %q, and last_error has %q", hint, tr.status.LastError.Hint)
+		t.Errorf("hint %q, but last_error has %q", hint, tr.status.LastError.Hint)
 	}
 }
 
-// The reasons for which a wait can end.
+// The last line of a failure has the reason for giving up.
 func TestLogReasons(t *testing.T) {
 	for _, tt := range []struct {
 		fault    string
@@ -127,18 +127,18 @@ func TestLogReasons(t *testing.T) {
 		{"503", 3, time.Minute, "max_attempts reached"},
 		{"503", 0, 10 * time.Second, "deadline reached"},
 		{"hang", 0, time.Second, "deadline reached"},
-		{"hang", 1, time.Second, "deadline reached"}, // cut, though it was the last
+		{"hang", 1, time.Second, "deadline reached"}, // cut, although it was the last attempt
 		{"400", 0, time.Minute, "not retried by the policy"},
 	} {
-		tr := faulty(t, tt.fault).patience(tt.attempts, tt.deadline).run(t)
+		tr := faulty(t, tt.fault).limits(tt.attempts, tt.deadline).run(t)
 		if lines := tr.logged("ERROR"); len(lines) != 1 || !strings.Contains(lines[0], tt.want) {
 			t.Errorf("%s: errors %q, want %q", tt.fault, lines, tt.want)
 		}
 	}
 }
 
-// Failures of optional paths are logged at debug; the last line is a warning that
-// names what is missing, unless a listed path is just not there.
+// Failures of optional paths are logged at level debug. The last line is a warning that
+// names the missing paths, unless all of them are 404.
 func TestLogOfTheCollection(t *testing.T) {
 	tr := faulty(t, "503@meta-data/mac").run(t)
 	warnings := tr.logged("WARN")

@@ -15,15 +15,15 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// again is a further run in the same directory.
-func (tr *trial) again(t *testing.T, schedule string) *trial {
+// rerun runs the daemon again in the same directory.
+func (tr *trial) rerun(t *testing.T, schedule string) *trial {
 	t.Helper()
 	next := faulty(t, schedule)
 	next.dir = tr.dir
 	return next.run(t)
 }
 
-// plant writes a file that an earlier run is to have left.
+// plant writes a file, as an earlier run would.
 func plant(t *testing.T, dir, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -31,13 +31,13 @@ func plant(t *testing.T, dir, name, text string) {
 	}
 }
 
-// The generation counts the collections of one boot; a run that fails neither
-// counts nor takes anything away.
+// The generation counts the successful collections of one boot. A run that fails does
+// not count and removes no file.
 func TestRerunsOfOneBoot(t *testing.T) {
 	first := faulty(t, "").run(t)
 	identity := first.file(t, "identity.json")
-	failing := first.again(t, "400")
-	last := failing.again(t, "")
+	failing := first.rerun(t, "400")
+	last := failing.rerun(t, "")
 	for _, tt := range []struct {
 		tr         *trial
 		state      string
@@ -54,37 +54,36 @@ func TestRerunsOfOneBoot(t *testing.T) {
 		t.Errorf("files %q", last.names(t))
 	}
 	if last.status.LastError != nil || len(last.status.Errors) != 0 {
-		t.Errorf("the second run's errors are in the third's: %+v", last.status)
+		t.Errorf("the third run has the errors of the second: %+v", last.status)
 	}
 }
 
-// A gate that is waited for again does not show the old state meanwhile, and
-// keeps the files.
+// During a second wait, the state is waiting and the files are kept.
 func TestRerunIsWaiting(t *testing.T) {
 	first := faulty(t, "").run(t)
-	next := faulty(t, "503").patience(2, 0)
+	next := faulty(t, "503").limits(2, 0)
 	next.dir = first.dir
 	var seen snapshot.Status
 	next.notify = func(string) error {
-		if len(next.notes) == 1 {
+		if len(next.datagrams) == 1 {
 			seen, _ = snapshot.ReadStatus(next.dir)
 		}
 		return nil
 	}
 	next.run(t)
 	if seen.State != snapshot.Waiting || seen.PID == nil || seen.ExitCode != nil || seen.ReadyAt != nil {
-		t.Errorf("meanwhile: %+v", seen)
+		t.Errorf("during the wait: %+v", seen)
 	}
 	if !maps.EqualFunc(seen.Files, first.status.Files, func(a, b *string) bool { return *a == *b }) {
-		t.Errorf("meanwhile: files %v", seen.Files)
+		t.Errorf("files during the wait: %v", seen.Files)
 	}
 }
 
-// What another boot has left is removed before anything is written, also when
-// this boot's gate fails; what is not ours stays.
+// The files of another boot are removed before anything is written, even if the gate
+// fails. Unknown files are kept.
 func TestRerunAfterAnotherBoot(t *testing.T) {
 	for name, status := range map[string]string{
-		"another boot": "", "no status": "-", "not JSON": "{", "not ours": `{"schema": 0}`,
+		"another boot": "", "no status": "-", "not JSON": "{", "unknown schema": `{"schema": 0}`,
 	} {
 		for _, schedule := range []string{"", "400"} {
 			t.Run(name+" "+schedule, func(t *testing.T) {
@@ -103,7 +102,7 @@ func TestRerunAfterAnotherBoot(t *testing.T) {
 				default:
 					plant(t, first.dir, "status.json", status)
 				}
-				next := first.again(t, schedule)
+				next := first.rerun(t, schedule)
 				want := slices.Clone(everything)
 				if schedule != "" {
 					want = slices.Clone(onlyStatus)
@@ -121,8 +120,8 @@ func TestRerunAfterAnotherBoot(t *testing.T) {
 	}
 }
 
-// A collection that has less than the one before takes the rest away; one that
-// cannot collect, because the gate is degraded, does not.
+// A collection with fewer values removes the files that have none. A degraded gate
+// without a collection removes nothing.
 func TestRerunWithLess(t *testing.T) {
 	first := faulty(t, "")
 	first.config.Metadata.UserData, first.config.Metadata.Signatures = true, true
@@ -136,7 +135,8 @@ func TestRerunWithLess(t *testing.T) {
 	less := newTrial(t, imdstest.New(imdstest.DefaultTree().Without("meta-data/network", "meta-data/tags")))
 	less.dir = first.dir
 	less.run(t)
-	if got := less.names(t); !slices.Equal(got, []string{"identity.json", "imds.env", "meta-data.json", "status.json"}) {
-		t.Errorf("files %q", got)
+	if got := less.names(t); !slices.Equal(got, []string{"identity.json", "imds.env", "meta-data.json", "status.json"}) ||
+		less.status.Files["tags.json"] != nil || len(less.status.Missing) != 0 {
+		t.Errorf("files %q, status %+v", got, less.status)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Another daemon holds the directory: 75, it is named, and what it has written
-// is not touched, not even by a broken configuration.
+// If another daemon uses the directory, the exit code is 75, the error names its
+// process, and its files are not changed, even if the configuration is invalid.
 func TestDirectoryIsHeld(t *testing.T) {
 	for _, reject := range []error{nil, errors.New("a.toml:1: no")} {
 		tr := faulty(t, "")
@@ -39,7 +39,7 @@ func TestDirectoryIsHeld(t *testing.T) {
 		if lines := tr.logged("ERROR"); len(lines) != 1 || !strings.Contains(lines[0], "process 4242") || !strings.Contains(lines[0], "hint=") {
 			t.Errorf("errors %q", lines)
 		}
-		if last := tr.notes[len(tr.notes)-1].state; !strings.Contains(last, "\nERRNO=110") {
+		if last := tr.datagrams[len(tr.datagrams)-1].state; !strings.Contains(last, "\nERRNO=110") {
 			t.Errorf("the last datagram is %q", last)
 		}
 		if len(tr.sim.Trace()) != 0 {
@@ -48,7 +48,7 @@ func TestDirectoryIsHeld(t *testing.T) {
 	}
 }
 
-// The lock goes with the run: the next one may follow at once.
+// The lock is released at the end of a run.
 func TestDirectoryIsFreeAgain(t *testing.T) {
 	for _, schedule := range []string{"", "400"} {
 		first := faulty(t, schedule).run(t)
@@ -60,8 +60,8 @@ func TestDirectoryIsFreeAgain(t *testing.T) {
 	}
 }
 
-// A directory that cannot be used at all: 77, said in the log and to systemd,
-// since there is no place for a status.json.
+// If the directory cannot be used, the exit code is 77. The log and systemd get the
+// reason, because status.json cannot be written.
 func TestDirectoryCannotBeUsed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -74,7 +74,7 @@ func TestDirectoryCannotBeUsed(t *testing.T) {
 		if tr.exit != readiness.ExitNoPerm || len(tr.sim.Trace()) != 0 {
 			t.Errorf("%s: exit %d, requests %v", dir, tr.exit, tr.sim.Trace())
 		}
-		if last := tr.notes[len(tr.notes)-1].state; !strings.Contains(last, "\nERRNO=13") {
+		if last := tr.datagrams[len(tr.datagrams)-1].state; !strings.Contains(last, "\nERRNO=13") {
 			t.Errorf("the last datagram is %q", last)
 		}
 		if lines := tr.logged("ERROR"); len(lines) != 1 || !strings.Contains(lines[0], "class=cannot-write") || !strings.Contains(lines[0], "hint=") {
@@ -83,8 +83,8 @@ func TestDirectoryCannotBeUsed(t *testing.T) {
 	}
 }
 
-// A file that cannot be written: 77, no READY=1, and a status that says so with
-// class cannot-write, whenever it shows. A directory stands where each goes.
+// If a file cannot be written, the exit code is 77, and the class in status.json is
+// cannot-write.
 func TestFileCannotBeWritten(t *testing.T) {
 	for _, name := range []string{"identity.json", "imds.env", "tags.json", ".meta-data.json.tmp"} {
 		for _, again := range []bool{false, true} {
@@ -94,9 +94,7 @@ func TestFileCannotBeWritten(t *testing.T) {
 					first := faulty(t, "400").run(t)
 					tr.dir = first.dir
 				}
-				if err := os.MkdirAll(filepath.Join(tr.dir, name, "occupied"), 0o755); err != nil {
-					t.Fatal(err)
-				}
+				occupy(tr.dir, name)
 				tr.run(t)
 				if tr.exit != readiness.ExitNoPerm || tr.status.State != snapshot.Failed || tr.lastClass() != "cannot-write" {
 					t.Fatalf("exit %d, state %q, class %q\n%s", tr.exit, tr.status.State, tr.lastClass(), tr.log)
@@ -104,7 +102,7 @@ func TestFileCannotBeWritten(t *testing.T) {
 				if last := tr.status.LastError; !strings.Contains(last.Message, name) || last.Hint == "" || last.Path != "" {
 					t.Errorf("last_error %+v", last)
 				}
-				if last := tr.notes[len(tr.notes)-1].state; !strings.Contains(last, "\nERRNO=13") {
+				if last := tr.datagrams[len(tr.datagrams)-1].state; !strings.Contains(last, "\nERRNO=13") {
 					t.Errorf("the last datagram is %q", last)
 				}
 			})
@@ -112,38 +110,36 @@ func TestFileCannotBeWritten(t *testing.T) {
 	}
 }
 
-// status.json itself: 77, and no READY=1 for a gate that nobody could read.
+// If status.json cannot be written, the exit code is 77.
 func TestStatusCannotBeWritten(t *testing.T) {
 	tr := faulty(t, "")
-	if err := os.MkdirAll(filepath.Join(tr.dir, "status.json", "occupied"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	occupy(tr.dir, "status.json")
 	if tr.run(t); tr.exit != readiness.ExitNoPerm || len(tr.logged("ERROR")) != 1 {
 		t.Errorf("exit %d, errors %q", tr.exit, tr.logged("ERROR"))
 	}
 }
 
-// A status.json that cannot be written any more when all is done: 77 too.
+// The same applies to the final status.json.
 func TestFinalStatusCannotBeWritten(t *testing.T) {
 	tr := faulty(t, "")
-	planted := false
+	replaced := false
 	tr.onLog = func(line string) {
-		if planted || !strings.Contains(line, "msg=\"writing the files\"") {
+		if replaced || !strings.Contains(line, "msg=\"writing the files\"") {
 			return
 		}
-		planted = true
-		status := filepath.Join(tr.dir, "status.json")
-		if err := errors.Join(os.Remove(status), os.MkdirAll(filepath.Join(status, "occupied"), 0o755)); err != nil {
+		replaced = true
+		if err := os.Remove(filepath.Join(tr.dir, "status.json")); err != nil {
 			t.Error(err)
 		}
+		occupy(tr.dir, "status.json")
 	}
 	tr.run(t)
-	if !planted || tr.exit != readiness.ExitNoPerm {
-		t.Errorf("planted %v, exit %d", planted, tr.exit)
+	if !replaced || tr.exit != readiness.ExitNoPerm {
+		t.Errorf("replaced %v, exit %d", replaced, tr.exit)
 	}
 }
 
-// A configuration that cannot be used is reported where everything else is.
+// An invalid configuration is reported in status.json, in the log and to systemd.
 func TestReject(t *testing.T) {
 	tr := faulty(t, "").run(t) // an earlier run of this boot
 	files := tr.status.Files
@@ -159,7 +155,38 @@ func TestReject(t *testing.T) {
 	if len(next.sim.Trace()) != 0 || len(next.status.Files) != len(files) || next.status.Generation != 1 {
 		t.Errorf("requests %v, files %v, generation %d", next.sim.Trace(), next.status.Files, next.status.Generation)
 	}
-	if last := next.notes[len(next.notes)-1].state; !strings.Contains(last, "\nERRNO=22") {
+	if last := next.datagrams[len(next.datagrams)-1].state; !strings.Contains(last, "\nERRNO=22") {
 		t.Errorf("the last datagram is %q", last)
+	}
+}
+
+// If the directory is moved or replaced during the wait, the exit code is 77 and READY=1
+// is not sent, because readers would not find the files.
+func TestDirectoryIsMoved(t *testing.T) {
+	for _, replace := range []bool{false, true} {
+		tr := faulty(t, "")
+		dir := tr.dir
+		tr.onLog = func(line string) {
+			if !strings.Contains(line, "waiting for IMDS") {
+				return
+			}
+			tr.dir += ".old" // the status is read there
+			err := os.Rename(dir, tr.dir)
+			if replace {
+				err = errors.Join(err, os.Mkdir(dir, 0o755))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		tr.run(t)
+		if tr.exit != readiness.ExitNoPerm || tr.lastClass() != "cannot-write" || !strings.Contains(tr.status.LastError.Message, dir+":") {
+			t.Errorf("exit %d, last error %+v", tr.exit, tr.status.LastError)
+		}
+		for _, n := range tr.datagrams {
+			if strings.Contains(n.state, "READY=1") {
+				t.Errorf("replaced: %t: %q", replace, n.state)
+			}
+		}
 	}
 }

@@ -11,26 +11,25 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// seen is one content of status.json and when it was first there.
-type seen struct {
+// statusVersion is one version of status.json and when it was first seen.
+type statusVersion struct {
 	at     time.Duration
 	status snapshot.Status
 }
 
-// watched runs the trial and reads status.json every 50 ms meanwhile. Whatever
-// is there is valid, at every moment.
-func (tr *trial) watched(t *testing.T) []seen {
+// runWatched runs the trial, reads status.json every 50 ms, and returns its versions. The file
+// must be valid at every moment.
+func (tr *trial) runWatched(t *testing.T) []statusVersion {
 	t.Helper()
-	var all []seen
+	var all []statusVersion
 	synctest.Test(t, func(t *testing.T) {
-		done, gone := make(chan struct{}), make(chan struct{})
+		done, stopped := make(chan struct{}), make(chan struct{})
 		start, last := time.Now(), ""
 		go func() {
-			defer close(gone)
+			defer close(stopped)
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
 			for {
@@ -39,26 +38,26 @@ func (tr *trial) watched(t *testing.T) []seen {
 					return
 				case <-tick.C:
 				}
-				if text := tr.peek(t); text != last {
+				if text := tr.statusText(t); text != last {
 					last = text
 					st, err := snapshot.ReadStatus(tr.dir)
 					if err != nil {
 						t.Error(err)
 					}
-					all = append(all, seen{time.Since(start), st})
+					all = append(all, statusVersion{time.Since(start), st})
 				}
 			}
 		}()
-		tr.here(t)
+		tr.runInBubble(t)
 		close(done)
-		<-gone
+		<-stopped
 	})
 	tr.report(t)
 	return all
 }
 
-// peek is status.json, held against its schema; "" while there is none.
-func (tr *trial) peek(t *testing.T) string {
+// statusText returns status.json after checking its schema, or "" if it does not exist.
+func (tr *trial) statusText(t *testing.T) string {
 	data, err := os.ReadFile(filepath.Join(tr.dir, "status.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ""
@@ -72,8 +71,8 @@ func (tr *trial) peek(t *testing.T) string {
 	return string(data)
 }
 
-// While the gate waits, status.json says so: from the start, on change, at most
-// once a second, and never backwards.
+// While the gate waits, the state is waiting. status.json is updated on change, at most
+// once a second, and its counts never decrease.
 func TestStatusFile(t *testing.T) {
 	for _, fault := range []string{
 		"refuse:7s,ok", "unreachable:2s,refuse:2s,503:2s,ok", "hang:7s,ok", "blackhole:7s,ok", "404@meta-data/tags/**:7s,ok",
@@ -81,17 +80,17 @@ func TestStatusFile(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			tr := faulty(t, fault).require(required)
-			all := tr.watched(t)
+			all := tr.runWatched(t)
 			if len(all) < 3 {
 				t.Fatalf("status.json was written %d times in %v", len(all), tr.elapsed)
 			}
-			last := seen{}
+			last := statusVersion{}
 			for _, s := range all {
 				if s.status.State != snapshot.Waiting || s.status.PID == nil || s.status.ExitCode != nil || s.status.ReadyAt != nil {
 					t.Errorf("at %v: %+v", s.at, s.status)
 				}
 				if s.status.Attempts < last.status.Attempts || s.status.Requests < last.status.Requests || s.status.Elapsed < last.status.Elapsed {
-					t.Errorf("at %v it goes back: %+v after %+v", s.at, s.status, last.status)
+					t.Errorf("at %v a count decreases: %+v after %+v", s.at, s.status, last.status)
 				}
 				if last.status.UpdatedAt != nil && s.status.UpdatedAt.Sub(*last.status.UpdatedAt) < time.Second {
 					t.Errorf("written at %v and at %v", last.status.UpdatedAt, s.status.UpdatedAt)
@@ -99,15 +98,15 @@ func TestStatusFile(t *testing.T) {
 				last = s
 			}
 			if late := tr.elapsed - last.at; late > 5*time.Second {
-				t.Errorf("nothing new for the last %v", late)
+				t.Errorf("not updated for the last %v", late)
 			}
 		})
 	}
 }
 
-// What has changed is in the file within a second.
+// A change is in the file within a second.
 func TestStatusFileIsTimely(t *testing.T) {
-	all := faulty(t, "hangx1,refuse:9s,ok").alone().watched(t)
+	all := faulty(t, "hangx1,refuse:9s,ok").gateOnly().runWatched(t)
 	refused, endpoint := time.Duration(0), time.Duration(0)
 	for _, s := range all {
 		if s.status.LastError != nil && s.status.LastError.Class == "connection-refused" && refused == 0 {
@@ -118,14 +117,14 @@ func TestStatusFileIsTimely(t *testing.T) {
 		}
 	}
 	if refused < 2*time.Second || refused > 3100*time.Millisecond {
-		t.Errorf("connection-refused was in the file at %v, and happened at 2.05s", refused)
+		t.Errorf("connection-refused is in the file at %v, and happened at 2.05s", refused)
 	}
 	if endpoint != 0 {
-		t.Errorf("an endpoint that never answered is in the file at %v", endpoint)
+		t.Errorf("an endpoint that did not answer is in the file at %v", endpoint)
 	}
 }
 
-// Every number of the final status, once.
+// All numbers of the final status.
 func TestStatusFileAtTheEnd(t *testing.T) {
 	tr := faulty(t, "unreachablex2,refusex2,503x2,401@getx1,404@dynamic/**x1,ok").require(required).run(t)
 	tr.wantEnd(t, want{
@@ -148,17 +147,14 @@ func TestStatusFileAtTheEnd(t *testing.T) {
 	if r := st.Required; len(r) != 2 || !r[required].OK || r[required].Class != nil {
 		t.Errorf("required %v", r)
 	}
-	// 9 before the document was had (two of them with a token), then the other.
-	if got := len(tr.begins()); st.Requests != got {
+	if got := len(tr.connectTimes()); st.Requests != got {
 		t.Errorf("%d requests, and %d connections", st.Requests, got)
 	}
 }
 
-// A path that was had after failures has the class of its last one, or none:
-// ok is what counts.
+// A required path has the class of its last failure if it was not fetched.
 func TestStatusFileOfAFailedPath(t *testing.T) {
-	tr := newTrial(t, imdstest.New(imdstest.DefaultTree(), imdstest.MustSchedule("503@meta-data/macx1,ok")...)).
-		require("meta-data/mac", "meta-data/spot/instance-action").patience(3, time.Minute).run(t)
+	tr := faulty(t, "503@meta-data/macx1,ok").require("meta-data/mac", "meta-data/spot/instance-action").limits(3, time.Minute).run(t)
 	r := tr.status.Required
 	if !r["meta-data/mac"].OK || r["meta-data/spot/instance-action"].OK || *r["meta-data/spot/instance-action"].Class != "404" {
 		t.Errorf("required %v", r)

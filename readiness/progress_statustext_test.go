@@ -11,9 +11,9 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// STATUS= says what is waited for, why, and how long yet.
+// STATUS= has the path, the class, the attempts, and the elapsed time.
 func TestStatusText(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name, fault string
 		set         func(*trial)
 		want        []string
@@ -23,40 +23,39 @@ func TestStatusText(t *testing.T) {
 			"waiting for IMDS: connection refused, attempt 1, 0 s of 5 min",
 			"ready in 1.2 s: i-0123456789abcdef0, 6 attempts",
 		}},
-		{"as the design has it", "refuse:3s,ok", nil, []string{
+		{"refused for 3 s", "refuse:3s,ok", nil, []string{
 			"waiting for IMDS",
 			"waiting for IMDS: connection refused, attempt 1, 0 s of 5 min",
 			"waiting for IMDS: connection refused, attempt 6, 1.2 s of 5 min",
 			"waiting for IMDS: connection refused, attempt 8, 2.2 s of 5 min",
 			"ready in 3.2 s: i-0123456789abcdef0, 10 attempts",
 		}},
-		{"a network that is not there yet uses up no attempt", "unreachablex2,503x1,ok", nil, []string{
+		{"unreachable uses up no attempt", "unreachablex2,503x1,ok", nil, []string{
 			"waiting for IMDS",
 			"waiting for IMDS: unreachable, 0 s of 5 min",
 			"ready in 0.2 s: i-0123456789abcdef0, 2 attempts",
 		}},
-		{"another path", "404@meta-data/tags/instance/Namex1,ok", func(tr *trial) { tr.require(required).patience(0, 0) }, []string{
+		{"another path", "404@meta-data/tags/instance/Namex1,ok", func(tr *trial) { tr.require(required).limits(0, 0) }, []string{
 			"waiting for IMDS",
 			"waiting for meta-data/tags/instance/Name: status 404, attempt 1, 0 s",
 			"ready in 0.1 s: i-0123456789abcdef0, 3 attempts",
 		}},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := faulty(t, tt.fault)
 			if tt.set != nil {
 				tt.set(tr)
 			}
 			tr.run(t)
-			if got := tr.said(); !slices.Equal(got, tt.want) {
-				t.Errorf("said %q, want %q", got, tt.want)
+			if got := tr.statusTexts(); !slices.Equal(got, tt.want) {
+				t.Errorf("STATUS= %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// saidClass is what a STATUS= says is wrong, "" for another text.
-func saidClass(state string) string {
+// statusClass returns the class in a STATUS= about a failure, or "" for another text.
+func statusClass(state string) string {
 	_, rest, ok := strings.Cut(state, ": ")
 	if !ok || !strings.HasPrefix(state, "STATUS=waiting for ") {
 		return ""
@@ -65,12 +64,12 @@ func saidClass(state string) string {
 	return class
 }
 
-// wantStatusRate wants a STATUS= about a failure at most once a second.
+// wantStatusRate checks that there is a STATUS= about a failure at most once a second.
 func (tr *trial) wantStatusRate(t *testing.T) {
 	t.Helper()
-	var last note
-	for _, n := range tr.notes {
-		class := saidClass(n.state)
+	var last datagram
+	for _, n := range tr.datagrams {
+		class := statusClass(n.state)
 		if class == "" {
 			continue
 		}
@@ -80,7 +79,7 @@ func (tr *trial) wantStatusRate(t *testing.T) {
 		last = n
 	}
 	if last.state == "" {
-		t.Error("nothing was said")
+		t.Error("no STATUS= is about a failure")
 	}
 }
 
@@ -89,18 +88,18 @@ func TestStatusRate(t *testing.T) {
 		t.Run(fault, func(t *testing.T) { faulty(t, fault).run(t).wantStatusRate(t) })
 	}
 	t.Run("many paths of one class", func(t *testing.T) {
-		paths, tree := leaves(8)
+		paths, tree := requiredLeaves(8)
 		tr := newTrial(t, imdstest.New(tree, imdstest.MustSchedule("404@meta-data/tags/**:3s,ok")...)).require(paths...).run(t)
 		tr.wantStatusRate(t)
 	})
 }
 
-// A class that changes is said within a second.
+// A new class is in STATUS= within a second.
 func TestStatusOnChange(t *testing.T) {
 	tr := faulty(t, "unreachable:3200ms,refuse:3200ms,503:3200ms,404@put:3200ms,ok").run(t)
 	got := map[string]time.Duration{}
-	for _, n := range tr.notes {
-		class := saidClass(n.state)
+	for _, n := range tr.datagrams {
+		class := statusClass(n.state)
 		if _, seen := got[class]; class != "" && !seen {
 			got[class] = n.at
 		}
@@ -108,17 +107,17 @@ func TestStatusOnChange(t *testing.T) {
 	for i, class := range []string{"unreachable", "connection refused", "status 503", "status 404"} {
 		begins := time.Duration(i) * 3200 * time.Millisecond
 		if at, ok := got[class]; !ok || at < begins || at > begins+1500*time.Millisecond {
-			t.Errorf("%s was said at %v, want within a pause and a second of %v", class, at, begins)
+			t.Errorf("%s is in STATUS= at %v, want within a pause and a second of %v", class, at, begins)
 		}
 	}
 	tr.wantStatusRate(t)
 }
 
-// A minute's wait sends at most 130 datagrams, whatever fails.
+// A wait of a minute sends at most 130 datagrams.
 func TestDatagramsOfAMinute(t *testing.T) {
 	for _, fault := range []string{"refuse", "503", "hang", "blackhole", "unreachable", "reset"} {
-		tr := faulty(t, fault).patience(0, time.Minute).run(t)
-		if n := len(tr.notes); n > 130 {
+		tr := faulty(t, fault).limits(0, time.Minute).run(t)
+		if n := len(tr.datagrams); n > 130 {
 			t.Errorf("%s: %d datagrams", fault, n)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// anySchedule is faults of every kind, each for a while or a number of times,
-// and in the end health or one of them for ever.
+// anySchedule draws faults of every kind, each for a while or a number of times. At the
+// end, IMDS works or one fault lasts forever.
 func anySchedule(rt *rapid.T) string {
 	fault := rapid.SampledFrom([]string{
 		"refuse", "blackhole", "unreachable", "blocked", "errno=EMFILE", "refuse@ipv4", "blackhole@ipv6", "hang", "hang@put",
@@ -33,13 +33,13 @@ func anySchedule(rt *rapid.T) string {
 		phases = append(phases, fault.Draw(rt, "fault")+limit)
 	}
 	last := "ok"
-	if rapid.Bool().Draw(rt, "for ever") {
+	if rapid.Bool().Draw(rt, "forever") {
 		last = fault.Draw(rt, "last")
 	}
 	return strings.Join(append(phases, last), ",")
 }
 
-// anyTrial is any policy, patience and load that a file could ask for.
+// anyTrial draws any configuration.
 func anyTrial(t *testing.T, rt *rapid.T) *trial {
 	tree := imdstest.DefaultTree().Without("meta-data/network", "meta-data/block-device-mapping")
 	tr := newTrial(t, imdstest.New(tree, imdstest.MustSchedule(anySchedule(rt))...))
@@ -64,9 +64,9 @@ func anyTrial(t *testing.T, rt *rapid.T) *trial {
 	if rapid.Bool().Draw(rt, "raced") {
 		tr.client.Endpoints = []string{base4, base6}
 	}
-	tr.config.Policy.Hedge = rapid.SampledFrom([]time.Duration{0, 500 * time.Millisecond}).Draw(rt, "second PUT")
+	tr.config.Policy.Hedge = rapid.SampledFrom([]time.Duration{0, 500 * time.Millisecond}).Draw(rt, "hedge")
 	if rapid.Bool().Draw(rt, "news") {
-		tr.watch = news(10*time.Millisecond, 700*time.Millisecond, 701*time.Millisecond, 3*time.Second)
+		tr.watch = networkChanges(10*time.Millisecond, 700*time.Millisecond, 701*time.Millisecond, 3*time.Second)
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "signal") == 0 {
 		at := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 90 * time.Millisecond, 1300 * time.Millisecond, 6 * time.Second}).Draw(rt, "at")
@@ -75,32 +75,32 @@ func anyTrial(t *testing.T, rt *rapid.T) *trial {
 	return tr
 }
 
-// Whatever IMDS does: the run ends in time, says one thing everywhere, and
-// counts what happened.
+// Whatever IMDS does, the run ends in time, its output is consistent, and its counts are
+// right.
 func TestRunProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var tr *trial
 		synctest.Test(t, func(t *testing.T) {
 			tr = anyTrial(t, rt)
 			tr.notify = func(string) error {
-				tr.peek(t) // valid at every moment
+				tr.statusText(t) // it must be valid at every moment
 				return nil
 			}
-			tr.here(t)
+			tr.runInBubble(t)
 		})
-		tr.failed(rt)
 		tr.endsInTime(rt)
 		tr.countsAddUp(rt)
-		tr.wantPromisesKept(rt)
-		if from, to, found := tooClose(tr.begins(), tr.config.Metadata.RequestsPerSecond); found {
+		tr.wantNoTimeout(rt)
+		if from, to, found := tooClose(tr.connectTimes(), tr.config.Metadata.RequestsPerSecond); found {
 			rt.Errorf("too many requests began from %v to %v", from, to)
 		}
-		tr.failed(rt)
+		tr.report(rt)
 	})
 }
 
-// endsInTime wants the end by the longest deadline and collect_deadline, or
-// within a second of a signal, and an exit code for what the errors were.
+// endsInTime checks that the run ends at the latest after the longest deadline and
+// collect_deadline, or within a second of a signal, with an exit code that fits the
+// errors.
 func (tr *trial) endsInTime(rt *rapid.T) {
 	latest := tr.config.Metadata.CollectDeadline
 	for _, r := range tr.config.Require {
@@ -110,24 +110,24 @@ func (tr *trial) endsInTime(rt *rapid.T) {
 		latest = min(latest, c.at+time.Second)
 	}
 	if tr.elapsed > latest {
-		rt.Errorf("ended after %v, and %v is the latest", tr.elapsed, latest)
+		rt.Errorf("ended after %v, want at most %v", tr.elapsed, latest)
 	}
 	if !slices.Contains([]readiness.Exit{0, 69, 75, 76, 77, 143}, tr.exit) {
 		rt.Errorf("exit code %d", tr.exit)
 	}
-	answered, foreign := 0, 0
+	answered, notIMDS := 0, 0
 	for class, n := range tr.status.Errors {
 		if c := policy.Class(class); c.Answered() {
 			answered += n
 			if c == policy.BadResponse || c == policy.TooLarge {
-				foreign += n
+				notIMDS += n
 			}
 		}
 	}
-	onlyForeign := answered > 0 && answered == foreign
-	// In a race the class may be that of a family that gave no answer.
+	onlyNotIMDS := answered > 0 && answered == notIMDS
+	// In a race, the class may be that of a family that did not answer.
 	raced := len(tr.client.Endpoints) > 1
-	if tr.exit == 75 && onlyForeign || tr.exit == 76 && !onlyForeign && !raced {
+	if tr.exit == 75 && onlyNotIMDS || tr.exit == 76 && !onlyNotIMDS && !raced {
 		rt.Errorf("exit code %d for the errors %v", tr.exit, tr.status.Errors)
 	}
 	if tr.exit == 69 && tr.lastClass() != "disabled" || tr.exit == 143 && tr.lastClass() != "interrupted" {
@@ -135,13 +135,13 @@ func (tr *trial) endsInTime(rt *rapid.T) {
 	}
 }
 
-// countsAddUp wants attempts to be the paths that were had and the failures
-// that used one up, within each path's limit, and no request after the end.
+// countsAddUp checks that the attempts are the fetched paths and the failures that used
+// one up, within the limit of each path, and that no request follows the end.
 func (tr *trial) countsAddUp(rt *rapid.T) {
-	had, most, limited := 0, 0, true
+	fetched, most, limited := 0, 0, true
 	for _, r := range tr.config.Require {
 		if tr.status.Required[r.Path].OK {
-			had++
+			fetched++
 		}
 		most += r.MaxAttempts
 		limited = limited && r.MaxAttempts > 0
@@ -152,20 +152,20 @@ func (tr *trial) countsAddUp(rt *rapid.T) {
 			failures += n
 		}
 	}
-	// In a race the other family's failure may decide that an attempt does not count.
+	// In a race, the other family's failure may decide that an attempt does not count.
 	raced := len(tr.client.Endpoints) > 1
-	if got := tr.status.Attempts; got > had+failures || !raced && got < had+failures || limited && got > most {
-		rt.Errorf("%d attempts: %d paths were had, errors %v, at most %d", got, had, tr.status.Errors, most)
+	if got := tr.status.Attempts; got > fetched+failures || !raced && got < fetched+failures || limited && got > most {
+		rt.Errorf("%d attempts: %d paths fetched, errors %v, at most %d", got, fetched, tr.status.Errors, most)
 	}
-	if n := len(tr.begins()); n > tr.status.Requests {
-		rt.Errorf("%d requests are counted, and there were %d", tr.status.Requests, n)
+	if n := len(tr.connectTimes()); n > tr.status.Requests {
+		rt.Errorf("%d requests are counted, want at least %d", tr.status.Requests, n)
 	}
 	for _, r := range tr.sim.Requests() {
 		if r.At > tr.elapsed {
-			rt.Errorf("after the end, at %v: %v", tr.elapsed, r)
+			rt.Errorf("a request after the end at %v: %v", tr.elapsed, r)
 		}
 	}
-	if tr.status.State == "ready" && had != len(tr.config.Require) {
+	if tr.status.State == "ready" && fetched != len(tr.config.Require) {
 		rt.Errorf("ready without %v", tr.status.Required)
 	}
 }

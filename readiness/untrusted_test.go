@@ -16,14 +16,14 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// systemd ignores a datagram of more than PIPE_BUF bytes as a whole, ERRNO= and
-// READY=1 included (NOTIFY_BUFFER_MAX in its src/core/manager.c).
+// maxDatagram is PIPE_BUF. systemd ignores a longer datagram, including its READY=1
+// (NOTIFY_BUFFER_MAX in src/core/manager.c).
 const maxDatagram = 4096
 
-// wantShort wants nothing that the other side says to be repeated at any length.
-func (tr *trial) wantShort(t *testing.T) {
+// wantBoundedText checks the length of everything that may quote an answer.
+func (tr *trial) wantBoundedText(t *testing.T) {
 	t.Helper()
-	for _, n := range tr.notes {
+	for _, n := range tr.datagrams {
 		if len(n.state) > maxDatagram {
 			t.Errorf("a datagram of %d bytes: %.60q", len(n.state), n.state)
 		}
@@ -41,16 +41,15 @@ func (tr *trial) wantShort(t *testing.T) {
 	}
 }
 
-// What a body says is quoted in errors, and a body may be long.
-func TestForeignTextInABody(t *testing.T) {
+// Errors quote bodies, which may be long.
+func TestUntrustedBody(t *testing.T) {
 	const roles = "meta-data/iam/security-credentials/"
 	long := strings.Repeat("\x00x", 60_000)
-	tests := []struct{ name, path, body string }{
+	for _, tt := range []struct{ name, path, body string }{
 		{"a role's code", roles + "web-role", fmt.Sprintf(`{"Code": %q}`, strings.Repeat("x", 200_000))},
 		{"a listing's entry", roles, "a/" + long},
-		{"no JSON", "meta-data/iam/info", "{" + long},
-	}
-	for _, tt := range tests {
+		{"not JSON", "meta-data/iam/info", "{" + long},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tree := imdstest.DefaultTree()
 			tree[tt.path] = tt.body
@@ -58,42 +57,42 @@ func TestForeignTextInABody(t *testing.T) {
 			if strings.HasPrefix(path, roles) {
 				path = roles
 			}
-			tr := newTrial(t, imdstest.New(tree)).require(path).patience(3, time.Minute).run(t)
+			tr := newTrial(t, imdstest.New(tree)).require(path).limits(3, time.Minute).run(t)
 			if tr.exit != readiness.ExitProtocol {
 				t.Errorf("exit %d", tr.exit)
 			}
-			tr.wantShort(t)
+			tr.wantBoundedText(t)
 		})
 	}
 }
 
-// The same for listings that are not required.
-func TestForeignTextInAListing(t *testing.T) {
+// The same applies to listings that are not required.
+func TestUntrustedListing(t *testing.T) {
 	tree := imdstest.DefaultTree()
 	tree["meta-data/placement/"] = "region\na/" + strings.Repeat("\x01", 100_000)
 	tr := newTrial(t, imdstest.New(tree)).run(t)
 	if tr.exit != readiness.ExitOK || tr.status.Missing["meta-data/placement/"] != "bad-response" {
 		t.Errorf("exit %d, missing %v", tr.exit, tr.status.Missing)
 	}
-	tr.wantShort(t)
+	tr.wantBoundedText(t)
 }
 
-// chatter answers every request with some bytes, which need not be HTTP.
-func chatter(answer string) func(context.Context, string, string) (net.Conn, error) {
+// answering returns a dial function that answers every request with these bytes.
+func answering(answer string) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		go func() {
 			defer server.Close()
 			if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
-				_, _ = server.Write([]byte(answer)) // the client may have had enough of it
+				_, _ = server.Write([]byte(answer)) // the client may have closed the connection
 			}
 		}()
 		return client, nil
 	}
 }
 
-// net/http quotes the line that it cannot read.
-func TestForeignTextThatIsNoHTTP(t *testing.T) {
+// The parser of net/http quotes the line that it cannot parse.
+func TestUntrustedHTTP(t *testing.T) {
 	long := strings.Repeat("\x02", 15_000)
 	for name, answer := range map[string]string{
 		"a status line":   long + "\r\n\r\n",
@@ -106,20 +105,20 @@ func TestForeignTextThatIsNoHTTP(t *testing.T) {
 		"a reason phrase": "HTTP/1.1 400 " + strings.Repeat("x", 15_000) + "\r\nContent-Length: 0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := faulty(t, "").patience(3, time.Minute)
-			tr.client.Dial = chatter(answer)
+			tr := faulty(t, "").limits(3, time.Minute)
+			tr.client.Dial = answering(answer)
 			tr.run(t)
 			if tr.exit != readiness.ExitProtocol && name != "a reason phrase" {
 				t.Errorf("exit %d, errors %v", tr.exit, tr.status.Errors)
 			}
-			tr.wantShort(t)
+			tr.wantBoundedText(t)
 		})
 	}
 }
 
-// Long names one below the other make long paths, and many of them more bytes
-// than were ever received. What they do to the status must stay readable.
-func TestForeignNamesAddUp(t *testing.T) {
+// Nested long names add up to more bytes than were received. status.json must stay
+// readable.
+func TestUntrustedNames(t *testing.T) {
 	tree := imdstest.Tree{readiness.IdentityPath: imdstest.DefaultTree()[readiness.IdentityPath]}
 	long := "meta-data/" + strings.Repeat(strings.Repeat("d", 250)+"/", 10)
 	for i := range 4000 {

@@ -16,17 +16,17 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// vendor is a machine whose firmware names somebody.
+// vendor returns the sysfs of a machine with a vendor.
 func vendor(name string) fs.FS {
 	return fstest.MapFS{"class/dmi/id/sys_vendor": {Data: []byte(name + "\n")}}
 }
 
-// outcomeRow is one line of imds-ready.toml(5)'s table of outcomes.
+// outcomeRow is one line of the table of outcomes of imds-ready.toml(5).
 type outcomeRow struct {
 	name  string
 	fault string
 	set   func(*readiness.Config)
-	dmi   string // not asked unless set
+	dmi   string // the vendor; if empty, the check is off
 
 	exit  readiness.Exit
 	state string
@@ -35,16 +35,14 @@ type outcomeRow struct {
 	files []string
 }
 
-func onTimeout(c *readiness.Config)  { c.OnTimeout = readiness.Continue }
-func onDisabled(c *readiness.Config) { c.OnDisabled = readiness.Continue }
-func notEC2Fail(c *readiness.Config) { c.OnNotEC2 = readiness.Fail }
-func notEC2Try(c *readiness.Config)  { c.OnNotEC2 = readiness.Try }
-func explicit(c *readiness.Config)   { c.ExplicitEndpoint = true }
-func switchedOff(c *readiness.Config) {
-	c.Disabled = true
-}
+func onTimeout(c *readiness.Config)   { c.OnTimeout = readiness.Continue }
+func onDisabled(c *readiness.Config)  { c.OnDisabled = readiness.Continue }
+func notEC2Fail(c *readiness.Config)  { c.OnNotEC2 = readiness.Fail }
+func notEC2Try(c *readiness.Config)   { c.OnNotEC2 = readiness.Try }
+func explicit(c *readiness.Config)    { c.ExplicitEndpoint = true }
+func switchedOff(c *readiness.Config) { c.Disabled = true }
 
-// What a run leaves behind.
+// The files after a run.
 var (
 	onlyStatus = []string{"status.json"}
 	noMetadata = []string{"imds.env", "status.json"}
@@ -52,29 +50,29 @@ var (
 )
 
 func TestOutcomes(t *testing.T) {
-	const forever = "404@meta-data/spot/**" // required, and never there
+	const forever = "404@meta-data/spot/**" // required, but it never exists
 	for _, row := range []outcomeRow{
 		{name: "ready", exit: 0, state: "ready", files: everything},
 		{name: "refused", fault: "refuse", exit: 75, state: "failed", class: "connection-refused", errno: "110", files: onlyStatus},
 		{name: "refused, continue", fault: "refuse", set: onTimeout, exit: 0, state: "degraded", class: "connection-refused", files: noMetadata},
 		{name: "not retried", fault: "400@get", exit: 75, state: "failed", class: "400", errno: "110", files: onlyStatus},
 		{name: "unreachable", fault: "unreachable", exit: 75, state: "failed", class: "unreachable", errno: "110", files: onlyStatus},
-		{name: "foreign", fault: "html@get", exit: 76, state: "failed", class: "bad-response", errno: "71", files: onlyStatus},
-		{name: "foreign, continue", fault: "html@get", set: onTimeout, exit: 0, state: "degraded", class: "bad-response", files: noMetadata},
-		{name: "foreign after no answer", fault: "refusex1,garbage", exit: 76, state: "failed", class: "bad-response", errno: "71", files: onlyStatus},
-		{name: "foreign, then no answer", fault: "garbagex2,refuse", exit: 76, state: "failed", class: "connection-refused", errno: "71", files: onlyStatus},
-		{name: "foreign with a 503 among them", fault: "503@getx1,html@get", exit: 75, state: "failed", class: "bad-response", errno: "110", files: onlyStatus},
-		{name: "foreign with an empty answer", fault: "empty@getx1,html@get", exit: 75, state: "failed", class: "bad-response", errno: "110", files: onlyStatus},
+		{name: "not IMDS", fault: "html@get", exit: 76, state: "failed", class: "bad-response", errno: "71", files: onlyStatus},
+		{name: "notIMDS, continue", fault: "html@get", set: onTimeout, exit: 0, state: "degraded", class: "bad-response", files: noMetadata},
+		{name: "not IMDS after no answer", fault: "refusex1,garbage", exit: 76, state: "failed", class: "bad-response", errno: "71", files: onlyStatus},
+		{name: "notIMDS, then no answer", fault: "garbagex2,refuse", exit: 76, state: "failed", class: "connection-refused", errno: "71", files: onlyStatus},
+		{name: "not IMDS with a 503 among them", fault: "503@getx1,html@get", exit: 75, state: "failed", class: "bad-response", errno: "110", files: onlyStatus},
+		{name: "not IMDS with an empty answer", fault: "empty@getx1,html@get", exit: 75, state: "failed", class: "bad-response", errno: "110", files: onlyStatus},
 		{name: "too large", fault: "big=65537@get", exit: 76, state: "failed", class: "too-large", errno: "71", files: onlyStatus},
-		{name: "no answer is not a foreign one", fault: "hang", exit: 75, state: "failed", class: "read-timeout", errno: "110", files: onlyStatus},
+		{name: "no answer is not a wrong answer", fault: "hang", exit: 75, state: "failed", class: "read-timeout", errno: "110", files: onlyStatus},
 		{name: "blocked", fault: "blocked", exit: 77, state: "failed", class: "blocked", errno: "13", files: onlyStatus},
 		{name: "blocked at last", fault: "refusex1,blocked", exit: 77, state: "failed", class: "blocked", errno: "13", files: onlyStatus},
 		{name: "blocked, continue", fault: "blocked", set: onTimeout, exit: 0, state: "degraded", class: "blocked", files: noMetadata},
 		{name: "disabled", fault: "403@put", exit: 69, state: "failed", class: "disabled", errno: "19", files: onlyStatus},
 		{name: "disabled by the document", fault: "403@get", exit: 69, state: "failed", class: "disabled", errno: "19", files: onlyStatus},
 		{name: "disabled, continue", fault: "403@put", set: onDisabled, exit: 0, state: "degraded", class: "disabled", files: noMetadata},
-		{name: "disabled is not on_timeout's affair", fault: "403@put", set: onTimeout, exit: 69, state: "failed", class: "disabled", errno: "19", files: onlyStatus},
-		{name: "a timeout is not on_disabled's affair", fault: "refuse", set: onDisabled, exit: 75, state: "failed", class: "connection-refused", errno: "110", files: onlyStatus},
+		{name: "on_timeout does not apply to disabled", fault: "403@put", set: onTimeout, exit: 69, state: "failed", class: "disabled", errno: "19", files: onlyStatus},
+		{name: "on_disabled does not apply to a timeout", fault: "refuse", set: onDisabled, exit: 75, state: "failed", class: "connection-refused", errno: "110", files: onlyStatus},
 		{name: "required", fault: forever, exit: 75, state: "failed", class: "404", errno: "110", files: onlyStatus},
 		{name: "required, continue", fault: forever, set: onTimeout, exit: 0, state: "degraded", class: "404", files: everything},
 		{name: "not EC2", dmi: "QEMU", exit: 0, state: "skipped", class: "not-ec2", files: noMetadata},
@@ -89,13 +87,13 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// check runs the row; spot asks for a path that is not there.
-func (row outcomeRow) check(t *testing.T, spot bool) {
+// check runs the row. If requireSpot is true, it requires a path that does not exist.
+func (row outcomeRow) check(t *testing.T, requireSpot bool) {
 	tr := faulty(t, row.fault)
-	if spot {
+	if requireSpot {
 		tr.require("meta-data/spot/instance-action")
 	}
-	tr.patience(3, time.Minute)
+	tr.limits(3, time.Minute)
 	if row.dmi != "" {
 		tr.sys, tr.config.ExplicitEndpoint = vendor(row.dmi), false
 	}
@@ -110,7 +108,7 @@ func (row outcomeRow) check(t *testing.T, spot bool) {
 	if got := tr.names(t); !slices.Equal(got, row.files) {
 		t.Errorf("files %q, want %q", got, row.files)
 	}
-	last := tr.notes[len(tr.notes)-1].state
+	last := tr.datagrams[len(tr.datagrams)-1].state
 	if got := strings.Contains(last, "ERRNO="); got != (row.errno != "") || !strings.Contains(last, "ERRNO="+row.errno) && got {
 		t.Errorf("the last datagram is %q, want ERRNO=%s", last, row.errno)
 	}
@@ -127,8 +125,8 @@ func (row outcomeRow) check(t *testing.T, spot bool) {
 	row.checkLog(t, tr)
 }
 
-// checkLog wants one line at the end: an error for a failure, a warning for a
-// unit that is green and somebody should know, and neither when all is well.
+// checkLog checks that the last line is an error for a failure, and a warning for a
+// degraded gate and a machine that is not EC2. Otherwise there are no errors and warnings.
 func (row outcomeRow) checkLog(t *testing.T, tr *trial) {
 	errors, warnings := tr.logged("ERROR"), tr.logged("WARN")
 	wantErrors, wantWarnings := 0, 0
@@ -149,14 +147,14 @@ func (row outcomeRow) checkLog(t *testing.T, tr *trial) {
 		t.Errorf("the last line is %s", line)
 	}
 	if row.dmi != "" && !strings.Contains(line, row.dmi) {
-		t.Errorf("the vendor is not named: %s", line)
+		t.Errorf("the line does not name the vendor: %s", line)
 	}
 }
 
-// A gate that on_timeout makes degraded is crawled when the identity document
-// was had: the files are those of a ready one, less what was not there.
-func TestOutcomeDegradedIsCrawled(t *testing.T) {
-	tr := faulty(t, "").require("meta-data/spot/instance-action").patience(2, time.Minute)
+// If on_timeout makes the gate degraded after the identity document was fetched, the
+// metadata is collected too.
+func TestOutcomeDegradedCollects(t *testing.T) {
+	tr := faulty(t, "").require("meta-data/spot/instance-action").limits(2, time.Minute)
 	tr.config.OnTimeout = readiness.Continue
 	tr.run(t)
 	if tr.status.State != snapshot.Degraded || tr.status.Generation != 1 || len(tr.status.Missing) != 0 {
@@ -168,7 +166,7 @@ func TestOutcomeDegradedIsCrawled(t *testing.T) {
 	if r := tr.status.Required["meta-data/spot/instance-action"]; r.OK || *r.Class != "404" {
 		t.Errorf("required %v", tr.status.Required)
 	}
-	if last := tr.said()[len(tr.said())-1]; !strings.Contains(last, "degraded") || !strings.Contains(last, "spot/instance-action") {
+	if last := tr.statusTexts()[len(tr.statusTexts())-1]; !strings.Contains(last, "degraded") || !strings.Contains(last, "spot/instance-action") {
 		t.Errorf("STATUS=%s", last)
 	}
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package readiness_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+)
+
+// asShipped gives a trial the preset boot as it is, apart from the jitter. Other
+// tests use a curve that doubles, because its numbers are easier to read.
+func (tr *trial) asShipped() *trial {
+	attempts, deadline := tr.config.Policy.MaxAttempts, tr.config.Policy.Deadline
+	tr.config.Policy = policy.Boot()
+	tr.config.Policy.Backoff.Jitter = policy.JitterNone
+	return tr.limits(attempts, deadline)
+}
+
+// The preset boot to the letter: each pause is 5 % longer than the one before, and
+// counts from the start of the attempt; a token request is repeated every 500 ms.
+func TestBootAsShipped(t *testing.T) {
+	const us = time.Microsecond
+	for _, tt := range []struct {
+		name, schedule string
+		attempts       int
+		want           []time.Duration // when the requests begin
+	}{
+		{
+			"refused", "refuse", 7,
+			[]time.Duration{0, 50000 * us, 102500 * us, 157625 * us, 215506250, 276281562, 340095640},
+		},
+		{"a connect timeout is part of its pause", "blackhole", 4, []time.Duration{0, 250000 * us, 500000 * us, 750000 * us}},
+		{"a Retry-After counts from the end", "503;retry-after=1x1,503", 2, []time.Duration{0, time.Second}},
+		{
+			"hanging", "hang", 2,
+			[]time.Duration{0, 500000 * us, time.Second, 1500000 * us, 2 * time.Second, 2500000 * us, 3 * time.Second, 3500000 * us},
+		},
+		{
+			"a sign of life restarts the curve", "refusex3,503", 6,
+			[]time.Duration{0, 50000 * us, 102500 * us, 157625 * us, 207625 * us, 260125 * us},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := faulty(t, tt.schedule).gateOnly().limits(tt.attempts, time.Minute).asShipped().run(t)
+			if got := tr.connectTimes(); !slices.Equal(got, tt.want) {
+				t.Errorf("requests began at %v\nwant              %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// News of the network brings the next attempt forward, but never to less than
+// 25 ms after the start of the one before.
+func TestBootNewsAsShipped(t *testing.T) {
+	tr := faulty(t, "unreachable:3s,ok").gateOnly().asShipped()
+	// 5 ms after an attempt, then many at once, and at the moment IMDS is there.
+	tr.watch = networkChanges(5*time.Millisecond, 100*time.Millisecond, 101*time.Millisecond, 102*time.Millisecond, 103*time.Millisecond, 3*time.Second)
+	tr.run(t)
+	begins := tr.connectTimes()
+	for i := 1; i < len(begins); i++ {
+		if begins[i]-begins[i-1] < 25*time.Millisecond && begins[i] < 3*time.Second {
+			t.Errorf("attempts at %v and %v", begins[i-1], begins[i])
+		}
+	}
+	if begins[1] != 26*time.Millisecond || tr.elapsed > 3026*time.Millisecond {
+		t.Errorf("second attempt at %v, ready after %v", begins[1], tr.elapsed)
+	}
+}
+
+// A clock that steps, a Retry-After of a day and a multiplier of 1 change nothing
+// but what they should.
+func TestOddPolicies(t *testing.T) {
+	tr := faulty(t, "503;retry-after=86400x1,ok").gateOnly().asShipped().run(t)
+	if tr.elapsed != 30*time.Second {
+		t.Errorf("a Retry-After of a day is %v, want 30s", tr.elapsed)
+	}
+	tr = faulty(t, "refuse:1s,ok").gateOnly().asShipped()
+	tr.config.Policy.Backoff.Multiplier = 1
+	tr.run(t)
+	if got := strings.Join(tr.trace(), ""); tr.elapsed != time.Second || strings.Count(got, "refuse") != 20 {
+		t.Errorf("ready after %v with %d attempts, want one each 50 ms", tr.elapsed, strings.Count(got, "refuse"))
+	}
+}
