@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
@@ -156,6 +157,8 @@ func (d *Daemon) claim() (*run, Exit) {
 	exit := ExitNoPerm
 	if _, ok := errors.AsType[*publish.LockedError](err); ok {
 		exit, attrs = ExitTempFail, []any{"hint", "wait for it or end it; two daemons need two directories (--directory)"}
+	} else if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		attrs = []any{"class", string(policy.LocalError), "hint", "raise the limit of open files (LimitNOFILE=): the daemon needs 32"}
 	}
 	d.Log.Error("cannot use the directory", append(attrs, "err", err, "exit_code", int(exit))...)
 	d.announceFailure("cannot use the directory: "+err.Error(), exit)

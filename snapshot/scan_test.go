@@ -128,6 +128,7 @@ func TestReadingIsBounded(t *testing.T) {
 			keys, largest := 0, uint64(0)
 			err := v.Walk("", func(string) error {
 				if keys++; keys%100_000 == 0 {
+					runtime.GC() // how much garbage there is depends on the load of the machine
 					runtime.ReadMemStats(&after)
 					largest = max(largest, after.HeapAlloc-min(after.HeapAlloc, before.HeapAlloc))
 				}
@@ -139,9 +140,10 @@ func TestReadingIsBounded(t *testing.T) {
 			if _, err := v.LookupJSON("meta-data"); err != nil {
 				t.Fatal(err)
 			}
+			runtime.GC()
 			runtime.ReadMemStats(&after)
 			largest = max(largest, after.HeapAlloc-min(after.HeapAlloc, before.HeapAlloc))
-			if largest > 64<<20 {
+			if largest > 32<<20 {
 				t.Errorf("%d MiB for %d keys", largest>>20, keys)
 			}
 			if took := cpu(t) - start; took > 10*time.Second { // 0.5 s without the race detector

@@ -4,6 +4,8 @@ package snapshot
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +42,8 @@ const maxOpens = 10
 // has failed, is not an error: look at Status. Files of an earlier run in this boot
 // may exist even so.
 //
-// All values are of one moment: if another collection or another run replaced
+// All values are of one moment: files that a run is replacing, or was killed while
+// it replaced them, count as absent until it has a final status. If another collection or another run replaced
 // status.json meanwhile, Open reads everything again, 10 times at most.
 func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
 
@@ -62,11 +65,27 @@ func open(dir, bootID string, between func()) (*Values, error) {
 			return nil, err
 		}
 		if sameCollection(before, v.status) {
+			v.identity = v.identity.vouched(v.status, IdentityFile)
+			v.metaData = v.metaData.vouched(v.status, MetaDataFile)
 			return v, nil
 		}
 		before = v.status
 	}
 	return nil, fmt.Errorf("reading %s: the files were replaced %d times meanwhile", dir, maxOpens)
+}
+
+// vouched is the file if the status vouches for it. While a gate waits, a daemon may
+// be replacing the files one by one, or was killed meanwhile: then a file that does not
+// have the digest of the status counts as absent.
+func (s source) vouched(st Status, name string) source {
+	if st.State != Waiting || s.text == nil {
+		return s
+	}
+	sum := sha256.Sum256(s.text)
+	if want := st.Files[name]; want == nil || *want != hex.EncodeToString(sum[:]) {
+		return source{}
+	}
+	return s
 }
 
 // sameCollection reports whether two statuses are of one run and list the files of

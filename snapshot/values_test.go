@@ -3,6 +3,8 @@
 package snapshot
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -241,6 +243,39 @@ func TestKeyErrors(t *testing.T) {
 	}
 }
 
+// digests are the files of a status that lists a meta-data.json.
+func digests(metaData string) map[string]*string {
+	sum := sha256.Sum256([]byte(metaData))
+	return map[string]*string{MetaDataFile: new(hex.EncodeToString(sum[:]))}
+}
+
+// While a gate waits, a file that its status does not vouch for counts as absent: a
+// daemon was killed between meta-data.json and identity.json, or is between them.
+func TestOpenWhileWaiting(t *testing.T) {
+	const now, before = `{"n": 2}`, `{"n": 1}`
+	for _, tt := range []struct {
+		name, state string
+		files       map[string]*string
+		want        bool
+	}{
+		{"listed", Waiting, digests(now), true},
+		{"replaced since", Waiting, digests(before), false},
+		{"never listed", Waiting, nil, false},
+		{"a final status vouches for everything", Failed, digests(before), true},
+	} {
+		dir := t.TempDir()
+		write(t, dir, Status{State: tt.state, BootID: "b", Generation: 1, Files: tt.files})
+		put(t, filepath.Join(dir, MetaDataFile), now)
+		v, err := Open(dir, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Lookup("n"); (err == nil) != tt.want {
+			t.Errorf("%s: %v, want a value: %v", tt.name, err, tt.want)
+		}
+	}
+}
+
 // Everything that Open returns is of one moment, also if the daemon publishes while
 // it reads.
 func TestOpenWhilePublishing(t *testing.T) {
@@ -253,7 +288,7 @@ func TestOpenWhilePublishing(t *testing.T) {
 		"nothing happens":        {func(int) *Status { return nil }, 1, ""},
 		"only the state changes": {func(int) *Status { return &Status{State: Ready, BootID: "b", StartedAt: &started} }, 1, ""},
 		"another collection":     {func(int) *Status { return &Status{State: Ready, BootID: "b", Generation: 2, StartedAt: &started} }, 2, ""},
-		"another run":            {func(int) *Status { return &Status{State: Waiting, BootID: "b"} }, 2, ""},
+		"another run":            {func(int) *Status { return &Status{State: Waiting, BootID: "b", Files: digests(`{"n": 0}`)} }, 2, ""},
 		"another boot":           {func(int) *Status { return &Status{State: Ready, BootID: "c"} }, 1, "of another boot"},
 		"one collection after another": {func(n int) *Status {
 			return &Status{State: Ready, BootID: "b", Generation: n, StartedAt: &started}
@@ -261,7 +296,7 @@ func TestOpenWhilePublishing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, Status{State: Waiting, BootID: "b", StartedAt: &started})
+			write(t, dir, Status{State: Waiting, BootID: "b", StartedAt: &started, Files: digests(`{"n": 0}`)})
 			put(t, filepath.Join(dir, MetaDataFile), `{"n": 0}`)
 			reads := 0
 			v, err := open(dir, "b", func() {

@@ -3,6 +3,7 @@
 package collect
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,19 @@ import (
 // parseListing splits a listing into its entries, each once, and those that it refuses.
 // The entries of the listing of public keys are 0=name, 1=name. Only the index becomes
 // a part of a path, because the name of a key pair may contain a "/".
+//
+// Only as many lines are read as a collection can use, and one more: an entry costs
+// far more memory than it has bytes.
 func parseListing(path string, body []byte) (entries, refused []string) {
-	entries, refused = imds.ParseListing(body)
+	lines, end := 0, 0
+	for lines <= maxEntries && end < len(body) {
+		if i := bytes.IndexByte(body[end:], '\n'); i >= 0 {
+			lines, end = lines+1, end+i+1
+		} else {
+			end = len(body)
+		}
+	}
+	entries, refused = imds.ParseListing(body[:end])
 	if path != paths.PublicKeys {
 		return entries, refused
 	}

@@ -35,10 +35,10 @@ func TestRequirePath(t *testing.T) {
 		"would be in no file: of dynamic/, only dynamic/instance-identity/document, pkcs7, rsa2048 and signature can be required": {
 			"dynamic/fws/instance-monitoring", "dynamic/instance-identity/", "dynamic/",
 		},
-		noPlace + `, did you mean "dynamic/instance-identity/document"?`:  {"dynamic", "instance-identity/document", "dynamics/instance-identity/document"},
-		noPlace + `, did you mean "user-data"?`:                           {"user-data/", "user_data"},
-		roles + ` with its final slash waits for a role`:                  {"meta-data/iam/security-credentials"},
-		roles + ` waits for a role`:                                       {"meta-data/iam/security-credentials/my-role"},
+		noPlace + `, did you mean "dynamic/instance-identity/document"?`: {"dynamic", "instance-identity/document", "dynamics/instance-identity/document"},
+		noPlace + `, did you mean "user-data"?`:                          {"user-data/", "user_data"},
+		roles + ` with its final slash waits for a role`:                 {"meta-data/iam/security-credentials"},
+		roles + ` waits for a role`:                                      {"meta-data/iam/security-credentials/my-role"},
 		credentials: {
 			"meta-data/identity-credentials/ec2/security-credentials", "meta-data/identity-credentials/ec2/security-credentials/",
 			"meta-data/identity-credentials/ec2/security-credentials/ec2-instance", "dynamic/Security-Credentials",

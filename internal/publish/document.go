@@ -35,10 +35,30 @@ func document(body []byte) (v any, class string) {
 	if !nestedWithin(v, maxNesting) {
 		return nil, classBadResponse
 	}
-	if encodedSize(v, 0) > maxDocument {
+	if encodedSize(v, 0) > maxDocument || values(v) > maxValues {
 		return nil, classTooLarge
 	}
 	return v, ""
+}
+
+// maxValues bounds the values in one document: each costs far more memory than it
+// has bytes, in the daemon and in the readers.
+const maxValues = 16_384
+
+// values counts the values in v.
+func values(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case map[string]any:
+		for _, e := range v {
+			n += values(e)
+		}
+	case []any:
+		for _, e := range v {
+			n += values(e)
+		}
+	}
+	return n
 }
 
 // What a file may become. A body is bounded when it is read, but written out

@@ -16,8 +16,11 @@ type mode struct {
 	answers []answer // of consecutive runs in one directory
 }
 
-// maxBody is the largest body that the daemon reads.
-const maxBody = 256 << 10
+// The largest bodies that the daemon reads.
+const (
+	maxBody     = 256 << 10
+	maxIdentity = 64 << 10
+)
 
 // names returns n different lines of short names, each with the suffix.
 func names(n int, suffix string) string {
@@ -91,14 +94,14 @@ func leaves(identity string, bodies map[string]string) answer {
 	return ordinary(identity, tree)
 }
 
-// heavyJSON returns documents that are hard to hold or to write.
-func heavyJSON() map[string]string {
+// heavyJSON returns documents of about a size that are hard to hold or to write.
+func heavyJSON(size int) map[string]string {
 	fill := func(open, each, end string) string {
-		n := (maxBody - len(open) - len(end)) / len(each)
+		n := (size - len(open) - len(end)) / len(each)
 		return open + strings.Repeat(each, n) + end
 	}
 	var keys strings.Builder
-	for i := 0; keys.Len() < maxBody-20; i++ {
+	for i := 0; keys.Len() < size-40; i++ {
 		fmt.Fprintf(&keys, `"%x":0,`, i)
 	}
 	return map[string]string{
@@ -106,11 +109,11 @@ func heavyJSON() map[string]string {
 		"small keys":       "{" + keys.String() + `"instanceId":"i-1"}`,
 		"empty arrays":     fill("[", "[],", "[]]"),
 		"empty objects":    fill("[", "{},", "{}]"),
-		"nested arrays":    strings.Repeat("[", maxBody/2) + strings.Repeat("]", maxBody/2),
-		"nested objects":   strings.Repeat(`{"a":`, maxBody/6) + "0" + strings.Repeat("}", maxBody/6),
-		"16 levels":        "[" + strings.TrimSuffix(strings.Repeat(strings.Repeat("[", 15)+strings.Repeat("]", 15)+",", maxBody/31), ",") + "]",
-		"open arrays":      strings.Repeat("[", maxBody),
-		"one long number":  strings.Repeat("9", maxBody),
+		"nested arrays":    strings.Repeat("[", size/2) + strings.Repeat("]", size/2),
+		"nested objects":   strings.Repeat(`{"a":`, size/6) + "0" + strings.Repeat("}", size/6),
+		"16 levels":        "[" + strings.TrimSuffix(strings.Repeat(strings.Repeat("[", 15)+strings.Repeat("]", 15)+",", size/31), ",") + "]",
+		"open arrays":      strings.Repeat("[", size),
+		"one long number":  strings.Repeat("9", size),
 		"one huge number":  "1e999999999",
 		"escapes":          fill(`{"instanceId":"i-1","a":"`, `\u0000`, `"}`),
 		"line separators":  fill(`{"instanceId":"i-1","a":"`, "\u2028", `"}`),
@@ -125,7 +128,7 @@ func heavyJSON() map[string]string {
 
 // modes returns all hostile servers.
 func modes() []mode {
-	ready, any := []int{0}, []int{0, 75, 76}
+	ready, either := []int{0}, []int{0, 75, 76}
 	short := cut(names(60_000, ""))
 	all := []mode{
 		{"16 listings of 256 KiB", ready, []answer{below(func(path string) (int, string) {
@@ -194,16 +197,16 @@ func modes() []mode {
 			"meta-data/instance-id\r": "i-1\r\n", "meta-data/ami-id\r": "\r\n\r\n", "meta-data/placement/\r": "", "meta-data/tags/instance/Name": "a\r\nb\r",
 			"meta-data/security-groups": "a\r\nb\r\n\r\n",
 		})}},
-		{"NUL everywhere", any, []answer{listing("a\x00\n\x00\nb\x00/\n\x00/", "\x00")}},
+		{"NUL everywhere", either, []answer{listing("a\x00\n\x00\nb\x00/\n\x00/", "\x00")}},
 		{"NUL in values", ready, []answer{listing("instance-id\nlocal-hostname\nmac\nsecurity-groups", "a\x00b\nc\x00")}},
 		{"bidirectional and invisible names", ready, []answer{listing("\u202egnp.exe\nx\u2066y\n\u200b\n\ufeff\n\u00ad\nA\u030a\n\U000e0001\nev\u0456l", "\u202e\u2067reversed")}},
 		{"not UTF-8", ready, []answer{listing("\xff\xfe\na\xc0\xaf\nok\n\xed\xa0\x80", "\xff\xfe\xfd")}},
 		{"escape sequences", ready, []answer{listing("\x1b[2J\x1b]0;x\x07\nok\ninstance-id", "\x1b[31m\x1b]52;c;eA==\x07")}},
 		{"names that lead out of the tree", ready, []answer{listing("..\n../\n../../api/token\n/etc/passwd\n//\n.\n./\na/../b\n%2e%2e\n%2e%2e%2f\n..%2f\nok\n..;/\n\\..\\..\n?x\n#y\nhttp://127.0.0.1:1/", "x")}},
-		{"only names that are refused", any, []answer{listing(strings.Repeat("../\n", maxBody/4), "x")}},
+		{"only names that are refused", either, []answer{listing(strings.Repeat("../\n", maxBody/4), "x")}},
 		{"one name, 60,000 times", ready, []answer{listing(cut(strings.Repeat("abc\n", 70_000)), "x")}},
-		{"only line ends", any, []answer{listing(strings.Repeat("\r\n", maxBody/2), "x")}},
-		{"one name of 256 KiB", any, []answer{listing(strings.Repeat("n", maxBody), "x")}},
+		{"only line ends", either, []answer{listing(strings.Repeat("\r\n", maxBody/2), "x")}},
+		{"one name of 256 KiB", either, []answer{listing(strings.Repeat("n", maxBody), "x")}},
 		{"a listing over 256 KiB", ready, []answer{listing(names(90_000, ""), "x")}},
 		{"a listing that changes with each request", ready, []answer{below(func(path string) (int, string) {
 			if strings.HasSuffix(path, "/") {
@@ -266,15 +269,15 @@ func modes() []mode {
 		}), map[string]string{"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"})}},
 		{"12 KiB of headers in each answer", ready, []answer{withHeaders(listing(names(1000, ""), "x"), map[string]string{"X-Padding": strings.Repeat("h", 12<<10)})}},
 	}
-	for name, text := range heavyJSON() {
-		all = append(all,
-			mode{"documents of JSON: " + name, ready, []answer{leaves(document, map[string]string{
-				"meta-data/iam/info": text, "meta-data/spot/instance-action": text, "meta-data/identity-credentials/ec2/info": text,
-				"meta-data/events/maintenance/scheduled": text, "meta-data/events/maintenance/history": text, "meta-data/events/recommendations/rebalance": text,
-				"meta-data/events/maintenance/more": text, "meta-data/events/maintenance/most": text,
-			})}},
-			mode{"an identity document of JSON: " + name, any, []answer{leaves(text, map[string]string{"meta-data/ami-id": "ami-1"})}},
-		)
+	for name, text := range heavyJSON(maxBody) {
+		all = append(all, mode{"documents of JSON: " + name, ready, []answer{leaves(document, map[string]string{
+			"meta-data/iam/info": text, "meta-data/spot/instance-action": text, "meta-data/identity-credentials/ec2/info": text,
+			"meta-data/events/maintenance/scheduled": text, "meta-data/events/maintenance/history": text, "meta-data/events/recommendations/rebalance": text,
+			"meta-data/events/maintenance/more": text, "meta-data/events/maintenance/most": text,
+		})}})
+	}
+	for name, text := range heavyJSON(maxIdentity) {
+		all = append(all, mode{"an identity document of JSON: " + name, either, []answer{leaves(text, map[string]string{"meta-data/ami-id": "ami-1"})}})
 	}
 	return all
 }

@@ -33,14 +33,15 @@ type result struct {
 	Stderr string        `json:"-"`
 }
 
-// command returns a process of imds-ready with nothing of this one's environment.
+// command returns a process of imds-ready.
 func (t *torture) command(ctx context.Context, args ...string) *exec.Cmd {
 	return contained(exec.CommandContext(ctx, t.daemon, args...))
 }
 
-// contained makes sure that a process does not outlive this one.
+// contained gives a process an empty environment and makes sure that it does not outlive
+// this one.
 func contained(cmd *exec.Cmd) *exec.Cmd {
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
