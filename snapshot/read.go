@@ -22,6 +22,9 @@ import (
 var (
 	// ErrNotOurs is a status.json that this program cannot have written.
 	ErrNotOurs = errors.New("not a file of imds-ready")
+	// ErrReplaced is a file whose contents differ from what status.json lists while the
+	// gate waits: a daemon is replacing it, or was killed meanwhile.
+	ErrReplaced = errors.New("replaced by a run that has no final status yet")
 	// ErrLaterSchema is a status.json of a later, incompatible version.
 	ErrLaterSchema = errors.New("a status file of a later version of imds-ready")
 )

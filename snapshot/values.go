@@ -42,9 +42,10 @@ const maxOpens = 10
 // has failed, is not an error: look at Status. Files of an earlier run in this boot
 // may exist even so.
 //
-// All values are of one moment: files that a run is replacing, or was killed while
-// it replaced them, count as absent until it has a final status. If another collection or another run replaced
-// status.json meanwhile, Open reads everything again, 10 times at most.
+// All values are of one moment. A file that a run is replacing, or whose replacement
+// was cut short, gives [ErrReplaced] until the gate is decided. If another collection or
+// another run replaced status.json meanwhile, Open reads everything again, 10 times at
+// most.
 func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
 
 // open is Open; tests publish in between.
@@ -65,8 +66,8 @@ func open(dir, bootID string, between func()) (*Values, error) {
 			return nil, err
 		}
 		if sameCollection(before, v.status) {
-			v.identity = v.identity.vouched(v.status, IdentityFile)
-			v.metaData = v.metaData.vouched(v.status, MetaDataFile)
+			v.identity = v.identity.vouched(v.status, dir, IdentityFile)
+			v.metaData = v.metaData.vouched(v.status, dir, MetaDataFile)
 			return v, nil
 		}
 		before = v.status
@@ -76,14 +77,14 @@ func open(dir, bootID string, between func()) (*Values, error) {
 
 // vouched is the file if the status vouches for it. While a gate waits, a daemon may
 // be replacing the files one by one, or was killed meanwhile: then a file that does not
-// have the digest of the status counts as absent.
-func (s source) vouched(st Status, name string) source {
+// have the digest of the status is [ErrReplaced].
+func (s source) vouched(st Status, dir, name string) source {
 	if st.State != Waiting || s.text == nil {
 		return s
 	}
 	sum := sha256.Sum256(s.text)
 	if want := st.Files[name]; want == nil || *want != hex.EncodeToString(sum[:]) {
-		return source{}
+		return source{err: fmt.Errorf("reading %s: %w", filepath.Join(dir, name), ErrReplaced)}
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,7 +154,7 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	}
 	st, err := d.Status()
 	if err == nil && st.BootID == bootID { // no status without a boot ID is read
-		return st, nil
+		return d.vouched(st)
 	}
 	for _, name := range names {
 		if _, err := d.remove(name); err != nil {
@@ -161,6 +162,24 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 		}
 	}
 	return snapshot.Status{}, nil
+}
+
+// vouched removes the files that a daemon had replaced when it was killed, before it
+// could list them in a status: beside the others they would be of another moment.
+// d.mu is held.
+func (d *Dir) vouched(st snapshot.Status) (snapshot.Status, error) {
+	st.Files = maps.Clone(st.Files)
+	for _, name := range []string{snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile, snapshot.IdentityFile} {
+		data, _, err := atomicfile.Read(d.self, name, maxFile)
+		if want := st.Files[name]; err == nil && want != nil && *want == *(File{Data: data}).Sum() {
+			continue
+		}
+		if _, err := d.remove(name); err != nil {
+			return snapshot.Status{}, err
+		}
+		delete(st.Files, name)
+	}
+	return st, nil
 }
 
 // Previous reads what the files of this boot have, for [Build]: st is their status,
