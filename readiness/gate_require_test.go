@@ -207,7 +207,8 @@ func TestRequiredEquals(t *testing.T) {
 		}
 	}
 
-	tr := pending("Pending").limits(0, 5*time.Second)
+	tr := pending("Warmed").limits(0, 5*time.Second)
+	tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: required, At: 3 * time.Second, Body: "Pending"})
 	tr.config.Require[1].Equals = []string{"InService", "Standby"}
 	tr.run(t)
 	hint := `the value is "Pending"; the [[require]] entry of ` + required + ` waits for "InService" or "Standby"`
