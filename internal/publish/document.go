@@ -147,7 +147,7 @@ func text(body []byte) (s, class string) {
 // Other servers end the last line too, or send CRLF. An empty body is an empty
 // list.
 func lines(s string) []string {
-	s = chomp(s)
+	s = Chomp(s)
 	if s == "" {
 		return []string{}
 	}
@@ -158,8 +158,8 @@ func lines(s string) []string {
 	return list
 }
 
-// chomp is s without a final LF or CRLF, which look-alike servers add.
-func chomp(s string) string {
+// Chomp is s without a final LF or CRLF, which look-alike servers add.
+func Chomp(s string) string {
 	if line, ok := strings.CutSuffix(s, "\n"); ok {
 		return strings.TrimSuffix(line, "\r")
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
 // maxSegments bounds the depth of a path; the crawl stops at 12 already.
@@ -38,6 +40,12 @@ func kindOf(segs []string) kind {
 		return interfaceKind(segs[4:])
 	}
 	return kindText
+}
+
+// IsDocument reports whether a path below the version holds a JSON document.
+func IsDocument(path string) bool {
+	key, below := strings.CutPrefix(path, paths.MetaData)
+	return path == paths.Identity || below && kindOf(strings.Split(key, "/")) == kindDocument
 }
 
 // isInterface reports whether segs are network/interfaces/macs/MAC.
