@@ -6,15 +6,11 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 )
-
-// HeadStart is how long IPv4 is tried alone if both families are.
-const HeadStart = imds.HeadStart
 
 // IdentityPath is the instance identity document. It is always required, and
 // requested first and alone.
