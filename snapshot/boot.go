@@ -8,21 +8,22 @@ import (
 	"strings"
 )
 
-// ErrOtherBoot is a status.json of another boot: the files beside it may be of
-// another instance, as in an image that was made of a running one.
-var ErrOtherBoot = errors.New("of another boot")
+// ErrOtherBoot means that status.json was written in another boot. The files beside
+// it may belong to another instance, for example if this instance was started from an
+// image of a running one.
+var ErrOtherBoot = errors.New("status from another boot")
 
-// AnyBoot, in the place of a boot ID, takes the files of whatever boot: for a
-// container or a micro VM that sees the host's files and has a kernel, or a view
-// of one, of its own. It also says that the daemon's PID means nothing here.
+// AnyBoot is used instead of a boot ID to accept the files of any boot. It is for a
+// container or a micro VM that sees the host's files but has another boot ID. With
+// AnyBoot, the daemon's PID is ignored, because it may be from another PID namespace.
 const AnyBoot = "*"
 
-// unknownBoot is the nil UUID, which no kernel draws.
+// unknownBoot is the nil UUID, which no kernel generates.
 const unknownBoot = "00000000-0000-0000-0000-000000000000"
 
-// BootID tells this boot from every other: the kernel's random boot_id (random(4)),
-// a UUID, and the nil UUID where the kernel does not say, for the daemon and for
-// the readers alike.
+// BootID returns the kernel's boot_id (random(4)), a random UUID that identifies this
+// boot. If the kernel does not provide one, BootID returns the nil UUID, in the daemon
+// and in the readers alike.
 func BootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if text := strings.TrimSpace(string(id)); err == nil && text != "" {

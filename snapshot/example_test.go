@@ -16,7 +16,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// daemon writes what imds-ready run would: the files of the examples.
+// daemon writes the files of the examples, as imds-ready run would.
 func daemon() (dir string, remove func()) {
 	tmp, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -45,16 +45,16 @@ func daemon() (dir string, remove func()) {
 	return dir, func() { os.RemoveAll(tmp) }
 }
 
-// A service that must not start before IMDS has answered in this boot.
+// A service must not start before IMDS has answered in this boot.
 func ExampleWait() {
-	dir, remove := daemon() // a real program has /run/imds
+	dir, remove := daemon() // a real program uses /run/imds
 	defer remove()
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
 	st, err := snapshot.Wait(ctx, dir, snapshot.BootID(), nil)
 	switch {
 	case err != nil:
-		fmt.Println(err) // not decided in time, or not readable
+		fmt.Println(err) // undecided when the time was up, or unreadable
 	case st.State != snapshot.Ready:
 		fmt.Println("no metadata:", st.State)
 	default:
@@ -64,7 +64,7 @@ func ExampleWait() {
 	// ready after 5 attempts
 }
 
-// Values by key, as imds-ready get has them.
+// Values are looked up by key, as imds-ready get does.
 func ExampleOpen() {
 	dir, remove := daemon()
 	defer remove()

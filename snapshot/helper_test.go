@@ -15,12 +15,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// golden has the files of a realistic instance, which the tests of package publish
-// hold against what that package writes.
+// golden is the directory with the files of a realistic instance. The tests of
+// package publish check that the package writes exactly these files.
 const golden = "../internal/publish/testdata/golden"
 
-// published is a directory with the files of the realistic instance and a status,
-// which is ready by default. Package publish itself would close an import cycle.
+// published returns a directory with the files of the realistic instance and the
+// status st, whose state is ready by default. It copies the golden files because
+// importing package publish would create an import cycle.
 func published(t testing.TB, st Status) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "imds")
@@ -48,7 +49,7 @@ func write(t testing.TB, dir string, st Status) {
 	}
 }
 
-// encode is v as the daemon writes it.
+// encode returns v as the daemon writes it.
 func encode(t testing.TB, v any) []byte {
 	t.Helper()
 	var buf bytes.Buffer

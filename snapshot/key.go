@@ -14,83 +14,82 @@ import (
 	"github.com/imds-ready/imds-ready/internal/words"
 )
 
-// ErrBadKey is a key that can name nothing, whatever the files have.
-var ErrBadKey = errors.New("not a key")
+// ErrBadKey means that a key is malformed, so that it cannot be in any file.
+var ErrBadKey = errors.New("invalid key")
 
-// The bounds of a key. The crawl goes 12 levels deep, and a JSON document in it
-// 16 more.
+// The limits of a key. The crawl is at most 12 levels deep, and a JSON document in a
+// leaf adds at most 16 more.
 const (
 	maxKeySegments = 64
 	maxKeyBytes    = 4 << 10
 )
 
-// The first segments of keys: the identity document stands beside the tree of
-// meta-data.
+// The first segments of keys. The identity document is not part of the meta-data tree.
 const (
 	identityRoot = "identity"
 	metaDataRoot = "meta-data"
 )
 
-// CheckKey returns nil when [Values.Lookup] takes key: at most 64 segments and
-// 4 KiB of UTF-8 without control characters, between single slashes, none of them
-// ".", ".." or empty. A final slash, as IMDS writes directories, is let pass. An
-// error matches [ErrBadKey], and says what to write instead.
+// CheckKey returns nil if key is valid for [Values.Lookup]: at most 4 KiB of UTF-8
+// without control characters, in at most 64 segments that are separated by single
+// slashes, none of which is ".", ".." or empty. A final slash, with which IMDS marks
+// directories, is allowed. An error matches [ErrBadKey] and says what to write instead.
 func CheckKey(key string) error {
 	segs := segments(key)
 	switch {
 	case key == "":
-		return fmt.Errorf("%w: it is empty: write one such as instance-id", ErrBadKey)
+		return fmt.Errorf("%w: must not be empty: use a key such as instance-id", ErrBadKey)
 	case len(key) > maxKeyBytes:
-		return badKey(key, fmt.Sprintf("it has %d bytes: write %d at most", len(key), maxKeyBytes))
+		return badKey(key, fmt.Sprintf("must have at most %d bytes, but has %d", maxKeyBytes, len(key)))
 	case !utf8.ValidString(key):
-		return badKey(key, "it is not UTF-8: write it as IMDS lists it")
+		return badKey(key, "must be valid UTF-8")
 	case strings.ContainsFunc(key, unicode.IsControl):
-		return badKey(key, "it has a control character: write it without")
+		return badKey(key, "must not contain control characters")
 	case len(segs) > maxKeySegments:
-		return badKey(key, fmt.Sprintf("it has %d segments: write %d at most", len(segs), maxKeySegments))
+		return badKey(key, fmt.Sprintf("must have at most %d segments, but has %d", maxKeySegments, len(segs)))
 	case strings.HasPrefix(key, "/"):
-		return badKey(key, "it begins with a slash: "+without(key))
+		return badKey(key, "must not begin with a slash: "+suggestion(key))
 	}
 	for _, seg := range segs {
 		switch seg {
 		case "":
-			return badKey(key, "it has two slashes in a row: "+without(key))
+			return badKey(key, "must not contain two slashes in a row: "+suggestion(key))
 		case ".", "..":
-			return badKey(key, fmt.Sprintf("it has the segment %q, and a key is no path of files: %s", seg, without(key)))
+			return badKey(key, fmt.Sprintf("must not contain the segment %q: %s", seg, suggestion(key)))
 		}
 	}
 	return nil
 }
 
 func badKey(key, why string) error {
-	return fmt.Errorf("%q is %w: %s", words.Shorten(key, 100), ErrBadKey, why)
+	return fmt.Errorf("%w %q: %s", ErrBadKey, words.Shorten(key, 100), why)
 }
 
-// without is the advice to write key without what is wrong with it.
-func without(key string) string {
+// suggestion advises to use key without its invalid segments.
+func suggestion(key string) string {
 	var kept []string
 	for seg := range strings.SplitSeq(key, "/") {
 		if seg != "" && seg != "." && seg != ".." {
 			kept = append(kept, seg)
 		}
 	}
-	if len(kept) > 1 && kept[0] == "latest" { // from a URL
+	if len(kept) > 1 && kept[0] == "latest" { // key was copied from a URL
 		kept = kept[1:]
 	}
 	if len(kept) == 0 {
-		return "write one such as instance-id"
+		return "use a key such as instance-id"
 	}
-	return "write " + strings.Join(kept, "/")
+	return "use " + strings.Join(kept, "/")
 }
 
-// segments splits a key. A final slash is not one more segment.
+// segments splits a key. A final slash does not add a segment.
 func segments(key string) []string {
 	return strings.Split(strings.TrimSuffix(key, "/"), "/")
 }
 
-// inIdentity splits the segments of a key: those below the identity document
-// (true), or below meta-data (false). The paths of IMDS work for both.
-func inIdentity(segs []string) ([]string, bool) {
+// relative returns the segments of a key relative to the identity document or to
+// meta-data, and reports which. It accepts the paths of IMDS for both.
+func relative(segs []string) (below []string, isIdentity bool) {
 	if segs[0] == identityRoot {
 		return segs[1:], true
 	}
@@ -103,17 +102,18 @@ func inIdentity(segs []string) ([]string, bool) {
 	return segs, false
 }
 
-// belowVersion is the key as `missing` of a status has it, a path of IMDS.
-func belowVersion(key string) string {
-	segs, isIdentity := inIdentity(segments(key))
+// imdsPath returns the path of a key in IMDS, below the version, as `missing` in
+// status.json contains it.
+func imdsPath(key string) string {
+	segs, isIdentity := relative(segments(key))
 	if isIdentity {
 		return paths.Identity
 	}
 	return strings.TrimSuffix(paths.MetaData+strings.Join(segs, "/"), "/")
 }
 
-// usableSegment reports whether a key of a file can stand in a key of
-// [Values.Lookup].
+// usableSegment reports whether the name of a JSON member can be a segment of a key
+// for [Values.Lookup].
 func usableSegment(seg string) bool {
 	return seg != "" && seg != "." && seg != ".." && utf8.ValidString(seg) &&
 		!strings.Contains(seg, "/") && !strings.ContainsFunc(seg, unicode.IsControl)

@@ -16,32 +16,32 @@ import (
 
 func TestCheckKey(t *testing.T) {
 	tests := []struct{ name, key, wantErr string }{
-		{"one", "instance-id", ""},
-		{"deep", "network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/192.0.2.54", ""},
+		{"one segment", "instance-id", ""},
+		{"many segments", "network/interfaces/macs/02:00:00:00:00:01/ipv4-associations/192.0.2.54", ""},
 		{"a final slash", "placement/", ""},
 		{"a tag in another script", "tags/instance/Größe", ""},
 		{"dots in a name", "tags/instance/...", ""},
 		{"64 segments", strings.Repeat("a/", 63) + "a", ""},
-		{"65 segments", strings.Repeat("a/", 64) + "a", "it has 65 segments: write 64 at most"},
-		{"200 segments", strings.Repeat("a/", 200), "it has 200 segments"},
+		{"65 segments", strings.Repeat("a/", 64) + "a", "must have at most 64 segments, but has 65"},
+		{"200 segments", strings.Repeat("a/", 200), "must have at most 64 segments, but has 200"},
 		{"4 KiB", strings.Repeat("a", 4<<10), ""},
-		{"more", strings.Repeat("a", 4<<10+1), "it has 4097 bytes: write 4096 at most"},
-		{"empty", "", "not a key: it is empty: write one such as instance-id"},
-		{"a slash", "/", `"/" is not a key: it begins with a slash: write one such as instance-id`},
-		{"a leading slash", "/placement/region", `"/placement/region" is not a key: it begins with a slash: write placement/region`},
-		{"a URL's path", "/latest/meta-data/mac", "write meta-data/mac"},
-		{"up", "../user-data", `it has the segment "..", and a key is no path of files: write user-data`},
-		{"up in between", "placement/../../etc/passwd", "write placement/etc/passwd"},
-		{"up in the end", "placement/..", "write placement"},
-		{"up alone", "..", "write one such as instance-id"},
-		{"here", "./mac", `the segment "."`},
-		{"an empty segment", "placement//region", "it has two slashes in a row: write placement/region"},
-		{"two at the end", "placement//", "two slashes in a row: write placement"},
-		{"NUL", "mac\x00", `"mac\x00" is not a key: it has a control character`},
-		{"a line break", "mac\n", "control character"},
+		{"more than 4 KiB", strings.Repeat("a", 4<<10+1), "must have at most 4096 bytes, but has 4097"},
+		{"empty", "", "invalid key: must not be empty: use a key such as instance-id"},
+		{"a slash", "/", `invalid key "/": must not begin with a slash: use a key such as instance-id`},
+		{"a leading slash", "/placement/region", `invalid key "/placement/region": must not begin with a slash: use placement/region`},
+		{"the path of a URL", "/latest/meta-data/mac", "use meta-data/mac"},
+		{"parent first", "../user-data", `must not contain the segment "..": use user-data`},
+		{"parent in the middle", "placement/../../etc/passwd", "use placement/etc/passwd"},
+		{"parent last", "placement/..", "use placement"},
+		{"parent only", "..", "use a key such as instance-id"},
+		{"current directory", "./mac", `must not contain the segment "."`},
+		{"an empty segment", "placement//region", "must not contain two slashes in a row: use placement/region"},
+		{"two slashes at the end", "placement//", "must not contain two slashes in a row: use placement"},
+		{"NUL", "mac\x00", `invalid key "mac\x00": must not contain control characters`},
+		{"a line break", "mac\n", "must not contain control characters"},
 		{"an escape", "\x1b[31mmac", `"\x1b[31mmac"`},
-		{"C1", "mac\u0085", "control character"},
-		{"not UTF-8", "mac\xff", "it is not UTF-8"},
+		{"C1", "mac\u0085", "must not contain control characters"},
+		{"not UTF-8", "mac\xff", "must be valid UTF-8"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,14 +56,14 @@ func TestCheckKey(t *testing.T) {
 				t.Fatalf("%v, want %s", err, tt.wantErr)
 			}
 			if text := err.Error(); len(text) > 400 || strings.ContainsAny(text, "\n\x1b\x00") || !utf8.ValidString(text) {
-				t.Errorf("%q is nothing for a terminal", text)
+				t.Errorf("%q is not safe to print on a terminal", text)
 			}
 		})
 	}
 }
 
-// Whatever the key, nothing but the two files is read, nothing panics, and what is
-// no key is said to be none.
+// Lookup and List never panic and read only the two files, for any key. An invalid
+// key is reported as such.
 func FuzzLookup(f *testing.F) {
 	dir := published(f, Status{Missing: map[string]string{"meta-data/": "503"}, State: Ready, Generation: 1})
 	put(f, filepath.Join(dir, UserDataFile), "the-secret")
@@ -100,16 +100,16 @@ func FuzzLookup(f *testing.F) {
 			}
 			for _, k := range keys {
 				if !slices.Contains(all, k) && !strings.Contains(key, "/") {
-					t.Errorf("%q: %q is not among all", key, k)
+					t.Errorf("List(%q) returns %q, which List(\"\") does not", key, k)
 				}
 			}
 		}
 	})
 }
 
-// Every key that is listed can be looked up, whatever the files have, and a leaf of
-// meta-data without odd characters is listed.
-func TestListedKeysAreKeys(t *testing.T) {
+// Every listed key can be looked up, for any content of the files. Every top-level
+// member of meta-data whose name is a usable segment is listed.
+func TestListedKeysCanBeLookedUp(t *testing.T) {
 	dir := published(t, Status{})
 	segment := rapid.OneOf(
 		rapid.SampledFrom([]string{"identity", "meta-data", "dynamic", "instance-identity", "document", "a", "b", "", ".", "..", "x/y", "é", "\n"}),
@@ -147,7 +147,7 @@ func TestListedKeysAreKeys(t *testing.T) {
 			}
 		}
 		if sorted := slices.Sorted(slices.Values(keys)); len(slices.Compact(sorted)) != len(keys) {
-			rt.Errorf("a key is there twice: %q", keys)
+			rt.Errorf("a key is listed twice: %q", keys)
 		}
 		top := slices.Sorted(maps.Keys(metaData))
 		for _, name := range top {

@@ -20,34 +20,35 @@ import (
 // The errors of [ReadStatus] besides [io/fs.ErrNotExist] and those of the
 // file system; match them with [errors.Is].
 var (
-	// ErrNotOurs is a status.json that this program cannot have written.
-	ErrNotOurs = errors.New("not a file of imds-ready")
-	// ErrReplaced is a file whose contents differ from what status.json lists while the
-	// gate waits: a daemon is replacing it, or was killed meanwhile.
+	// ErrNotOurs means that imds-ready cannot have written the file.
+	ErrNotOurs = errors.New("not written by imds-ready")
+	// ErrReplaced means that the gate is waiting and status.json does not list the file
+	// with its digest: a daemon is replacing the files, or was killed while it did so.
 	ErrReplaced = errors.New("replaced by a run that has no final status yet")
-	// ErrLaterSchema is a status.json of a later, incompatible version.
-	ErrLaterSchema = errors.New("a status file of a later version of imds-ready")
+	// ErrLaterSchema means that status.json has the format of a later, incompatible
+	// version of imds-ready.
+	ErrLaterSchema = errors.New("written by a later version of imds-ready")
 )
 
-// MaxStatus is the size of the largest status.json that is read, in bytes. The daemon
-// writes no larger one.
+// MaxStatus is the maximum size of status.json in bytes. The daemon never writes a
+// larger one, and readers reject it.
 const MaxStatus = 1 << 20
 
-// maxRead bounds the size of a file. The daemon writes some KiB, and never more than
-// this.
+// maxRead is the maximum size in bytes of every other file. The daemon usually writes
+// a few KiB, and never more than this.
 const maxRead = 8 << 20
 
-// ReadStatus reads status.json in dir, such as /run/imds, without a lock. An
-// error matches [io/fs.ErrNotExist] when it or dir is missing, [ErrNotOurs],
-// [ErrLaterSchema], or is the file system's.
+// ReadStatus reads status.json in dir, such as /run/imds, without a lock. An error
+// matches [io/fs.ErrNotExist] if the file or dir is missing, [ErrNotOurs] or
+// [ErrLaterSchema], or is an error of the file system.
 func ReadStatus(dir string) (Status, error) {
 	st, _, err := ReadStatusJSON(dir, AnyBoot)
 	return st, err
 }
 
-// ReadStatusJSON is [ReadStatus] for the files of one boot, see [Status.CheckBoot],
-// and also returns the file as it is: with the keys that this version does not
-// know.
+// ReadStatusJSON is like [ReadStatus], but requires a status of the boot bootID (see
+// [Status.CheckBoot]) and also returns the unchanged content of the file, including
+// keys that this version does not know.
 func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 	path := filepath.Join(dir, StatusFile)
 	f, err := openDirectory(dir)
@@ -65,10 +66,10 @@ func ReadStatusJSON(dir, bootID string) (Status, []byte, error) {
 	return st, data, nil
 }
 
-// ReadNetwork reads the object in network.json in dir, such as /run/imds. It belongs to
-// the collection that status.json is about, but may be newer while the files are
-// being replaced. An error matches [io/fs.ErrNotExist] if IMDS listed no interfaces,
-// matches [ErrNotOurs], or is the file system's.
+// ReadNetwork reads network.json in dir, such as /run/imds, which contains one JSON
+// object. The object may be newer than status.json while the files are being replaced.
+// An error matches [io/fs.ErrNotExist] if IMDS listed no interfaces, matches
+// [ErrNotOurs], or is an error of the file system.
 func ReadNetwork(dir string) (json.RawMessage, error) {
 	path := filepath.Join(dir, NetworkFile)
 	f, err := openDirectory(dir)
@@ -106,7 +107,8 @@ func readStatus(dir *os.File, path string) (Status, []byte, error) {
 // ParseStatus decodes the content of status.json. An error matches [ErrNotOurs] or
 // [ErrLaterSchema]. Unknown keys are ignored.
 func ParseStatus(data []byte) (Status, error) {
-	// The version comes first, to tell a later schema from a broken file.
+	// The version is decoded separately, to distinguish a later schema from an invalid
+	// file.
 	var head struct {
 		Schema *int `json:"schema"`
 	}
@@ -115,9 +117,9 @@ func ParseStatus(data []byte) (Status, error) {
 	}
 	switch {
 	case head.Schema == nil || *head.Schema < SchemaVersion:
-		return Status{}, fmt.Errorf("%w: no schema number, %d or more", ErrNotOurs, SchemaVersion)
+		return Status{}, fmt.Errorf("%w: schema is missing or less than %d", ErrNotOurs, SchemaVersion)
 	case *head.Schema > SchemaVersion:
-		return Status{}, fmt.Errorf("%w: schema %d, this program knows %d: update it",
+		return Status{}, fmt.Errorf("%w: its schema is %d, but this program supports only %d: update this program",
 			ErrLaterSchema, *head.Schema, SchemaVersion)
 	}
 	var st Status
@@ -128,7 +130,7 @@ func ParseStatus(data []byte) (Status, error) {
 		return Status{}, fmt.Errorf("%w: unknown state %q", ErrNotOurs, st.State)
 	}
 	if st.BootID == "" {
-		return Status{}, fmt.Errorf("%w: no boot_id", ErrNotOurs)
+		return Status{}, fmt.Errorf("%w: boot_id is missing", ErrNotOurs)
 	}
 	return st.Normal(), nil
 }

@@ -19,24 +19,24 @@ const minimal = `{"schema": 1, "state": "ready", "boot_id": "b"`
 func TestReadStatus(t *testing.T) {
 	tests := []struct {
 		name, text string
-		want       error // nil: it is read
-		say        string
+		want       error // nil if the file is valid
+		wantText   string
 	}{
 		{"minimal", minimal + "}", nil, ""},
 		{"unknown keys", minimal + `, "new": {"a": [1]}}`, nil, ""},
 		{"empty", "", ErrNotOurs, "unexpected end"},
-		{"half", minimal, ErrNotOurs, "unexpected end"},
-		{"garbage behind", minimal + "} x", ErrNotOurs, "after top-level value"},
+		{"truncated", minimal, ErrNotOurs, "unexpected end"},
+		{"trailing garbage", minimal + "} x", ErrNotOurs, "after top-level value"},
 		{"array", "[]", ErrNotOurs, "cannot unmarshal array"},
-		{"null", "null", ErrNotOurs, "no schema number"},
-		{"no schema", `{"state": "ready", "boot_id": "b"}`, ErrNotOurs, "no schema number"},
+		{"null", "null", ErrNotOurs, "schema is missing or less than 1"},
+		{"no schema", `{"state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema is missing or less than 1"},
 		{"schema a string", `{"schema": "1", "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema"},
-		{"schema half", `{"schema": 1.5, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema"},
-		{"schema 0", `{"schema": 0, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "no schema number"},
-		{"schema 2", `{"schema": 2, "state": ["new"], "boot_id": 7}`, ErrLaterSchema, "schema 2, this program knows 1"},
+		{"schema a fraction", `{"schema": 1.5, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema"},
+		{"schema 0", `{"schema": 0, "state": "ready", "boot_id": "b"}`, ErrNotOurs, "schema is missing or less than 1"},
+		{"schema 2", `{"schema": 2, "state": ["new"], "boot_id": 7}`, ErrLaterSchema, "its schema is 2, but this program supports only 1"},
 		{"no state", `{"schema": 1, "boot_id": "b"}`, ErrNotOurs, "unknown state"},
-		{"another state", `{"schema": 1, "state": "READY", "boot_id": "b"}`, ErrNotOurs, `unknown state "READY"`},
-		{"no boot", `{"schema": 1, "state": "ready"}`, ErrNotOurs, "no boot_id"},
+		{"unknown state", `{"schema": 1, "state": "READY", "boot_id": "b"}`, ErrNotOurs, `unknown state "READY"`},
+		{"no boot", `{"schema": 1, "state": "ready"}`, ErrNotOurs, "boot_id is missing"},
 		{"a wrong type", minimal + `, "attempts": "5"}`, ErrNotOurs, "attempts"},
 		{"a wrong time", minimal + `, "ready_at": "yesterday"}`, ErrNotOurs, "yesterday"},
 		{"a wrong duration", minimal + `, "elapsed_seconds": "5s"}`, ErrNotOurs, "seconds"},
@@ -58,9 +58,9 @@ func TestReadStatus(t *testing.T) {
 			if !errors.Is(err, tt.want) || st.State != "" {
 				t.Fatalf("%+v %v, want %v", st, err, tt.want)
 			}
-			if text := err.Error(); !strings.HasPrefix(text, "reading "+path+": ") || !strings.Contains(text, tt.say) ||
+			if text := err.Error(); !strings.HasPrefix(text, "reading "+path+": ") || !strings.Contains(text, tt.wantText) ||
 				strings.Contains(text, "\n") {
-				t.Errorf("error %q, want %q in it", text, tt.say)
+				t.Errorf("error %q, want %q in it", text, tt.wantText)
 			}
 			if other := map[error]error{ErrNotOurs: ErrLaterSchema, ErrLaterSchema: ErrNotOurs}[tt.want]; errors.Is(err, other) {
 				t.Errorf("error %q is also %q", err, other)
@@ -69,7 +69,7 @@ func TestReadStatus(t *testing.T) {
 	}
 }
 
-func TestReadStatusOfNothing(t *testing.T) {
+func TestReadStatusMissing(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "missing")} {
 		if _, err := ReadStatus(path); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotOurs) {
@@ -78,7 +78,8 @@ func TestReadStatusOfNothing(t *testing.T) {
 	}
 }
 
-// Whatever else stands in its place is not ours, and is not waited for.
+// Anything but a regular file in the place of status.json is rejected, without
+// following a link and without blocking on a FIFO.
 func TestReadStatusOfNoFile(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good")
 	put(t, good, minimal+"}")
@@ -118,11 +119,11 @@ func FuzzParseStatus(f *testing.F) {
 		st, err := ParseStatus(data)
 		if err != nil {
 			if !errors.Is(err, ErrNotOurs) && !errors.Is(err, ErrLaterSchema) {
-				t.Errorf("an error of no kind: %v", err)
+				t.Errorf("the error is neither ErrNotOurs nor ErrLaterSchema: %v", err)
 			}
 			return
 		}
-		// What was read can be written, and read again as the same.
+		// Writing the status and reading it again does not change it.
 		text := encode(t, st.Normal())
 		again, err := ParseStatus(text)
 		if err != nil {
@@ -137,7 +138,7 @@ func FuzzParseStatus(f *testing.F) {
 func TestReadNetwork(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := ReadNetwork(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v, want a file that does not exist", err)
+		t.Errorf("%v, want %v", err, fs.ErrNotExist)
 	}
 	file := filepath.Join(dir, NetworkFile)
 	for content, want := range map[string]error{"{\"interfaces\": []}\n": nil, "": ErrNotOurs, "{": ErrNotOurs, "{}{}": ErrNotOurs, "[]": ErrNotOurs} {

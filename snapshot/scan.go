@@ -9,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxNesting bounds the objects and arrays inside each other in a file. The daemon
-// goes 12 levels deep, and a JSON document in a leaf 16 more.
+// maxNesting is the maximum depth of nested objects and arrays in a file. The daemon
+// writes at most 12 levels, and 16 more for a JSON document in a leaf.
 const maxNesting = 64
 
-// nestedWithin reports whether a text has at most depth levels of objects and arrays.
-// It need not be valid JSON.
+// nestedWithin reports whether text has at most depth levels of objects and arrays.
+// The text need not be valid JSON.
 func nestedWithin(text []byte, depth int) bool {
 	level := 0
 	for i := 0; i < len(text); i++ {
@@ -32,7 +32,7 @@ func nestedWithin(text []byte, depth int) bool {
 	return true
 }
 
-// stringEnd is the position after the string that begins at i, or the end of the text.
+// stringEnd returns the position after the string that begins at i, or the end of text.
 func stringEnd(text []byte, i int) int {
 	for i++; i < len(text); i++ {
 		switch text[i] {
@@ -45,18 +45,18 @@ func stringEnd(text []byte, i int) int {
 	return len(text)
 }
 
-// scanner walks over a text that is valid JSON. A file of a few MiB would be some
-// hundred MiB of maps; most readers want one value of it.
+// scanner walks over valid JSON without decoding it: most readers want one value, but
+// decoding a file of a few MiB into maps could take hundreds of MiB of memory.
 type scanner struct {
 	text []byte
 	at   int
 }
 
-// peek is the first byte of what comes next.
+// peek returns the first byte of the next token, without moving past it.
 func (s *scanner) peek() byte {
 	for {
 		switch c := s.text[s.at]; c {
-		case ' ', '\t', '\r', '\n', ',', ':': // the text is valid: they have nothing to say
+		case ' ', '\t', '\r', '\n', ',', ':': // separators carry no information in valid JSON
 			s.at++
 		default:
 			return c
@@ -64,7 +64,7 @@ func (s *scanner) peek() byte {
 	}
 }
 
-// skip moves behind the next value, and returns it.
+// skip moves past the next value and returns it.
 func (s *scanner) skip() json.RawMessage {
 	first := s.peek()
 	start := s.at
@@ -95,9 +95,9 @@ func (s *scanner) skip() json.RawMessage {
 	return s.text[start:s.at]
 }
 
-// members calls member with each name of the object that comes next, in the order
-// of the file; member moves behind the value. It ends early, and returns false, if
-// member returns false.
+// members calls member with each name in the next object, in the order of the file;
+// member must move past the value. If member returns false, members stops and returns
+// false.
 func (s *scanner) members(member func(name string) bool) bool {
 	s.peek()
 	s.at++
@@ -117,11 +117,11 @@ func unquote(literal []byte) string {
 		return string(plain)
 	}
 	var s string
-	_ = json.Unmarshal(literal, &s) // it is valid
+	_ = json.Unmarshal(literal, &s) // cannot fail, because the text is valid JSON
 	return s
 }
 
-// find returns the value at the segments of a key, or nil.
+// find returns the value at the segments of a key, or nil if it is absent or null.
 func find(text []byte, segs []string) json.RawMessage {
 	s := &scanner{text: text}
 	for _, seg := range segs {
@@ -135,14 +135,14 @@ func find(text []byte, segs []string) json.RawMessage {
 	return nil
 }
 
-// enter moves to the value of one segment in the object or array that comes next, and
-// reports whether it has one.
+// enter moves to the value that one segment selects in the next object or array, and
+// reports whether it exists.
 func (s *scanner) enter(seg string) bool {
 	switch s.peek() {
 	case '{':
 		return !s.members(func(name string) bool {
 			if name == seg {
-				return false // found: stay here
+				return false // stop before the value
 			}
 			s.skip()
 			return true

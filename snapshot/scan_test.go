@@ -19,9 +19,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Every value of any JSON is found as encoding/json finds it, and its text is the
-// text of the file without the indentation.
-func TestFindAnything(t *testing.T) {
+// In any JSON, find returns the same values as encoding/json.
+func TestFindProperty(t *testing.T) {
 	name := rapid.OneOf(rapid.SampledFrom([]string{"a", "b", "0", "", "\\", `"`, "}", "]", ",", "é", "\u2028", "<"}), rapid.String())
 	var value func(depth int) *rapid.Generator[any]
 	value = func(depth int) *rapid.Generator[any] {
@@ -63,7 +62,7 @@ func TestFindAnything(t *testing.T) {
 				rt.Fatalf("%q: %#v, want %#v", segs, got, v)
 			}
 			if find(text, append(segs[:len(segs):len(segs)], "no such name")) != nil {
-				rt.Fatalf("%q has a member that it has not", segs)
+				rt.Fatalf("find returns a member of %q that does not exist", segs)
 			}
 			switch v := v.(type) {
 			case map[string]any:
@@ -97,9 +96,9 @@ func TestLookupJSON(t *testing.T) {
 	}
 }
 
-// Reading the largest files, however they are made, takes little memory and time.
+// Reading the largest files takes little memory and time, for any content.
 func TestReadingIsBounded(t *testing.T) {
-	many := func(entry string) string { // as many entries as fit
+	many := func(entry string) string { // repeats entry as often as it fits
 		var b strings.Builder
 		for i := 0; b.Len() < maxRead-20<<10; i++ {
 			fmt.Fprintf(&b, entry, i)
@@ -108,12 +107,12 @@ func TestReadingIsBounded(t *testing.T) {
 	}
 	deep := strings.Repeat(`{"`+strings.Repeat("n", 60)+`":`, 60)
 	for name, text := range map[string]string{
-		"small values":       "{" + many(`"%06x":0,`) + "}",
-		"small objects":      "{" + many(`"%06x":{},`) + "}",
-		"objects in a list":  `{"a":[` + many(`{"":%d},`) + "]}",
-		"below a long name":  `{"` + strings.Repeat("k", 4000) + `":{` + many(`"%06x":0,`) + "}}",
-		"below a name":       `{"` + strings.Repeat("k", maxListed-10) + `":{` + many(`"%06x":0,`) + "}}",
-		"below 60 long ones": deep + "{" + many(`"%06x":0,`) + "}" + strings.Repeat("}", 60),
+		"small values":               "{" + many(`"%06x":0,`) + "}",
+		"small objects":              "{" + many(`"%06x":{},`) + "}",
+		"objects in a list":          `{"a":[` + many(`{"":%d},`) + "]}",
+		"in a name that is too long": `{"` + strings.Repeat("k", 4000) + `":{` + many(`"%06x":0,`) + "}}",
+		"in a long name":             `{"` + strings.Repeat("k", maxListed-10) + `":{` + many(`"%06x":0,`) + "}}",
+		"in 60 long names":           deep + "{" + many(`"%06x":0,`) + "}" + strings.Repeat("}", 60),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -128,7 +127,7 @@ func TestReadingIsBounded(t *testing.T) {
 			keys, largest := 0, uint64(0)
 			err := v.Walk("", func(string) error {
 				if keys++; keys%100_000 == 0 {
-					runtime.GC() // how much garbage there is depends on the load of the machine
+					runtime.GC() // otherwise the amount of garbage depends on the load of the machine
 					runtime.ReadMemStats(&after)
 					largest = max(largest, after.HeapAlloc-min(after.HeapAlloc, before.HeapAlloc))
 				}
@@ -153,7 +152,7 @@ func TestReadingIsBounded(t *testing.T) {
 	}
 }
 
-// cpu is the CPU time of the process.
+// cpu returns the CPU time that the process has used.
 func cpu(t *testing.T) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
@@ -163,7 +162,7 @@ func cpu(t *testing.T) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// Long keys are not listed, but can be looked up.
+// Long keys can be looked up, although they are not listed.
 func TestLongKeysAreNotListed(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, Status{State: Ready, BootID: "b", Generation: 1})

@@ -14,11 +14,11 @@ import (
 	"github.com/imds-ready/imds-ready/internal/words"
 )
 
-// SchemaVersion is the version of status.json that this package writes. Keys may
-// be added within it; a reader ignores those that it does not know.
+// SchemaVersion is the version of the format of status.json. Adding a key does not
+// change the version, so readers must ignore keys that they do not know.
 const SchemaVersion = 1
 
-// The states of the gate. Every state but Waiting is final.
+// The states of the gate. Every state except Waiting is final.
 const (
 	Waiting  = "waiting"
 	Ready    = "ready"
@@ -27,73 +27,76 @@ const (
 	Failed   = "failed"
 )
 
-// Status is status.json: how the gate went. Fields are declared in the order of
-// their JSON names, which are all always there. A nil pointer is null.
+// Status is the content of status.json: the state of the gate and how it was reached.
+// Fields are declared in the order of their JSON names. Every key is always present; a
+// nil pointer is written as null.
 type Status struct {
-	// Attempts is the number of tries to get a required path.
+	// Attempts is the number of attempts to fetch a required path.
 	Attempts int `json:"attempts"`
-	// BootID is the kernel's, from /proc/sys/kernel/random/boot_id: files beside
-	// a status of another boot are not to be trusted. Never "": such a file is not
-	// read back.
+	// BootID is the result of [BootID] in the daemon. The files beside a status of
+	// another boot must not be trusted. It is never empty: readers reject such a file.
 	BootID string `json:"boot_id"`
-	// DeadlineAt is when the wait gives up; nil: never.
+	// DeadlineAt is when the daemon gives up, or nil if it waits without a limit.
 	DeadlineAt *time.Time `json:"deadline_at"`
-	// Elapsed is the time since the start of run, on the monotonic clock.
+	// Elapsed is the time since StartedAt by the monotonic clock.
 	Elapsed Seconds `json:"elapsed_seconds"`
 	// Endpoint is the base URL that answered, without a final slash.
 	Endpoint *string `json:"endpoint"`
 	// Errors counts failed attempts by class.
 	Errors map[string]int `json:"errors"`
-	// ExitCode is the daemon's; nil while it waits.
+	// ExitCode is the exit code of the daemon, or nil while it waits.
 	ExitCode *int `json:"exit_code"`
-	// Files are the SHA-256 digests in hexadecimal, nil for secret files.
+	// Files are the SHA-256 digests of the files in hexadecimal, by name. The digest
+	// of a secret file is nil.
 	Files map[string]*string `json:"files"`
 	// Generation counts the successful collections of this boot.
 	Generation int `json:"generation"`
-	// LastError is the last failure; nil when there was none.
+	// LastError is the last failure, or nil if nothing has failed.
 	LastError *LastError `json:"last_error"`
-	// Missing has the class of each path that could not be fetched, by path below the
-	// version: at most 512, those nearest to the root.
+	// Missing contains the error class of each path that could not be fetched, by path
+	// below the version. It has at most 512 entries, those nearest to the root.
 	Missing map[string]string `json:"missing"`
-	// MissingMore counts the paths for which Missing has no room.
+	// MissingMore is the number of paths that could not be fetched either, but do not
+	// fit in Missing.
 	MissingMore int `json:"missing_more"`
-	// PID is the daemon's; nil once the status is final.
+	// PID is the process ID of the daemon, or nil if the status is final.
 	PID *int `json:"pid"`
-	// ReadyAt is when READY=1 was sent.
+	// ReadyAt is when READY=1 was sent, or nil if it was not sent.
 	ReadyAt *time.Time `json:"ready_at"`
-	// Requests counts every request tried, the tokens' too.
+	// Requests counts all requests, including those for tokens and those that failed.
 	Requests int `json:"requests"`
-	// Required says of each required path whether it was had.
+	// Required contains the state of each required path.
 	Required map[string]Requirement `json:"required"`
 	// Schema is the version of the format; [Status.Normal] sets it.
 	Schema int `json:"schema"`
-	// StartedAt is when run began.
+	// StartedAt is when imds-ready run was started.
 	StartedAt *time.Time `json:"started_at"`
 	// State is one of [Waiting], [Ready], [Degraded], [Skipped] and [Failed].
 	State string `json:"state"`
 	// UpdatedAt is when this status was made.
 	UpdatedAt *time.Time `json:"updated_at"`
-	// Version is the daemon's.
+	// Version is the version of the daemon.
 	Version string `json:"version"`
 }
 
-// LastError is the last failure, for people and for machines.
+// LastError describes the last failure.
 type LastError struct {
 	At      time.Time `json:"at"`
 	Class   string    `json:"class"`
-	Hint    string    `json:"hint"`    // what to do; "" when nothing is known
-	Message string    `json:"message"` // the error
-	Path    string    `json:"path"`    // below the version; "" when there is none
+	Hint    string    `json:"hint"`    // what to do about it, or "" if that is not known
+	Message string    `json:"message"` // the text of the error
+	Path    string    `json:"path"`    // the path below the version, or "" if the failure has no path
 }
 
 // Requirement is the state of one required path.
 type Requirement struct {
-	Class *string `json:"class"`          // of the last failure; nil when there was none
-	Hint  string  `json:"hint,omitempty"` // what to do about the last failure, if it is known
-	OK    bool    `json:"ok"`
+	Class *string `json:"class"`          // the error class of the last failure, or nil if no attempt has failed
+	Hint  string  `json:"hint,omitempty"` // what to do about the last failure, or "" if that is not known
+	OK    bool    `json:"ok"`             // whether the path was fetched
 }
 
-// Seconds is a duration that JSON has in seconds with three decimals, 2.300.
+// Seconds is a duration that is encoded in JSON in seconds with three decimals, such
+// as 2.300.
 type Seconds time.Duration
 
 // MarshalJSON implements [encoding/json.Marshaler].
@@ -114,27 +117,28 @@ func (s *Seconds) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// CheckBoot returns nil if st is of the boot bootID, such as [BootID], or if bootID
-// is [AnyBoot]; otherwise an error that matches [ErrOtherBoot].
+// CheckBoot returns nil if st was written in the boot bootID, such as [BootID], or if
+// bootID is [AnyBoot]. Otherwise it returns an error that matches [ErrOtherBoot].
 func (st Status) CheckBoot(bootID string) error {
 	if bootID == AnyBoot || bootID != "" && st.BootID == bootID {
 		return nil
 	}
-	return fmt.Errorf("a status %w (%s)", ErrOtherBoot, words.Printable(st.BootID))
+	return fmt.Errorf("%w (%s)", ErrOtherBoot, words.Printable(st.BootID))
 }
 
-// ProcessGone reports whether the process that st names does not exist (kill(2)
-// with signal 0 fails with ESRCH). It is false if st names none, and it means
-// nothing in another PID namespace than the daemon's.
+// ProcessGone reports whether the daemon that wrote st no longer exists, that is,
+// whether kill(2) with signal 0 fails with ESRCH for its PID. It returns false if st
+// has no PID. Its result is meaningful only in the PID namespace of the daemon.
 func (st Status) ProcessGone() bool {
-	if st.PID == nil || *st.PID <= 0 { // kill(2) takes these for groups
+	if st.PID == nil || *st.PID <= 0 { // for kill(2), these mean process groups
 		return false
 	}
 	return errors.Is(unix.Kill(*st.PID, 0), unix.ESRCH)
 }
 
-// Normal returns st as it is written: empty maps instead of nil ones, times in UTC
-// with milliseconds, Schema set. It shares no memory with st that it changes.
+// Normal returns st in the form in which it is written: with empty maps instead of nil
+// ones, times in UTC with milliseconds, and Schema set. The result shares no maps with
+// st.
 func (st Status) Normal() Status {
 	st.Schema = SchemaVersion
 	st.Errors = notNil(st.Errors)

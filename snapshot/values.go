@@ -19,44 +19,45 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// Values is the content of the files of a directory at one moment. It does not
-// change, may be used by several goroutines at once and need not be closed. [Open]
-// makes it.
+// Values is the content of the files of a directory at one moment, as read by [Open].
+// It is immutable, safe for concurrent use, and need not be closed.
 type Values struct {
 	status             Status
 	identity, metaData source
 }
 
-// source is one file: its text, which is one JSON object, or nil if there is no file.
+// source is one file: its text, which is one JSON object, or nil if the file does not
+// exist, or the error of reading it.
 type source struct {
 	text []byte
 	err  error
 }
 
-// maxOpens bounds how often Open reads the files while they are being replaced.
-const maxOpens = 10
+// maxReads is how often Open reads the files before it gives up because they are
+// replaced each time.
+const maxReads = 10
 
-// Open reads status.json, identity.json and meta-data.json in dir, such as
-// /run/imds, for the boot that bootID names: [BootID], or [AnyBoot]. It needs no
-// lock. The errors are those of [ReadStatusJSON]. A gate that is not decided, or
-// has failed, is not an error: look at Status. Files of an earlier run in this boot
-// may exist even so.
+// Open reads status.json, identity.json and meta-data.json in dir, such as /run/imds.
+// bootID is [BootID] or [AnyBoot]. Open needs no lock, and its errors are those of
+// [ReadStatusJSON]. It is not an error if the gate is still waiting or has failed, which
+// [Values.Status] shows: the values are then those of an earlier run in this boot, if
+// there was one.
 //
-// All values are of one moment. A file that a run is replacing, or whose replacement
-// was cut short, gives [ErrReplaced] until the gate is decided. If another collection or
-// another run replaced status.json meanwhile, Open reads everything again, 10 times at
-// most.
+// All values are from the same moment. If status.json changes to that of another
+// collection or run while Open reads, it reads everything again, at most 10 times. While
+// the status is [Waiting], values of a file without a matching digest in it are
+// [ErrReplaced].
 func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
 
-// open is Open; tests publish in between.
+// open implements Open. Tests use between to change the files while they are read.
 func open(dir, bootID string, between func()) (*Values, error) {
-	// The status comes first: the daemon removes the files of another boot before it
-	// writes a status of this one.
+	// Check the boot before reading any other file: the daemon removes the files of
+	// another boot before it writes a status of this one.
 	before, _, err := ReadStatusJSON(dir, bootID)
 	if err != nil {
 		return nil, err
 	}
-	for range maxOpens {
+	for range maxReads {
 		between()
 		v, err := readValues(dir)
 		if err != nil {
@@ -66,19 +67,18 @@ func open(dir, bootID string, between func()) (*Values, error) {
 			return nil, err
 		}
 		if sameCollection(before, v.status) {
-			v.identity = v.identity.vouched(v.status, dir, IdentityFile)
-			v.metaData = v.metaData.vouched(v.status, dir, MetaDataFile)
+			v.identity = v.identity.verified(v.status, dir, IdentityFile)
+			v.metaData = v.metaData.verified(v.status, dir, MetaDataFile)
 			return v, nil
 		}
 		before = v.status
 	}
-	return nil, fmt.Errorf("reading %s: the files were replaced %d times meanwhile", dir, maxOpens)
+	return nil, fmt.Errorf("reading %s: gave up, because the files were replaced during each of %d reads", dir, maxReads)
 }
 
-// vouched is the file if the status vouches for it. While a gate waits, a daemon may
-// be replacing the files one by one, or was killed meanwhile: then a file that does not
-// have the digest of the status is [ErrReplaced].
-func (s source) vouched(st Status, dir, name string) source {
+// verified returns s, or [ErrReplaced] if st is [Waiting] and does not list the digest of
+// the file.
+func (s source) verified(st Status, dir, name string) source {
 	if st.State != Waiting || s.text == nil {
 		return s
 	}
@@ -89,14 +89,15 @@ func (s source) vouched(st Status, dir, name string) source {
 	return s
 }
 
-// sameCollection reports whether two statuses are of one run and list the files of
-// one collection.
+// sameCollection reports whether two statuses belong to the same run and the same
+// collection.
 func sameCollection(a, b Status) bool {
 	sameTime := func(x, y *time.Time) bool { return x == nil && y == nil || x != nil && y != nil && x.Equal(*y) }
 	return a.BootID == b.BootID && a.Generation == b.Generation && sameTime(a.StartedAt, b.StartedAt)
 }
 
-// readValues reads the files once, all in the same directory.
+// readValues reads the files once. It opens the directory, so that all files are from
+// the same one even if it is replaced meanwhile.
 func readValues(dir string) (*Values, error) {
 	f, err := openDirectory(dir)
 	if err != nil {
@@ -106,7 +107,7 @@ func readValues(dir string) (*Values, error) {
 	return &Values{identity: readObject(f, dir, IdentityFile), metaData: readObject(f, dir, MetaDataFile)}, nil
 }
 
-// readObject reads a file that must be one JSON object.
+// readObject reads a file, which must contain one JSON object.
 func readObject(dir *os.File, path, name string) source {
 	text, _, err := atomicfile.Read(dir, name, maxRead)
 	switch {
@@ -116,36 +117,37 @@ func readObject(dir *os.File, path, name string) source {
 		err = fmt.Errorf("%w: %w", ErrNotOurs, err)
 	case err != nil:
 	case !nestedWithin(text, maxNesting):
-		err = fmt.Errorf("%w: it is nested more than %d deep", ErrNotOurs, maxNesting)
+		err = fmt.Errorf("%w: must have at most %d levels of objects and arrays", ErrNotOurs, maxNesting)
 	case !json.Valid(text):
 		err = fmt.Errorf("%w: %w", ErrNotOurs, json.Unmarshal(text, &struct{}{}))
 	case !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")):
-		err = fmt.Errorf("%w: it is not an object", ErrNotOurs)
+		err = fmt.Errorf("%w: must be a JSON object", ErrNotOurs)
 	default:
 		return source{text: text}
 	}
 	return source{err: fmt.Errorf("reading %s: %w", filepath.Join(path, name), err)}
 }
 
-// Status is the status that the files were read under.
+// Status returns the status that was read together with the values.
 func (v *Values) Status() Status { return v.status }
 
-// Lookup returns the value of a key: a path below meta-data, with or without that
-// prefix, such as "placement/region"; "identity" and below for the identity
-// document, such as "identity/accountId"; deeper into a JSON document by its keys,
-// and into an array by index, from 0. A directory or an object is a map[string]any,
-// an array []any, a number [json.Number], and the rest string and bool. null counts
-// as absent.
+// Lookup returns the value of a key. A key is a path below meta-data, with or without
+// that prefix, such as "placement/region", or a path in the identity document, such as
+// "identity/accountId". Further segments select members of a JSON document by name and
+// items of an array by index, starting at 0.
 //
-// An error is a *[KeyError] if there is no such key, matches [ErrBadKey] or
-// [ErrNotOurs], or is the file system's.
+// A directory or a JSON object is returned as a map[string]any, an array as []any, a
+// number as [json.Number], and other values as string or bool. A null counts as absent.
+//
+// An error is a *[KeyError] if the key does not exist, matches [ErrBadKey] or
+// [ErrNotOurs], or is an error of the file system.
 func (v *Values) Lookup(key string) (any, error) {
 	text, err := v.LookupJSON(key)
 	if err != nil {
 		return nil, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber() // a number stays as it is written
+	dec.UseNumber() // preserves the digits of the file
 	var value any
 	if err := dec.Decode(&value); err != nil {
 		return nil, fmt.Errorf("decoding %q: %w", key, err)
@@ -153,13 +155,13 @@ func (v *Values) Lookup(key string) (any, error) {
 	return value, nil
 }
 
-// LookupJSON is [Values.Lookup] for the JSON of a value, as it is in the file, without
-// the indentation that it has there. It takes little memory however large the value is.
+// LookupJSON is like [Values.Lookup], but returns the JSON of the value as in the file,
+// indented as a document of its own. It needs little memory, even for a large value.
 func (v *Values) LookupJSON(key string) (json.RawMessage, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	segs, isIdentity := inIdentity(segments(key))
+	segs, isIdentity := relative(segments(key))
 	src := v.source(isIdentity)
 	if src.err != nil {
 		return nil, src.err
@@ -184,22 +186,23 @@ func (v *Values) source(isIdentity bool) source {
 type KeyError struct {
 	// Key is the key that was looked up.
 	Key string
-	// Class is why the daemon could not fetch it, from `missing` or `required` in
-	// status.json. It is empty if IMDS has no such path, as for a required one that
-	// was last answered with 404.
+	// Class is the error class with which the daemon failed to fetch the key, from
+	// `missing` or `required` in status.json. It is empty if IMDS does not have the
+	// path, including a required path that was last answered with 404.
 	Class string
-	// Path is the entry in status.json that Class is of: the key's path, the JSON
-	// document that the key would be in, or, with a final slash, a listing above it.
-	// After a failed listing it is unknown whether IMDS has the key.
+	// Path is the entry in status.json that contains Class: the path of the key, that
+	// of the JSON document that would contain it, or, with a final slash, that of a
+	// listing above it. After a failed listing it is unknown whether IMDS has the key.
 	Path string
-	// Credentials is true for credentials, which are in no file.
+	// Credentials is true if the key names credentials, which are never written to a
+	// file.
 	Credentials bool
 }
 
 func (e *KeyError) Error() string {
 	text := fmt.Sprintf("no such key: %q", e.Key)
 	if e.Credentials {
-		return text + ": credentials are in no file, ask IMDS"
+		return text + ": credentials are never written to files: request them from IMDS"
 	}
 	if e.Class != "" {
 		return fmt.Sprintf("%q: %s could not be fetched: %s", e.Key, e.Path, e.Class)
@@ -207,13 +210,13 @@ func (e *KeyError) Error() string {
 	return text
 }
 
-// classAbsent is the class of a required path that IMDS does not have. In `missing`
-// it means that IMDS listed the path and yet did not serve it.
+// classAbsent is the class of a required path that IMDS does not have. In `missing`,
+// it means that IMDS listed the path but did not serve it.
 const classAbsent = "404"
 
-// absent explains why there is no key.
+// absent returns the reason why a key does not exist.
 func (v *Values) absent(key string) *KeyError {
-	path := belowVersion(key)
+	path := imdsPath(key)
 	if paths.IsCredentials(path) {
 		return &KeyError{Key: key, Credentials: true}
 	}
@@ -234,16 +237,17 @@ func (v *Values) absent(key string) *KeyError {
 	}
 }
 
-// maxListed is the length in bytes of the longest key that is listed: the longest key
-// of a tag fits. With keys of 4 KiB, a file of 8 MiB could have a list of 3 GiB.
+// maxListed is the limit in bytes for the length of listed keys: only shorter keys are
+// listed. The longest possible key of a tag is shorter. Without the limit, the list of an
+// 8 MiB file could take 3 GiB, since a key may have 4 KiB.
 const maxListed = 640
 
-// List returns the keys below key, or all for "", the identity document's first:
-// in the order of the files, which are sorted, in the form in which Lookup takes them,
-// a directory or an object with a final slash and followed by what is in it. An array
-// is one key. A key that can have nothing below it is returned itself. Keys of 640
-// bytes or more are left out. The errors are those of Lookup; for "", a file that cannot
-// be read is one.
+// List returns the keys below key, in the order of the files, which are sorted. If key is
+// empty, it returns all keys, those of the identity document first. Each key is valid for
+// Lookup. A directory or an object has a final slash and is followed by the keys in it; an
+// array is one key. If key is not a directory or an object, List returns key itself, in
+// its shortest form. Keys of 640 bytes or more are omitted. The errors are those of Lookup;
+// if key is empty, a file that cannot be read is an error.
 func (v *Values) List(key string) ([]string, error) {
 	var keys []string
 	err := v.Walk(key, func(key string) error {
@@ -254,15 +258,15 @@ func (v *Values) List(key string) ([]string, error) {
 }
 
 // Walk calls visit with each key that [Values.List] would return. If visit returns
-// [fs.SkipDir], Walk skips what is in that directory or object; if [fs.SkipAll], it ends
-// without an error, and with any other error it returns that.
+// [fs.SkipDir], Walk skips the keys in that directory or object. If visit returns
+// [fs.SkipAll], Walk returns nil at once, and after any other error it returns that error.
 func (v *Values) Walk(key string, visit func(key string) error) error {
 	w := &walker{visit: visit}
 	if key == "" {
 		if err := errors.Join(v.identity.err, v.metaData.err); err != nil {
 			return err
 		}
-		if v.identity.text != nil && w.one(identityRoot+"/") && !w.object(&scanner{text: v.identity.text}, identityRoot+"/", 1) {
+		if v.identity.text != nil && w.visitKey(identityRoot+"/") && !w.object(&scanner{text: v.identity.text}, identityRoot+"/", 1) {
 			return w.result()
 		}
 		if v.metaData.text != nil && w.err == nil {
@@ -273,28 +277,28 @@ func (v *Values) Walk(key string, visit func(key string) error) error {
 	if _, err := v.LookupJSON(key); err != nil {
 		return err
 	}
-	segs, isIdentity := inIdentity(segments(key))
+	segs, isIdentity := relative(segments(key))
 	value := find(v.source(isIdentity).text, segs)
 	name, prefix := keyName(segs, isIdentity), ""
 	if isIdentity || len(segs) > 0 {
 		prefix = name + "/"
 	}
 	if value[0] != '{' {
-		w.one(name)
+		w.visitKey(name)
 	} else {
 		w.object(&scanner{text: value}, prefix, len(segs))
 	}
 	return w.result()
 }
 
-// walker is one Walk. Once err is set, it visits no more keys.
+// walker is the state of one Walk. Once err is set, it visits no more keys.
 type walker struct {
 	visit func(string) error
 	err   error
 }
 
-// one visits a key, and reports whether to go on in it.
-func (w *walker) one(key string) bool {
+// visitKey visits a key and reports whether to visit the keys in it.
+func (w *walker) visitKey(key string) bool {
 	err := w.visit(key)
 	if !errors.Is(err, fs.SkipDir) {
 		w.err = err
@@ -309,9 +313,9 @@ func (w *walker) result() error {
 	return w.err
 }
 
-// object visits the keys of the object that comes next, whose own key is prefix with
-// depth segments, and reports whether to go on behind it. It leaves out null, and
-// names that cannot be in a key.
+// object visits the keys in the next object, whose own key is prefix and has depth
+// segments. It omits nulls and names that cannot be in a key. It reports whether the walk
+// continues after the object.
 func (w *walker) object(s *scanner, prefix string, depth int) bool {
 	return s.members(func(seg string) bool {
 		kind := s.peek()
@@ -327,8 +331,8 @@ func (w *walker) object(s *scanner, prefix string, depth int) bool {
 			s.skip()
 		case kind != '{':
 			s.skip()
-			w.one(name)
-		case w.one(name + "/"):
+			w.visitKey(name)
+		case w.visitKey(name + "/"):
 			w.object(s, name+"/", depth+1)
 		default:
 			s.skip()
@@ -337,7 +341,7 @@ func (w *walker) object(s *scanner, prefix string, depth int) bool {
 	})
 }
 
-// keyName is the shortest key that means segs.
+// keyName returns the shortest key for segs.
 func keyName(segs []string, isIdentity bool) string {
 	name := strings.Join(segs, "/")
 	if isIdentity {
@@ -347,7 +351,7 @@ func keyName(segs []string, isIdentity bool) string {
 	case len(segs) == 0:
 		return metaDataRoot
 	case segs[0] == identityRoot, segs[0] == metaDataRoot, segs[0] == "dynamic":
-		return metaDataRoot + "/" + name // without it, this would be another key
+		return metaDataRoot + "/" + name // without the prefix, this would be another key
 	}
 	return name
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// values opens what a directory has.
+// values opens a directory.
 func values(t testing.TB, dir string) *Values {
 	t.Helper()
 	v, err := Open(dir, "b")
@@ -30,7 +30,7 @@ func values(t testing.TB, dir string) *Values {
 	return v
 }
 
-// jsonText is a value as compact JSON.
+// jsonText returns a value as compact JSON.
 func jsonText(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -79,7 +79,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// What JSON a value is of stays, and a number is as it is written.
+// A value keeps its JSON type, and a number keeps its digits.
 func TestLookupTypes(t *testing.T) {
 	dir := published(t, Status{})
 	put(t, filepath.Join(dir, MetaDataFile), `{"n": 1.50e3, "big": 123456789012345678901234567890, "yes": true, "no": false,
@@ -111,12 +111,12 @@ func TestList(t *testing.T) {
 		"public-keys/0/openssh-key", "network/interfaces/macs/02:00:00:00:00:01/ipv6s", "events/maintenance/scheduled",
 	} {
 		if !slices.Contains(all, key) {
-			t.Errorf("there is no %s in %q", key, all)
+			t.Errorf("%s is missing in %q", key, all)
 		}
 	}
 	for _, key := range []string{"identity/kernelId", "security-groups/", "meta-data/", "events/maintenance/scheduled/0/"} {
 		if slices.Contains(all, key) {
-			t.Errorf("there is %s", key)
+			t.Errorf("%s is listed", key)
 		}
 	}
 	for key, want := range map[string]string{
@@ -149,27 +149,28 @@ func isAbsent(err error) bool {
 	return ok
 }
 
-// nested is objects in each other, at most 64 of which are ours.
+// nested returns the JSON of n nested objects. Files with more than 64 are rejected.
 func nested(n int) []byte {
 	return []byte(strings.Repeat(`{"[":`, n-1) + "{}" + strings.Repeat("}", n-1))
 }
 
-// A file in the place of a file: one is read, the other said to be bad.
+// If meta-data.json is invalid, its keys have an error that names it, and the identity
+// document can still be read.
 func TestOpenBadFiles(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	put(t, secret, `{"instance-id": "not ours"}`)
 	for name, plant := range map[string]func(path string) error{
-		"empty":     func(p string) error { return os.WriteFile(p, nil, 0o644) },
-		"half":      func(p string) error { return os.WriteFile(p, []byte(`{"a": "b"`), 0o644) },
-		"two":       func(p string) error { return os.WriteFile(p, []byte(`{"a": "b"} {}`), 0o644) },
-		"null":      func(p string) error { return os.WriteFile(p, []byte(`null`), 0o644) },
-		"array":     func(p string) error { return os.WriteFile(p, []byte(`["a"]`), 0o644) },
-		"deep":      func(p string) error { return os.WriteFile(p, nested(65), 0o644) },
-		"an abyss":  func(p string) error { return os.WriteFile(p, nested(9000), 0o644) },
-		"half deep": func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(`{"a":`, 20000)), 0o644) },
-		"link":      func(p string) error { return os.Symlink(secret, p) },
-		"directory": func(p string) error { return os.Mkdir(p, 0o755) },
-		"huge":      func(p string) error { return os.WriteFile(p, make([]byte, maxRead+1), 0o644) },
+		"empty":              func(p string) error { return os.WriteFile(p, nil, 0o644) },
+		"truncated":          func(p string) error { return os.WriteFile(p, []byte(`{"a": "b"`), 0o644) },
+		"two objects":        func(p string) error { return os.WriteFile(p, []byte(`{"a": "b"} {}`), 0o644) },
+		"null":               func(p string) error { return os.WriteFile(p, []byte(`null`), 0o644) },
+		"array":              func(p string) error { return os.WriteFile(p, []byte(`["a"]`), 0o644) },
+		"deep":               func(p string) error { return os.WriteFile(p, nested(65), 0o644) },
+		"very deep":          func(p string) error { return os.WriteFile(p, nested(9000), 0o644) },
+		"deep and truncated": func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(`{"a":`, 20000)), 0o644) },
+		"link":               func(p string) error { return os.Symlink(secret, p) },
+		"directory":          func(p string) error { return os.Mkdir(p, 0o755) },
+		"huge":               func(p string) error { return os.WriteFile(p, make([]byte, maxRead+1), 0o644) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := published(t, Status{})
@@ -228,8 +229,8 @@ func TestKeyErrors(t *testing.T) {
 		{"required, but absent", "tags/instance/Role", "", `no such key: "tags/instance/Role"`},
 		{"a required listing", "elastic-gpus/associations", "meta-data/elastic-gpus/", `"elastic-gpus/associations": meta-data/elastic-gpus/ could not be fetched: empty`},
 		{"fetched", "identity/nothing-like-it", "", `no such key: "identity/nothing-like-it"`},
-		{"credentials", "iam/security-credentials/web", "", `no such key: "iam/security-credentials/web": credentials are in no file, ask IMDS`},
-		{"others", "identity-credentials/ec2/security-credentials/ec2-instance", "", "credentials are in no file"},
+		{"credentials", "iam/security-credentials/web", "", `no such key: "iam/security-credentials/web": credentials are never written to files: request them from IMDS`},
+		{"other credentials", "identity-credentials/ec2/security-credentials/ec2-instance", "", "credentials are never written to files"},
 		{"no class", "regio", "", `no such key: "regio"`},
 	}
 	for _, tt := range tests {
@@ -243,14 +244,14 @@ func TestKeyErrors(t *testing.T) {
 	}
 }
 
-// digests are the files of a status that lists a meta-data.json.
+// digests returns the files of a status that lists only this meta-data.json.
 func digests(metaData string) map[string]*string {
 	sum := sha256.Sum256([]byte(metaData))
 	return map[string]*string{MetaDataFile: new(hex.EncodeToString(sum[:]))}
 }
 
-// While a gate waits, a file that its status does not vouch for counts as absent: a
-// daemon was killed between meta-data.json and identity.json, or is between them.
+// While the gate is waiting, a file counts as absent unless the status lists its digest:
+// a daemon may be replacing the files, or was killed between two of them.
 func TestOpenWhileWaiting(t *testing.T) {
 	const now, before = `{"n": 2}`, `{"n": 1}`
 	for _, tt := range []struct {
@@ -259,9 +260,9 @@ func TestOpenWhileWaiting(t *testing.T) {
 		want        bool
 	}{
 		{"listed", Waiting, digests(now), true},
-		{"replaced since", Waiting, digests(before), false},
+		{"replaced later", Waiting, digests(before), false},
 		{"never listed", Waiting, nil, false},
-		{"a final status vouches for everything", Failed, digests(before), true},
+		{"a final status", Failed, digests(before), true},
 	} {
 		dir := t.TempDir()
 		write(t, dir, Status{State: tt.state, BootID: "b", Generation: 1, Files: tt.files})
@@ -276,12 +277,12 @@ func TestOpenWhileWaiting(t *testing.T) {
 	}
 }
 
-// Everything that Open returns is of one moment, also if the daemon publishes while
-// it reads.
+// Everything that Open returns is from the same moment, even if the daemon publishes
+// while Open reads.
 func TestOpenWhilePublishing(t *testing.T) {
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, tt := range map[string]struct {
-		publish func(n int) *Status // the status that is written after the nth read of one
+		publish func(n int) *Status // returns the status to write after the nth read of the status, or nil
 		reads   int
 		wantErr string
 	}{
@@ -289,10 +290,10 @@ func TestOpenWhilePublishing(t *testing.T) {
 		"only the state changes": {func(int) *Status { return &Status{State: Ready, BootID: "b", StartedAt: &started} }, 1, ""},
 		"another collection":     {func(int) *Status { return &Status{State: Ready, BootID: "b", Generation: 2, StartedAt: &started} }, 2, ""},
 		"another run":            {func(int) *Status { return &Status{State: Waiting, BootID: "b", Files: digests(`{"n": 0}`)} }, 2, ""},
-		"another boot":           {func(int) *Status { return &Status{State: Ready, BootID: "c"} }, 1, "of another boot"},
+		"another boot":           {func(int) *Status { return &Status{State: Ready, BootID: "c"} }, 1, "status from another boot"},
 		"one collection after another": {func(n int) *Status {
 			return &Status{State: Ready, BootID: "b", Generation: n, StartedAt: &started}
-		}, maxOpens, "the files were replaced 10 times meanwhile"},
+		}, maxReads, "the files were replaced during each of 10 reads"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -325,7 +326,7 @@ func TestOpenWhilePublishing(t *testing.T) {
 	}
 }
 
-// Walk skips and ends as it is told to.
+// Walk obeys the errors of visit.
 func TestWalk(t *testing.T) {
 	v := values(t, published(t, Status{}))
 	stop := errors.New("stop")
@@ -336,7 +337,7 @@ func TestWalk(t *testing.T) {
 		want      string // the first keys and the last one
 		wantErr   error
 	}{
-		{"a directory is skipped", "placement", "", nil, "placement/availability-zone placement/availability-zone-id placement/region", nil},
+		{"no error", "placement", "", nil, "placement/availability-zone placement/availability-zone-id placement/region", nil},
 		{"skipping a leaf skips nothing", "placement", "placement/availability-zone", fs.SkipDir, "placement/availability-zone placement/availability-zone-id placement/region", nil},
 		{"skipping an object", "public-keys", "public-keys/0/", fs.SkipDir, "public-keys/0/", nil},
 		{"the end", "placement", "placement/availability-zone-id", fs.SkipAll, "placement/availability-zone placement/availability-zone-id", nil},

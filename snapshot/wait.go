@@ -11,66 +11,69 @@ import (
 )
 
 const (
-	// lookEvery is how often the status is looked at when nothing tells of a
-	// change: for the daemon's process, and for file systems without inotify.
-	lookEvery = time.Second
-	// deniedFor is how long the status may be unreadable: between the making of the
-	// directory and its final mode, a reader without privileges is shut out. So the
-	// second look of the clock tells.
-	deniedFor = lookEvery / 2
+	// pollInterval is how often the status is read if inotify reports no change. It
+	// detects that the daemon's process has ended, and changes in file systems without
+	// inotify.
+	pollInterval = time.Second
+	// deniedLimit is how long permission to read the status may be denied. A new
+	// directory gets its final mode only after it was created, and until then
+	// unprivileged readers cannot open it. The limit is less than pollInterval, so that
+	// the next poll reports the error.
+	deniedLimit = pollInterval / 2
 )
 
-// Progress is what [Wait] has seen at one look.
+// Progress is what [Wait] found when it last read the status.
 type Progress struct {
-	// Status is of this boot and not decided yet; the zero Status when there is
-	// none, which has no State.
+	// Status is the status of this boot, which is still [Waiting]. It is the zero Status
+	// if Err is not nil.
 	Status Status
-	// Err is why there is no Status: it matches [io/fs.ErrNotExist], [ErrOtherBoot]
-	// or, for a second, [io/fs.ErrPermission]; nil when there is one.
+	// Err is the reason why there is no status of this boot yet. It matches
+	// [io/fs.ErrNotExist], [ErrOtherBoot] or, for at most a second,
+	// [io/fs.ErrPermission].
 	Err error
-	// Gone is true when the process that waits for IMDS has ended without a word.
-	// systemd starts it anew after a crash, so the wait goes on.
+	// Gone is true if the daemon has ended without writing a final status. The wait
+	// continues, because systemd restarts the daemon after a crash.
 	Gone bool
 }
 
-// Wait blocks until the gate of dir, such as /run/imds, is decided in the boot
-// that bootID names: [BootID], or [AnyBoot]. Every state but [Waiting] is returned
-// without an error: look at it. dir need not exist yet, and may be removed and made
-// again. A change is seen at once by inotify(7); where that does not work, within
-// a second.
+// Wait blocks until the gate in dir, such as /run/imds, is decided. bootID is [BootID] or
+// [AnyBoot]. Every state except [Waiting] is returned without an error, so the caller must
+// check the State. dir need not exist yet, and may be removed and created again. Changes
+// are noticed at once through inotify(7) or, where that does not work, within a second.
 //
-// A status that is not ours or of a later schema ends the wait at once: it is never
-// half written, so waiting would not mend it. So does one that cannot be read, after
-// a second, as the directory gets its mode only after it was made. The errors are
-// those of [ReadStatusJSON], but for what Progress has in Err. When ctx ends, the
-// error wraps the cause, and the last of Progress.Err if that is not nil; the
-// Status is the last one of this boot, or the zero one.
+// An error that matches [ErrNotOurs] or [ErrLaterSchema] ends the wait at once: status.json
+// is never partially written, so waiting would not help. If reading the status is not
+// permitted, the wait ends after a second, because a new directory gets its mode only after
+// it was created. Other errors are those of [ReadStatusJSON], except those that
+// Progress.Err describes. If ctx ends, the error wraps its cause and the last
+// Progress.Err, if that is not nil, and the Status is the last one of this boot or the zero
+// Status.
 //
-// progress, unless nil, is called on the caller's goroutine: at the start, at each
-// change, and once a second.
+// If progress is not nil, it is called on the caller's goroutine while the gate is waiting:
+// at the start, after each change, and once a second.
 func Wait(ctx context.Context, dir, bootID string, progress func(Progress)) (Status, error) {
 	w := &waiter{dir: dir, boot: bootID, progress: progress, gone: Status.ProcessGone}
-	n := notice(dir)
+	n := watchDir(dir)
 	defer n.close()
-	return w.run(ctx, n.aim, n.changed)
+	return w.run(ctx, n.rearm, n.changed)
 }
 
-// waiter is one Wait.
+// waiter is the state of one Wait.
 type waiter struct {
 	dir, boot string
 	progress  func(Progress)
 	gone      func(Status) bool
 	last      Progress
-	denied    time.Time // since when the status cannot be read; zero: it can
+	denied    time.Time // since when permission is denied; zero if it is not
 }
 
-// run looks, then waits for a reason to look again. aim, before each look, has
-// changed tell of everything after it.
-func (w *waiter) run(ctx context.Context, aim func(), changed <-chan struct{}) (Status, error) {
-	tick := time.NewTicker(lookEvery)
+// run reads the status, then waits for a reason to read it again. It calls rearm before
+// each read; changed must receive a value after every later change.
+func (w *waiter) run(ctx context.Context, rearm func(), changed <-chan struct{}) (Status, error) {
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		aim()
+		rearm()
 		if decided, err := w.look(); decided || err != nil {
 			return w.last.Status, err
 		}
@@ -99,7 +102,7 @@ func (w *waiter) look() (decided bool, err error) {
 		if denied.IsZero() {
 			denied = time.Now()
 		}
-		if time.Since(denied) >= deniedFor {
+		if time.Since(denied) >= deniedLimit {
 			return false, err
 		}
 		w.denied, w.last.Err = denied, err
@@ -111,8 +114,8 @@ func (w *waiter) look() (decided bool, err error) {
 	if w.boot == AnyBoot || st.State != Waiting || !w.gone(st) {
 		return st.State != Waiting, nil
 	}
-	// It may have told how it ended since its status was read: its last word comes
-	// before its end.
+	// The daemon writes its final status before it exits, but may have done both after
+	// its status was read here.
 	if st, _, err := ReadStatusJSON(w.dir, w.boot); err == nil && st.State != Waiting {
 		w.last.Status = st
 		return true, nil
@@ -121,8 +124,8 @@ func (w *waiter) look() (decided bool, err error) {
 	return false, nil
 }
 
-// end is the end of ctx. At a deadline it looks once more: when the status and the
-// deadline come together, the status wins.
+// end returns the result after ctx has ended. At a deadline it reads the status once more,
+// so that a status that comes together with the deadline wins.
 func (w *waiter) end(ctx context.Context) (Status, error) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		if decided, err := w.look(); decided || err != nil {

@@ -15,24 +15,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds each real wait; a wait that works takes milliseconds.
-const patience = 20 * time.Second
+// testTimeout limits each wait in real time. A successful wait takes milliseconds.
+const testTimeout = 20 * time.Second
 
-// await is a Wait in the background.
-type await struct {
-	looks chan Progress // the looks that did not end it; the latest 1000
+// background is a Wait in a goroutine.
+type background struct {
+	looks chan Progress // the arguments of progress; those that do not fit are dropped
 	done  chan struct{}
 	st    Status
 	err   error
 }
 
-// waitFor starts it, and returns when it has looked for the first time and so
-// watches, or is done.
-func waitFor(t *testing.T, dir, bootID string) *await {
+// startWait starts a Wait and returns after it has called progress for the first time, so
+// that it watches the directory, or has ended.
+func startWait(t *testing.T, dir, bootID string) *background {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
-	a := &await{looks: make(chan Progress, 1000), done: make(chan struct{})}
+	a := &background{looks: make(chan Progress, 1000), done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
 		a.st, a.err = Wait(ctx, dir, bootID, func(p Progress) {
@@ -47,8 +47,8 @@ func waitFor(t *testing.T, dir, bootID string) *await {
 	return a
 }
 
-// look waits for a look that is as it should be, or for the end.
-func (a *await) look(t *testing.T, want func(Progress) bool) {
+// look waits for a Progress that satisfies want, or for the end of the Wait.
+func (a *background) look(t *testing.T, want func(Progress) bool) {
 	t.Helper()
 	for {
 		select {
@@ -58,18 +58,18 @@ func (a *await) look(t *testing.T, want func(Progress) bool) {
 			}
 		case <-a.done:
 			return
-		case <-time.After(patience):
-			t.Fatal("it never looks so")
+		case <-time.After(testTimeout):
+			t.Fatal("Wait has not reported the expected progress")
 		}
 	}
 }
 
-// end waits for the end, and wants this state and boot.
-func (a *await) end(t *testing.T, state, boot string) {
+// end waits for the end of the Wait, and checks the state and the boot.
+func (a *background) end(t *testing.T, state, boot string) {
 	t.Helper()
 	<-a.done
 	if a.err != nil || a.st.State != state || a.st.BootID != boot {
-		t.Errorf("it ends with %+v %v, want %s of %s", a.st, a.err, state, boot)
+		t.Errorf("Wait returns %+v %v, want state %s of boot %s", a.st, a.err, state, boot)
 	}
 }
 
@@ -78,13 +78,13 @@ func TestWaitForEveryState(t *testing.T) {
 		t.Run(state, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "imds")
 			write(t, dir, Status{State: Waiting, BootID: "b"})
-			a := waitFor(t, dir, "b")
+			a := startWait(t, dir, "b")
 			write(t, dir, Status{State: state, BootID: "b", ExitCode: new(75)})
 			a.end(t, state, "b")
 			if a.st.ExitCode == nil || *a.st.ExitCode != 75 {
 				t.Errorf("%+v", a.st)
 			}
-			// One that is decided already is not waited for.
+			// If the gate is already decided, Wait returns without calling progress.
 			st, err := Wait(t.Context(), dir, "b", func(p Progress) { t.Errorf("%+v", p) })
 			if err != nil || st.State != state {
 				t.Errorf("%+v %v", st, err)
@@ -93,20 +93,20 @@ func TestWaitForEveryState(t *testing.T) {
 	}
 }
 
-// What happens to the directory while somebody waits. The clock of Wait would
-// find it out as well: TestNotices holds that inotify does.
+// Wait survives changes of the directory. Its polling would be enough for this test;
+// TestWatchDir proves that inotify reports the changes.
 func TestWaitThroughChanges(t *testing.T) {
 	ready := Status{State: Ready, BootID: "b"}
 	waiting := Status{State: Waiting, BootID: "b"}
 	isWaiting := func(p Progress) bool { return p.Status.State == Waiting }
-	isNothing := func(p Progress) bool { return errors.Is(p.Err, os.ErrNotExist) }
+	isMissing := func(p Progress) bool { return errors.Is(p.Err, os.ErrNotExist) }
 	tests := []struct {
 		name   string
 		before func(t *testing.T, dir string)
-		after  func(t *testing.T, dir string, a *await)
+		after  func(t *testing.T, dir string, a *background)
 	}{
-		{"a directory that appears", nil, func(t *testing.T, dir string, _ *await) { write(t, dir, ready) }},
-		{"with its parents, one by one", nil, func(t *testing.T, dir string, _ *await) {
+		{"a directory that appears", nil, func(t *testing.T, dir string, _ *background) { write(t, dir, ready) }},
+		{"with its parents, one by one", nil, func(t *testing.T, dir string, _ *background) {
 			for _, d := range []string{filepath.Dir(filepath.Dir(dir)), filepath.Dir(dir), dir} {
 				if err := os.Mkdir(d, 0o755); err != nil {
 					t.Fatal(err)
@@ -114,7 +114,7 @@ func TestWaitThroughChanges(t *testing.T) {
 			}
 			write(t, dir, ready)
 		}},
-		{"moved into place whole", nil, func(t *testing.T, dir string, _ *await) {
+		{"moved into place with its content", nil, func(t *testing.T, dir string, _ *background) {
 			root := filepath.Dir(filepath.Dir(dir))
 			write(t, root+".new/down/imds", ready)
 			if err := os.Rename(root+".new", root); err != nil {
@@ -124,37 +124,37 @@ func TestWaitThroughChanges(t *testing.T) {
 		{
 			"removed and made again",
 			func(t *testing.T, dir string) { write(t, dir, waiting) },
-			func(t *testing.T, dir string, a *await) {
+			func(t *testing.T, dir string, a *background) {
 				if err := os.RemoveAll(dir); err != nil {
 					t.Fatal(err)
 				}
-				a.look(t, isNothing)
+				a.look(t, isMissing)
 				write(t, dir, waiting)
 				a.look(t, isWaiting)
 				if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
 					t.Fatal(err)
 				}
-				a.look(t, isNothing)
+				a.look(t, isMissing)
 				write(t, dir, ready)
 			},
 		},
 		{
 			"moved away, another in its place",
 			func(t *testing.T, dir string) { write(t, dir, waiting) },
-			func(t *testing.T, dir string, a *await) {
+			func(t *testing.T, dir string, a *background) {
 				if err := os.Rename(dir, dir+".old"); err != nil {
 					t.Fatal(err)
 				}
-				a.look(t, isNothing)
-				write(t, dir+".old", ready) // of no interest any more
-				a.look(t, isNothing)
+				a.look(t, isMissing)
+				write(t, dir+".old", ready) // must be ignored
+				a.look(t, isMissing)
 				write(t, dir, ready)
 			},
 		},
 		{
 			"a status of another boot first",
 			func(t *testing.T, dir string) { write(t, dir, Status{State: Ready, BootID: "a"}) },
-			func(t *testing.T, dir string, a *await) {
+			func(t *testing.T, dir string, a *background) {
 				write(t, dir, waiting)
 				a.look(t, isWaiting)
 				write(t, dir, ready)
@@ -163,7 +163,7 @@ func TestWaitThroughChanges(t *testing.T) {
 		{
 			"a thousand renames",
 			func(t *testing.T, dir string) { write(t, dir, waiting) },
-			func(t *testing.T, dir string, _ *await) {
+			func(t *testing.T, dir string, _ *background) {
 				for i := range 1000 {
 					write(t, dir, Status{State: Waiting, BootID: "b", Attempts: i + 1})
 				}
@@ -177,14 +177,14 @@ func TestWaitThroughChanges(t *testing.T) {
 			if tt.before != nil {
 				tt.before(t, dir)
 			}
-			a := waitFor(t, dir, "b")
+			a := startWait(t, dir, "b")
 			tt.after(t, dir, a)
 			a.end(t, Ready, "b")
 		})
 	}
 }
 
-// A status of any boot is taken where that is asked for.
+// Wait accepts a status of any boot only if bootID is AnyBoot.
 func TestWaitForAnyBoot(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, Status{State: Ready, BootID: "another"})
@@ -202,18 +202,18 @@ func TestWaitForAnyBoot(t *testing.T) {
 	}
 }
 
-// What waiting cannot mend is said at once.
-func TestWaitForWhatIsBroken(t *testing.T) {
+// An error that waiting cannot fix ends the wait at once.
+func TestWaitFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		plant func(dir string) error
 		want  error
 	}{
-		"half": {func(dir string) error { return os.WriteFile(filepath.Join(dir, StatusFile), []byte("{"), 0o644) }, ErrNotOurs},
+		"truncated": {func(dir string) error { return os.WriteFile(filepath.Join(dir, StatusFile), []byte("{"), 0o644) }, ErrNotOurs},
 		"later": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, StatusFile), []byte(`{"schema": 2}`), 0o644)
 		}, ErrLaterSchema},
-		"a link":    {func(dir string) error { return os.Symlink("/dev/null", filepath.Join(dir, StatusFile)) }, ErrNotOurs},
-		"no folder": {func(dir string) error { return errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o644)) }, unix.ENOTDIR},
+		"a link":          {func(dir string) error { return os.Symlink("/dev/null", filepath.Join(dir, StatusFile)) }, ErrNotOurs},
+		"not a directory": {func(dir string) error { return errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o644)) }, unix.ENOTDIR},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -225,9 +225,9 @@ func TestWaitForWhatIsBroken(t *testing.T) {
 			}
 		})
 	}
-	// It may become so during the wait.
+	// The file can also become invalid during the wait.
 	dir := t.TempDir()
-	a := waitFor(t, dir, "b")
+	a := startWait(t, dir, "b")
 	put(t, filepath.Join(dir, ".new"), "{")
 	if err := os.Rename(filepath.Join(dir, ".new"), filepath.Join(dir, StatusFile)); err != nil {
 		t.Fatal(err)

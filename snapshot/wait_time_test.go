@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inVirtualTime runs a wait in a bubble, without inotify: the clock alone. at says
-// when it looked, from the start.
+// inVirtualTime runs a wait in virtual time, with polling and without inotify. The
+// argument at of progress is the time since the start.
 func inVirtualTime(t *testing.T, dir, boot string, limit time.Duration, progress func(at time.Duration, p Progress)) (st Status, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestWaitTimesOut(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, fs.ErrNotExist) || took != 6*time.Minute || looks < 359 || looks > 361 {
 		t.Errorf("%v after %v and %d looks", err, took, looks)
 	}
-	// With a status, that is returned beside the error.
+	// If there is a status, it is returned together with the error.
 	write(t, dir, Status{State: Waiting, BootID: "b", Attempts: 7})
 	st, _, err := inVirtualTime(t, dir, "b", 1500*time.Millisecond, func(time.Duration, Progress) {})
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, fs.ErrNotExist) || st.Attempts != 7 {
@@ -53,8 +53,8 @@ func TestWaitTimesOut(t *testing.T) {
 	}
 }
 
-// Without inotify a change is seen within a second.
-func TestWaitByTheClock(t *testing.T) {
+// Without inotify, a change is noticed within a second.
+func TestWaitPolls(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "imds")
 	st, took, err := inVirtualTime(t, dir, "b", time.Minute, func(at time.Duration, _ Progress) {
 		switch at {
@@ -69,8 +69,8 @@ func TestWaitByTheClock(t *testing.T) {
 	}
 }
 
-// A status that comes together with the deadline wins.
-func TestWaitLooksOnceMore(t *testing.T) {
+// A status that is written just before the deadline wins.
+func TestWaitReadsOnceMoreAtTheDeadline(t *testing.T) {
 	dir := t.TempDir()
 	st, took, err := inVirtualTime(t, dir, "b", 1500*time.Millisecond, func(at time.Duration, _ Progress) {
 		if at == time.Second {
@@ -82,7 +82,7 @@ func TestWaitLooksOnceMore(t *testing.T) {
 	}
 }
 
-// ended is the PID of a process that was and is no more.
+// ended returns the PID of a process that has ended.
 func ended(t *testing.T) int {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "/bin/true")
@@ -99,14 +99,14 @@ func TestWaitSeesThatTheProcessIsGone(t *testing.T) {
 	var seen []bool
 	_, _, err := inVirtualTime(t, dir, "b", 3500*time.Millisecond, func(at time.Duration, p Progress) {
 		seen = append(seen, p.Gone)
-		if at == time.Second { // killed: nobody writes another status
+		if at == time.Second { // the daemon was killed, so no other status follows
 			write(t, dir, Status{State: Waiting, BootID: "b", PID: &gone})
 		}
 	})
 	if want := []bool{false, false, true, true}; !slices.Equal(seen, want) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want %v, %v", seen, want, err)
 	}
-	// In another PID namespace the number means nothing.
+	// With AnyBoot the PID is ignored, because it may be from another PID namespace.
 	_, _, _ = inVirtualTime(t, dir, AnyBoot, time.Minute, func(_ time.Duration, p Progress) {
 		if p.Gone || p.Status.State != Waiting {
 			t.Errorf("%+v", p)
@@ -114,9 +114,9 @@ func TestWaitSeesThatTheProcessIsGone(t *testing.T) {
 	})
 }
 
-// A process that ends between the two looks, at its status and at itself, has said
-// before how it ended.
-func TestWaitReadsTheLastWord(t *testing.T) {
+// If the process ends after its status was read and before the process is checked, Wait
+// reads the status again and finds the final one.
+func TestWaitReadsTheFinalStatus(t *testing.T) {
 	dir, gone := t.TempDir(), ended(t)
 	write(t, dir, Status{State: Waiting, BootID: "b", PID: &gone})
 	w := &waiter{dir: dir, boot: "b", gone: func(st Status) bool {
@@ -142,8 +142,8 @@ func TestProcessGone(t *testing.T) {
 	}
 }
 
-// unprivileged runs f on a thread that no file mode lets pass, even as root. The
-// thread ends with it.
+// unprivileged runs f on a thread without capabilities, so that file modes apply even to
+// root. The thread ends afterwards.
 func unprivileged(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan error)
@@ -162,8 +162,8 @@ func unprivileged(t *testing.T, f func()) {
 	}
 }
 
-// A directory that cannot be read ends the wait, but not within the moment in which
-// a new one has no mode yet.
+// A directory that cannot be read ends the wait, but only after the time in which a new
+// directory may not have its final mode yet.
 func TestWaitWithoutPermission(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, Status{State: Ready, BootID: "b"})
@@ -174,7 +174,7 @@ func TestWaitWithoutPermission(t *testing.T) {
 	unprivileged(t, func() {
 		start := time.Now()
 		_, err := Wait(t.Context(), dir, "b", nil)
-		if !errors.Is(err, fs.ErrPermission) || time.Since(start) > patience {
+		if !errors.Is(err, fs.ErrPermission) || time.Since(start) > testTimeout {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		if _, err := Open(dir, "b"); !errors.Is(err, fs.ErrPermission) {

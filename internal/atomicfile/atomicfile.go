@@ -2,7 +2,7 @@
 
 // Package atomicfile replaces small files so that a reader sees the complete old
 // file or the complete new one, and reads them back without following links. It
-// is for directories in which other users may have planted something.
+// is for directories in which another user may have created files or links.
 package atomicfile
 
 import (
@@ -17,17 +17,17 @@ import (
 )
 
 // Temporary returns the name beside name under which [Write] prepares a file. It
-// is fixed, so a killed writer leaves at most one behind.
+// is always the same, so a killed writer leaves at most one such file.
 func Temporary(name string) string { return "." + name + ".tmp" }
 
-// Write replaces the file name in root. The mode is exactly the given one,
-// whatever the umask says. On an error the old file is unchanged and no temporary
-// is left. Only one Write of the same name may run at a time.
+// Write replaces the file name in root. The mode is exactly the given one, regardless
+// of the umask. After an error, the old file is unchanged and the temporary file is
+// removed. Only one Write of the same name may run at a time.
 //
-// The new file is created exclusively, so Write never opens a file that somebody
-// else has put there, and renameat(2) replaces a link instead of following it. A
-// temporary that is already there is removed once. There is no fsync(2): the files
-// are for one boot only.
+// The temporary file is created with O_EXCL, so Write never opens a file that another
+// user created, and renameat(2) replaces a link instead of following it. If a temporary
+// file already exists, Write removes it and tries again once. It does not call fsync(2),
+// because the files are valid for one boot only.
 func Write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 	temporary := Temporary(name)
 	file, err := create(root, temporary)
@@ -59,22 +59,22 @@ func Write(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 	return err
 }
 
-// create makes an empty file. Its mode is 0600 until Write sets the final one, so
-// that a secret is never readable for others.
+// create creates an empty file. Its mode is 0600 until Write sets the final one, so that
+// other users can never read a secret.
 func create(root *os.Root, name string) (*os.File, error) {
 	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 }
 
-// ErrNotRegular means that a link, a directory, a FIFO, a socket or a device is in
-// the place of a file, or a file larger than the reader accepts.
+// ErrNotRegular means that the name is a link, a directory, a FIFO, a socket or a
+// device, or a file that is larger than the limit of the reader.
 var ErrNotRegular = errors.New("not a regular file")
 
-// Read reads the regular file name in the directory dir, of at most limit bytes.
-// An error matches [ErrNotRegular] or is the file system's.
+// Read reads the regular file name in the directory dir, which may have at most limit
+// bytes. An error matches [ErrNotRegular] or is an error of the file system.
 //
-// It uses openat(2), as [os.Root] follows a link that stays inside the directory:
-// a link from a public file to a secret one would publish the secret. O_NONBLOCK
-// is there because opening a FIFO would wait for its writer.
+// It uses openat(2) because [os.Root] follows links within the directory: a link from a
+// public file to a secret one would publish the secret. It uses O_NONBLOCK because
+// opening a FIFO would otherwise wait for a writer.
 func Read(dir *os.File, name string, limit int64) ([]byte, fs.FileInfo, error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) { // a link; a socket
@@ -93,7 +93,7 @@ func Read(dir *os.File, name string, limit int64) ([]byte, fs.FileInfo, error) {
 		return nil, nil, ErrNotRegular
 	}
 	var data bytes.Buffer
-	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // so that it is allocated once
+	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // allocates the buffer only once
 	if _, err := data.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, nil, err
 	}

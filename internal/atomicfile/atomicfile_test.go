@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// directory is a fresh directory, and its root.
+// directory returns a new directory and its root.
 func directory(t *testing.T) (string, *os.Root) {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,7 +33,7 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// want checks the content and the mode of a file, and what is in its directory.
+// want checks the content and the mode of a file, and the names in its directory.
 func want(t *testing.T, path, text string, mode fs.FileMode, names string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -51,7 +51,7 @@ func want(t *testing.T, path, text string, mode fs.FileMode, names string) {
 	}
 }
 
-// The mode is the given one, whatever the umask.
+// The mode is the given one, regardless of the umask.
 func TestWrite(t *testing.T) {
 	old := syscall.Umask(0o077) // of the process: this test is not parallel
 	defer syscall.Umask(old)
@@ -67,8 +67,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// Whatever somebody has planted at the name or at the temporary's name is replaced,
-// never followed, opened or waited for.
+// Anything that another user has created at the name or at its temporary name is replaced.
+// It is never followed or opened, and never blocks the writer.
 func TestPlantedThings(t *testing.T) {
 	for name, plant := range map[string]func(path, victim string) error{
 		"link to a file outside": func(p, v string) error { return os.Symlink(v, p) },
@@ -100,7 +100,7 @@ func TestPlantedThings(t *testing.T) {
 	}
 }
 
-// A write that fails leaves the old file and no temporary.
+// A failed write leaves the old file and removes the temporary file.
 func TestWriteFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spoil func(dir string, root *os.Root) error
@@ -109,7 +109,7 @@ func TestWriteFails(t *testing.T) {
 		"a directory in its place": {
 			func(dir string, _ *os.Root) error { return os.MkdirAll(filepath.Join(dir, "f", "x"), 0o755) }, "f old",
 		},
-		"a full directory at the temporary's name": {
+		"a directory with content at the temporary's name": {
 			func(dir string, _ *os.Root) error { return os.MkdirAll(filepath.Join(dir, Temporary("f"), "x"), 0o755) }, ".f.tmp old",
 		},
 		"closed": {func(_ string, root *os.Root) error { return root.Close() }, "old"},
@@ -128,7 +128,7 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// Read never follows or waits, and reads no more than it may.
+// Read never follows a link, never blocks, and never reads more than the limit.
 func TestRead(t *testing.T) {
 	for name, tt := range map[string]struct {
 		plant func(path string) error

@@ -13,11 +13,11 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Problem is an answer that could not be used; it goes to `missing` in
+// Problem describes an answer that could not be used. It is listed in `missing` in
 // status.json.
 type Problem struct {
-	// Path is below the version. Bytes that are not UTF-8 and control
-	// characters in it are replaced by U+FFFD, so that it can be shown.
+	// Path is the path below the version. Control characters and bytes that are not
+	// UTF-8 are replaced with U+FFFD, so that it is safe to print.
 	Path string
 	// Class is "not-utf8", "bad-response" or "too-large".
 	Class string
@@ -30,22 +30,24 @@ const (
 	classTooLarge    = "too-large"
 )
 
-// Collection is what one collection came to, and what this boot had before.
+// Collection is the result of one collection, together with the previous content of the
+// files.
 type Collection struct {
 	// Leaves are the bodies as served, by path below the version without a leading
-	// slash. A key with a final "/" says that this directory was listed, whatever
-	// its value: an empty one becomes {}. A path that is both is a directory. The
-	// name of a public key, which stands in its listing, is
-	// "meta-data/public-keys/0/name".
+	// slash. A key with a final "/" means that this directory was listed, and its value
+	// is ignored; an empty directory becomes {}. A path that is both a leaf and a
+	// directory counts as a directory. The name of a public key, which IMDS includes in
+	// the listing, is "meta-data/public-keys/0/name".
 	Leaves map[string][]byte
-	// Missing has the class of each path that could not be fetched.
+	// Missing contains the error class of each path that could not be fetched.
 	Missing map[string]string
-	// Previous is what the files had, or nil.
+	// Previous is the content of the files before this collection, or nil if they did
+	// not exist.
 	Previous *Previous
 }
 
-// Previous is what the files of this boot had before a collection; [Dir.Previous]
-// reads it.
+// Previous is the content of the files of this boot before a collection, as read by
+// [Dir.Previous].
 type Previous struct {
 	metaData   map[string]any
 	missing    map[string]string
@@ -53,13 +55,13 @@ type Previous struct {
 	signatures signatureSet
 }
 
-// Build makes the files of a collection: its leaves become a tree, the last good
-// value takes the place of each missing one, and the files follow from the merged
-// tree. It is pure: the same input gives the same bytes.
+// Build builds the files of a collection. It arranges the leaves in a tree, replaces each
+// missing value with the previous one, and derives the files from the merged tree. Build
+// is a pure function: the same input gives the same bytes.
 //
-// Problems are answers that cannot be used, sorted by path, one a path.
-// Credentials are dropped without one: they are in no file, even if the leaves
-// have them.
+// It returns a [Problem] for each answer that cannot be used, sorted by path, at most one
+// for each path. Credentials are dropped without a Problem: they are never written to a
+// file, even if Leaves contains them.
 func Build(c Collection) (Snapshot, []Problem) {
 	b := builder{leaves: c.Leaves, files: map[string]File{}, problems: map[string]string{}, restored: map[string]bool{}}
 	b.missing = map[string]string{}
@@ -99,17 +101,17 @@ func Build(c Collection) (Snapshot, []Problem) {
 	}, b.sorted()
 }
 
-// builder collects files and problems while it goes through the leaves.
+// builder collects the files and the problems of one Build.
 type builder struct {
 	leaves   map[string][]byte
 	files    map[string]File
-	missing  map[string]string // by path: the requests that failed, and the problems
-	restored map[string]bool   // missing paths whose previous value stands in
+	missing  map[string]string // the error classes of failed requests and of problems, by path
+	restored map[string]bool   // the missing paths that have their previous value
 	problems map[string]string
-	size     int // of meta-data.json so far, about
+	size     int // the approximate size of meta-data.json so far, in bytes
 }
 
-// problem notes that the answer at path is not used. The first class stays.
+// problem records that the answer at path is not used. The first class for a path is kept.
 func (b *builder) problem(path, class string) {
 	b.missing[path] = class
 	path = words.Printable(path)
@@ -127,17 +129,17 @@ func (b *builder) sorted() []Problem {
 	return list
 }
 
-// addJSON adds a file. What gets here was decoded from JSON or is made of
-// strings, so encoding it cannot fail; if it did, no file is better than half.
+// addJSON adds a file. Encoding v cannot fail, because it consists of strings and decoded
+// JSON; if it did, the file would be omitted.
 func (b *builder) addJSON(name string, v any) {
 	if data, err := encode(v); err == nil {
 		b.files[name] = File{Data: data, Secret: isSecret(name)}
 	}
 }
 
-// IsInstanceID reports whether s can be the ID of an instance: 1 to 63 letters, digits,
-// dots and dashes, a letter or a digit first. An identity document with another
-// instanceId is a bad response.
+// IsInstanceID reports whether s is a valid ID of an instance: 1 to 63 letters, digits,
+// dots and dashes, of which the first is a letter or a digit. An identity document whose
+// instanceId is invalid is a bad response.
 func IsInstanceID(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -149,7 +151,7 @@ func IsInstanceID(s string) bool {
 	return 0 < len(s) && len(s) <= 63
 }
 
-// identity is the identity document, or nil if it is absent or cannot be used.
+// identity returns the identity document, or nil if it is absent or cannot be used.
 func (b *builder) identity() map[string]any {
 	body, ok := b.leaves[paths.Identity]
 	if !ok {
@@ -172,8 +174,8 @@ func (b *builder) identity() map[string]any {
 	return object
 }
 
-// signatureSet is signatures.json: the signed bytes and what signs them, exactly
-// as served.
+// signatureSet is the content of signatures.json: the signed document and its signatures,
+// exactly as served.
 type signatureSet struct {
 	Document  *string `json:"document"`
 	PKCS7     *string `json:"pkcs7"`
@@ -181,10 +183,10 @@ type signatureSet struct {
 	Signature *string `json:"signature"`
 }
 
-// signaturePath is the path of a signature, or of the document that is signed.
+// signaturePath returns the path of a signature, or of the signed document.
 func signaturePath(name string) string { return strings.TrimSuffix(paths.Identity, "document") + name }
 
-// signatures are the signatures that were collected.
+// signatures returns the collected signatures.
 func (b *builder) signatures() signatureSet {
 	get := func(name string) *string {
 		path := signaturePath(name)
@@ -206,21 +208,21 @@ func (b *builder) signatures() signatureSet {
 	return set
 }
 
-// merged is the set with the previous value of each signature that is missing, if
-// that signs the same document.
+// merged returns the set with each missing signature replaced with the previous one, if
+// that is of the same document.
 func (set signatureSet) merged(previous signatureSet, missing map[string]string) signatureSet {
 	if set.Document != nil && previous.Document != nil && *set.Document != *previous.Document {
 		return set
 	}
-	last := func(now, before *string, name string) *string {
+	lastGood := func(now, before *string, name string) *string {
 		if _, failed := missing[signaturePath(name)]; failed && now == nil {
 			return before
 		}
 		return now
 	}
 	set = signatureSet{
-		Document: set.Document, PKCS7: last(set.PKCS7, previous.PKCS7, "pkcs7"),
-		RSA2048: last(set.RSA2048, previous.RSA2048, "rsa2048"), Signature: last(set.Signature, previous.Signature, "signature"),
+		Document: set.Document, PKCS7: lastGood(set.PKCS7, previous.PKCS7, "pkcs7"),
+		RSA2048: lastGood(set.RSA2048, previous.RSA2048, "rsa2048"), Signature: lastGood(set.Signature, previous.Signature, "signature"),
 	}
 	if set != (signatureSet{}) && set.Document == nil {
 		set.Document = previous.Document

@@ -12,8 +12,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Indentation and escapes make thirty bytes of one. Whatever is served, what is
-// written can be read back, and the small values are still there.
+// Indentation and escapes can make bodies thirty times as long. No file becomes too large
+// to be read back, and small values are kept.
 func TestWrittenIsReadable(t *testing.T) {
 	nested := strings.Repeat("[", 15) + strings.TrimSuffix(strings.Repeat("0,", 120_000), ",") + strings.Repeat("]", 15)
 	for name, leaf := range map[string]struct{ path, body string }{
@@ -41,7 +41,7 @@ func TestWrittenIsReadable(t *testing.T) {
 				}
 			}
 			if large == 0 {
-				t.Errorf("nothing is too large: %v", problems)
+				t.Errorf("no problem is too-large: %v", problems)
 			}
 			for name, f := range s.Files(snapshot.Ready) {
 				if len(f.Data) > maxFile {
@@ -49,13 +49,13 @@ func TestWrittenIsReadable(t *testing.T) {
 				}
 			}
 			if data := string(s.files[snapshot.MetaDataFile].Data); !strings.Contains(data, `"ami-id": "ami-1"`) {
-				t.Error("ami-id is gone")
+				t.Error("ami-id is missing")
 			}
 		})
 	}
 }
 
-// encodedSize is never less than what encode makes, and not much more.
+// encodedSize is never less than the size of the encoded value, and not much more.
 func TestEncodedSize(t *testing.T) {
 	value := rapid.Custom(func(t *rapid.T) any { return anyJSON(t, 4) })
 	rapid.Check(t, func(t *rapid.T) {
@@ -65,7 +65,7 @@ func TestEncodedSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		if size := encodedSize(v, 1); size+16 < len(data) {
-			t.Fatalf("%d bytes, taken for %d: %s", len(data), size, data)
+			t.Fatalf("%d bytes, estimated as %d: %s", len(data), size, data)
 		}
 	})
 }

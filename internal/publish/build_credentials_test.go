@@ -9,7 +9,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Credentials are in no file and in no problem, however they are spelt.
+// Credentials are never in a file or a problem, regardless of the spelling of their path.
 func TestCredentialsAreDropped(t *testing.T) {
 	const secret = "NEVER-IN-A-FILE"
 	for _, path := range []string{
@@ -33,7 +33,7 @@ func TestCredentialsAreDropped(t *testing.T) {
 			}))
 			for name, f := range out {
 				if text := string(f.Data); strings.Contains(text, secret) || strings.Contains(strings.ToLower(text), "security-credentials") {
-					t.Errorf("%s has it: %s", name, text)
+					t.Errorf("%s contains the credentials: %s", name, text)
 				}
 			}
 			for _, p := range problems {

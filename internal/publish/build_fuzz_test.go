@@ -11,9 +11,9 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// FuzzBuild: whatever paths and bodies come, every file is valid by its schema,
-// and the same input gives the same files. Three leaves are enough for any
-// conflict; whole says whether they meet a realistic tree.
+// FuzzBuild checks that for any paths and bodies, every file is valid according to its
+// schema, and that the same input gives the same files. Three leaves are enough for any
+// conflict; the first argument says whether they are added to a realistic tree.
 func FuzzBuild(f *testing.F) {
 	tree := instance(f)
 	schemas := schematest.Load(f)

@@ -12,8 +12,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// The files of a realistic instance, byte by byte. After a wanted change:
-// UPDATE_GOLDEN=1 go test ./internal/publish -run Golden, and read the difference.
+// The files of a realistic instance are compared byte by byte. After an intended change, run
+// UPDATE_GOLDEN=1 go test ./internal/publish -run Golden, and review the difference.
 func TestGolden(t *testing.T) {
 	out, problems := files(t, instance(t))
 	if len(problems) != 0 {
@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s is\n%s\nwant\n%s", name, f.Data, want)
 		}
 		if bytes.Contains(f.Data, []byte("NEVER-IN-A-FILE")) {
-			t.Errorf("%s has credentials in it", name)
+			t.Errorf("%s contains credentials", name)
 		}
 	}
 	list := entries(t, filepath.Join("testdata", "golden"))

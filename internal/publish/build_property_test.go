@@ -22,7 +22,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// segment is a part of a path: mostly one with a meaning, sometimes a nasty one.
+// segment draws a segment of a path: usually one with a meaning, sometimes an invalid one.
 var segment = rapid.OneOf(
 	rapid.SampledFrom([]string{
 		"meta-data", "iam", "info", "security-credentials", "identity-credentials", "ec2", "spot", "instance-action",
@@ -52,9 +52,8 @@ func drawTree(t *rapid.T) map[string][]byte {
 	return in
 }
 
-// Every leaf is in exactly one of these places: in the file, as the type of its
-// path and with its content; among the problems; below or behind something that
-// has its place; or it is a credential.
+// Every leaf is either in the file with its content and the type of its path, replaced by a
+// directory of the same name, covered by a problem, or a credential.
 func TestEveryLeafIsAccountedFor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawTree(t)
@@ -78,7 +77,7 @@ func TestEveryLeafIsAccountedFor(t *testing.T) {
 			switch {
 			case paths.IsCredentials(path):
 				if ok {
-					t.Fatalf("%q is in the file", path)
+					t.Fatalf("credentials %q are in the file", path)
 				}
 			case ok && isDirectory(in, path):
 				if _, isObject := value.(map[string]any); !isObject {
@@ -89,13 +88,13 @@ func TestEveryLeafIsAccountedFor(t *testing.T) {
 					t.Fatalf("%q is %v, want %v", path, value, want)
 				}
 			case !excused(failed, path):
-				t.Fatalf("%q is nowhere; problems %v", path, problems)
+				t.Fatalf("%q is missing; problems %v", path, problems)
 			}
 		}
 	})
 }
 
-// lookup is the value at segs in a decoded file.
+// lookup returns the value at segs in a decoded file.
 func lookup(v any, segs []string) (any, bool) {
 	for _, s := range segs {
 		dir, ok := v.(map[string]any)
@@ -109,7 +108,7 @@ func lookup(v any, segs []string) (any, bool) {
 	return v, true
 }
 
-// expect is what a leaf looks like in a decoded file, said in another way.
+// withoutEnd implements chomp independently.
 func withoutEnd(s string) string {
 	if !strings.HasSuffix(s, "\n") {
 		return s
@@ -117,6 +116,7 @@ func withoutEnd(s string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 }
 
+// expect returns the expected value of a leaf in a decoded file, computed independently.
 func expect(segs []string, body []byte) any {
 	switch kindOf(segs) {
 	case kindDocument:
@@ -137,7 +137,7 @@ func expect(segs []string, body []byte) any {
 	return withoutEnd(string(body))
 }
 
-// isDirectory reports whether something that has a place stands below path.
+// isDirectory reports whether the tree has a valid path below path.
 func isDirectory(in map[string][]byte, path string) bool {
 	b := builder{problems: map[string]string{}, missing: map[string]string{}}
 	for other := range in {
@@ -159,13 +159,13 @@ func excused(failed map[string]bool, path string) bool {
 	return false
 }
 
-// checkBuild holds whatever Build makes of in against what is true always.
+// checkBuild checks the properties that the result of Build has for any leaves.
 func checkBuild(t testing.TB, schemas schematest.Schemas, in map[string][]byte) {
 	t.Helper()
 	snap, problems := build(in)
 	again, problemsAgain := build(maps.Clone(in))
 	if !reflect.DeepEqual(snap, again) || !slices.Equal(problems, problemsAgain) {
-		t.Errorf("the same leaves give two results")
+		t.Errorf("the same leaves give different results")
 	}
 	hasEnv := false
 	for name, f := range snap.Files(snapshot.Ready) {
@@ -186,7 +186,7 @@ func checkBuild(t testing.TB, schemas schematest.Schemas, in map[string][]byte) 
 		}
 	}
 	if !hasEnv {
-		t.Error("there is no imds.env")
+		t.Error("imds.env is missing")
 	}
 	if !slices.IsSortedFunc(problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) }) {
 		t.Errorf("problems are not sorted: %v", problems)
@@ -217,11 +217,11 @@ func TestBuildAlwaysValid(t *testing.T) {
 	})
 }
 
-// What is written is read back, with the mode that it was given.
+// Every file can be read back with the written content and mode.
 func TestWriteThenRead(t *testing.T) {
 	d := open(t)
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.SampledFrom(strings.Fields(all8)).Draw(t, "name")
+		name := rapid.SampledFrom(strings.Fields(allNames)).Draw(t, "name")
 		f := File{Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"), Secret: rapid.Bool().Draw(t, "secret")}
 		if _, err := d.Write(name, f); err != nil {
 			t.Fatal(err)
@@ -235,7 +235,7 @@ func TestWriteThenRead(t *testing.T) {
 			t.Fatalf("%v %v, want %v", info.Mode(), err, f.Mode())
 		}
 		if changed, err := d.Write(name, f); changed || err != nil {
-			t.Fatalf("written twice: %v %v", changed, err)
+			t.Fatalf("second write: changed %v, %v", changed, err)
 		}
 	})
 }

@@ -29,8 +29,8 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// The signatures cover the bytes of the document, so these are in the file as
-// served, whatever identity.json makes of them.
+// The signatures are of the bytes of the document, so signatures.json contains these as
+// served, although identity.json is formatted.
 func TestSignatures(t *testing.T) {
 	const dir = "dynamic/instance-identity/"
 	const body = "{ \"b\":1.0,\r\n\"a\" : \"<\u2028>\" }\n"

@@ -11,8 +11,8 @@ import (
 
 const macDir = "network/interfaces/macs/02:00:00:00:00:01/"
 
-// The type of a key depends on its path alone (imds-ready-files(5)): the same
-// body at different paths.
+// The type of a key depends only on its path (imds-ready-files(5)), so the same body has
+// different types at different paths.
 func TestTypeDependsOnPath(t *testing.T) {
 	const (
 		text  = `"[1]\n2"`
@@ -65,7 +65,7 @@ func TestTypeDependsOnPath(t *testing.T) {
 	}
 }
 
-// JSON documents, wherever the table has one.
+// JSON documents are parsed at every path whose type is a document.
 func TestDocuments(t *testing.T) {
 	paths := []string{
 		"iam/info", "identity-credentials/ec2/info", "spot/instance-action",
@@ -78,10 +78,10 @@ func TestDocuments(t *testing.T) {
 		{"null", `null`, `null`, ""},
 		{"string", `"x"`, `"x"`, ""},
 		{"empty", ``, "", classBadResponse},
-		{"white", " \n", "", classBadResponse},
-		{"half", `{"a": 1`, "", classBadResponse},
-		{"garbage behind", `{} x`, "", classBadResponse},
-		{"two", `{} {}`, "", classBadResponse},
+		{"white space", " \n", "", classBadResponse},
+		{"truncated", `{"a": 1`, "", classBadResponse},
+		{"trailing garbage", `{} x`, "", classBadResponse},
+		{"two values", `{} {}`, "", classBadResponse},
 		{"html", `<!DOCTYPE html>`, "", classBadResponse},
 		{"not UTF-8", "{\"a\": \"\xff\"}", "", classNotUTF8},
 		{"NUL", "{\"a\": 1}\x00", "", classBadResponse},
@@ -101,7 +101,7 @@ func TestDocuments(t *testing.T) {
 					return
 				}
 				want := strings.TrimSuffix(nest(path, tt.want), "}") + `,"instance-id":"i-1"}`
-				if path == "spot/instance-action" { // sorts behind
+				if path == "spot/instance-action" { // is sorted last
 					want = `{"instance-id":"i-1",` + nest(path, tt.want)[1:]
 				}
 				if got != want || len(problems) != 0 {
@@ -112,7 +112,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// nest is the JSON of a value below the directories of path.
+// nest returns the JSON of a value below the directories of path.
 func nest(path, value string) string {
 	segs := strings.Split(path, "/")
 	var b strings.Builder
@@ -133,7 +133,7 @@ func TestTree(t *testing.T) {
 			name: "an empty directory", in: map[string]string{"": "", "tags/instance/": "ignored"},
 			want: `{"tags":{"instance":{}}}`,
 		},
-		{name: "nothing but the listing", in: map[string]string{"": "x"}, want: `{}`},
+		{name: "an empty listing", in: map[string]string{"": "x"}, want: `{}`},
 		{name: "empty is not absent", in: map[string]string{"kernel-id": ""}, want: `{"kernel-id":""}`},
 		{
 			name: "an empty list", in: map[string]string{"product-codes": ""},
@@ -160,7 +160,7 @@ func TestTree(t *testing.T) {
 			want: `{"a":{"b":"c"}}`,
 		},
 		{
-			name: "x and x/y, which fails", in: map[string]string{"a": "leaf", "a/b": "\xff"},
+			name: "x and an invalid x/y", in: map[string]string{"a": "leaf", "a/b": "\xff"},
 			want: `{"a":{}}`, problems: "meta-data/a/b not-utf8",
 		},
 		{
@@ -168,15 +168,15 @@ func TestTree(t *testing.T) {
 			want: `{"mac":"m"}`, problems: "meta-data/security-groups bad-response",
 		},
 		{
-			name: "nor a document", in: map[string]string{"iam/info/x/y": "1", "iam/info/z": "2", "mac": "m"},
+			name: "a document cannot be a directory", in: map[string]string{"iam/info/x/y": "1", "iam/info/z": "2", "mac": "m"},
 			want: `{"mac":"m"}`, problems: "meta-data/iam/info bad-response",
 		},
 		{
-			name: "nor a list below an interface", in: map[string]string{macDir + "ipv6s/::1": "x", "mac": "m"},
+			name: "a list below an interface cannot be a directory", in: map[string]string{macDir + "ipv6s/::1": "x", "mac": "m"},
 			want: `{"mac":"m"}`, problems: "meta-data/" + macDir + "ipv6s bad-response",
 		},
 		{
-			name: "no segment is made up or climbs", in: map[string]string{
+			name: "empty and dot segments are rejected", in: map[string]string{
 				"a//b": "x", "..": "x", "a/../b": "x", "./c": "x", "/d": "x", "e//": "x", "f": "ok",
 			},
 			want: `{"f":"ok"}`,
@@ -200,7 +200,7 @@ func TestTree(t *testing.T) {
 			want: `{"f":"ok"}`, problems: "meta-data/product-codes not-utf8",
 		},
 		{
-			name: "a tower", in: map[string]string{strings.Repeat("a/", 40) + "b": "x", "f": "ok"},
+			name: "a path that is too deep", in: map[string]string{strings.Repeat("a/", 40) + "b": "x", "f": "ok"},
 			want: `{"f":"ok"}`, problems: "meta-data/" + strings.Repeat("a/", 40) + "b bad-response",
 		},
 		{

@@ -22,28 +22,29 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// maxFile bounds what is read back to compare or to rewrite it, in bytes. Build
-// makes no larger file.
+// maxFile is the maximum size of a file in bytes, used when a file is read back to compare
+// it or to rewrite it. Build never returns a larger file.
 const maxFile = 8 << 20
 
-// Dir is the directory of the files, locked for one writer. Its methods may be
-// called by several goroutines at once.
+// Dir is the directory of the files, locked for one writer. It is safe for concurrent use.
 type Dir struct {
 	path string
 	root *os.Root
 	self *os.File   // the directory itself
-	lock *os.File   // the lock file, nil until it is locked
-	mu   sync.Mutex // one write at a time: the names of temporaries are fixed
+	lock *os.File   // the lock file, or nil before it is locked
+	mu   sync.Mutex // serializes writes, because the names of temporary files are fixed
 
-	published atomic.Bool // imds.env may have the state of this run
+	published atomic.Bool // whether imds.env may contain the state of this run
 }
 
-// maxTries bounds how often OpenDir starts over because something was replaced.
+// maxTries is how often OpenDir tries again because the directory or its lock file was
+// replaced.
 const maxTries = 10
 
-// OpenDir opens the directory at path, and makes it if it is missing, with its
-// parents, mode 0755 whatever the umask. It takes flock(2) on the file .lock in it.
-// If another process holds that, the error is a *[LockedError].
+// OpenDir opens and locks the directory at path. If the directory or its parents are
+// missing, it creates them with mode 0755, regardless of the umask. The lock is flock(2) on
+// the file .lock in the directory. If another process holds it, the error is a
+// *[LockedError].
 func OpenDir(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -59,10 +60,10 @@ func OpenDir(path string) (*Dir, error) {
 		}
 		d.Close()
 	}
-	return nil, fmt.Errorf("locking %s: removed or replaced again and again", path)
+	return nil, fmt.Errorf("locking %s: gave up, because the directory was removed or replaced %d times", path, maxTries)
 }
 
-// openDir is one try of OpenDir.
+// openDir is one attempt of OpenDir.
 func openDir(path string) (*Dir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, fmt.Errorf("making %s: %w", path, err)
@@ -77,16 +78,15 @@ func openDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	d := &Dir{path: path, root: root, self: self}
-	if err := d.takeLock(); err != nil {
+	if err := d.acquireLock(); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// InPlace returns an error if the path no longer leads to the directory that is
-// held, because it was moved away, removed or mounted over: readers do not find the
-// files then.
+// InPlace returns an error if the path no longer leads to the locked directory, because it
+// was moved, removed or mounted over. Readers cannot find the files then.
 func (d *Dir) InPlace() error {
 	held, err := d.self.Stat()
 	if err != nil {
@@ -97,14 +97,14 @@ func (d *Dir) InPlace() error {
 		return fmt.Errorf("checking %s: %w", d.path, err)
 	}
 	if !os.SameFile(held, there) {
-		return fmt.Errorf("checking %s: it was moved or mounted over since this process opened it", d.path)
+		return fmt.Errorf("checking %s: the directory was moved or mounted over after this process opened it", d.path)
 	}
 	return nil
 }
 
-// makeDir makes the directory at path and its parents. New ones get mode 0755,
-// also under umask 077, which daemons inherit from hardened shells; existing ones
-// keep theirs.
+// makeDir creates the directory at path and its parents if they are missing. New
+// directories get mode 0755 regardless of the umask, which is 077 in hardened shells.
+// Existing directories keep their mode.
 func makeDir(path string) error {
 	err := os.Mkdir(path, 0o755)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
@@ -119,7 +119,7 @@ func makeDir(path string) error {
 	if err != nil {
 		return err
 	}
-	// By descriptor: the name may lead elsewhere by now.
+	// Change the mode by descriptor, because the path may lead elsewhere by now.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func makeDir(path string) error {
 	return errors.Join(f.Chmod(0o755), f.Close())
 }
 
-// Close releases the directory and its lock. The files stay.
+// Close releases the directory and its lock. The files are kept.
 func (d *Dir) Close() error {
 	err := errors.Join(d.self.Close(), d.root.Close())
 	if d.lock != nil {
@@ -136,16 +136,16 @@ func (d *Dir) Close() error {
 	return err
 }
 
-// Begin must be the first call of the holder of the lock. It removes the temporary
-// files of a killed daemon. If status.json is of the boot bootID, it is returned
-// and all files stay. Otherwise, also if it cannot be read as ours, the files of
-// this program are removed, nothing else in the directory is, and the zero Status
-// is returned. An empty bootID never matches.
+// Begin must be called before any other method that reads or writes files. It removes the
+// temporary files of a killed daemon. If status.json was written in the boot bootID, Begin
+// returns it and keeps all files. Otherwise, or if status.json is missing or invalid, it
+// removes the files of this program, but nothing else in the directory, and returns the
+// zero Status. An empty bootID never matches.
 func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	// The status goes first: if this process is killed before it has removed the
-	// rest, the next start finds no status and removes it.
+	// Remove the status first: if this process is killed before it has removed the other
+	// files, the next start finds no status and removes them.
 	names := append([]string{snapshot.StatusFile}, order()...)
 	for _, name := range names {
 		if _, err := d.remove(atomicfile.Temporary(name)); err != nil {
@@ -153,8 +153,8 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 		}
 	}
 	st, err := d.Status()
-	if err == nil && st.BootID == bootID { // no status without a boot ID is read
-		return d.vouched(st)
+	if err == nil && st.BootID == bootID { // a status without a boot ID is an error
+		return d.removeUnlisted(st)
 	}
 	for _, name := range names {
 		if _, err := d.remove(name); err != nil {
@@ -164,10 +164,10 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	return snapshot.Status{}, nil
 }
 
-// vouched removes the files that a daemon had replaced when it was killed, before it
-// could list them in a status: beside the others they would be of another moment.
-// d.mu is held.
-func (d *Dir) vouched(st snapshot.Status) (snapshot.Status, error) {
+// removeUnlisted removes the files that st does not list with their digest. A daemon
+// replaced them and was killed before it wrote a status; their values would be newer
+// than those of the other files. The caller holds d.mu.
+func (d *Dir) removeUnlisted(st snapshot.Status) (snapshot.Status, error) {
 	st.Files = maps.Clone(st.Files)
 	for _, name := range []string{snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile, snapshot.IdentityFile} {
 		data, _, err := atomicfile.Read(d.self, name, maxFile)
@@ -182,9 +182,9 @@ func (d *Dir) vouched(st snapshot.Status) (snapshot.Status, error) {
 	return st, nil
 }
 
-// Previous reads what the files of this boot have, for [Build]: st is their status,
-// as [Dir.Begin] returns it. A file whose digest is not that of the status, or that
-// cannot be read, counts as absent.
+// Previous reads the content of the files for [Build]. st is their status, as returned by
+// [Dir.Begin]. A file counts as absent if it cannot be read, is not listed in st, or does
+// not have the digest in st.
 func (d *Dir) Previous(st snapshot.Status) *Previous {
 	p := &Previous{missing: st.Missing}
 	read := func(name string) []byte {
@@ -199,7 +199,7 @@ func (d *Dir) Previous(st snapshot.Status) *Previous {
 		return data
 	}
 	dec := json.NewDecoder(bytes.NewReader(read(snapshot.MetaDataFile)))
-	dec.UseNumber() // a number stays as it is written
+	dec.UseNumber() // preserves the digits of the file
 	if err := dec.Decode(&p.metaData); err != nil {
 		p.metaData = nil
 	}
@@ -210,8 +210,8 @@ func (d *Dir) Previous(st snapshot.Status) *Previous {
 	return p
 }
 
-// Status reads status.json back. An error matches [fs.ErrNotExist] or one of
-// package snapshot, or is the file system's.
+// Status reads status.json. An error matches [fs.ErrNotExist], [snapshot.ErrNotOurs] or
+// [snapshot.ErrLaterSchema], or is an error of the file system.
 func (d *Dir) Status() (snapshot.Status, error) {
 	var st snapshot.Status
 	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, snapshot.MaxStatus)
@@ -224,8 +224,8 @@ func (d *Dir) Status() (snapshot.Status, error) {
 	return st, nil
 }
 
-// remove unlinks a file if it exists, and reports whether it did. It removes a link
-// itself, not its target.
+// remove removes a file if it exists, and reports whether it did. If the file is a link,
+// the link is removed, not its target.
 func (d *Dir) remove(name string) (bool, error) {
 	err := d.root.Remove(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -234,20 +234,19 @@ func (d *Dir) remove(name string) (bool, error) {
 	return err == nil, nil
 }
 
-// Write replaces the file name, one of the file names in package snapshot, with f
-// and reports whether that changed anything: a file that already has this content
-// and mode is left alone, so that nothing that watches it wakes up. See
-// [atomicfile.Write].
+// Write replaces the file name, which must be one of the file names in package snapshot,
+// with f by [atomicfile.Write]. It reports whether the file changed: a file that already has
+// this content and mode is not replaced, so that programs that watch it are not woken up.
 func (d *Dir) Write(name string, f File) (changed bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.write(name, f)
 }
 
-// write is Write for callers that hold d.mu.
+// write implements Write. The caller must hold d.mu.
 func (d *Dir) write(name string, f File) (changed bool, err error) {
 	if name != snapshot.StatusFile && !slices.Contains(order(), name) {
-		return false, fmt.Errorf("writing %q: not a file of this directory", name)
+		return false, fmt.Errorf("writing %q: must be a file name of package snapshot", name)
 	}
 	data, info, err := atomicfile.Read(d.self, name, maxFile)
 	if err == nil && info.Mode() == f.Mode() && bytes.Equal(data, f.Data) {
@@ -259,15 +258,14 @@ func (d *Dir) write(name string, f File) (changed bool, err error) {
 	return true, nil
 }
 
-// Publish writes the files of s that differ, in the order of [Snapshot.Files], then
-// removes the files that s has no content for. It returns the digests for
-// status.json by name, nil for secret files, and the sorted names of the files that
-// were replaced or removed. before, unless nil, is called with the name before each
-// file.
+// Publish writes the files of s that differ, in the order of [Snapshot.Files], then removes
+// the files that s does not contain. It returns the digests for status.json by name, which
+// are nil for secret files, and the sorted names of the files that were replaced or removed.
+// If before is not nil, it is called with the name of each file before that is written.
 //
-// An error ends it at once: earlier files are new, later ones old. Files that did
-// not exist are removed again, identity.json above all, because its existence means
-// that IMDS answered.
+// Publish stops at the first error. Files before it are then new, and those after it are
+// old. Files that did not exist before are removed again, above all identity.json, whose
+// existence means that IMDS answered.
 func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, changed []string, err error) {
 	d.published.Store(true)
 	sums, changed, added, err := d.publish(s, state, before)
@@ -284,8 +282,8 @@ func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (sums 
 	return nil, nil, err
 }
 
-// publish is Publish without the undoing. added has the files that did not exist
-// before, also after an error.
+// publish is like Publish, but keeps all files after an error. added contains the names of
+// the files that did not exist before, even after an error.
 func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums map[string]*string, changed, added []string, err error) {
 	sums = map[string]*string{}
 	for name, f := range s.Files(state) {
@@ -322,9 +320,9 @@ func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums 
 	return sums, changed, added, nil
 }
 
-// WriteState is for a gate that ends without a collection: imds.env gets this
-// state and keeps the variables of an earlier collection, but nothing that this package
-// would not write; no other file is touched. It returns the digest of imds.env for
+// WriteState writes the state to imds.env and leaves all other files unchanged, for a gate
+// that ends without a collection. Variables of an earlier collection are kept, but lines
+// that this package would not write are removed. It returns the digest of imds.env for
 // status.json.
 func (d *Dir) WriteState(state string) (sum *string, err error) {
 	d.published.Store(true)
@@ -333,7 +331,7 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	old, _, err := atomicfile.Read(d.self, snapshot.EnvFile, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, atomicfile.ErrNotRegular):
-		old = nil // nothing of ours to keep
+		old = nil // there are no variables to keep
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(d.path, snapshot.EnvFile), err)
 	}
@@ -344,9 +342,9 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	return f.Sum(), nil
 }
 
-// WriteStatus writes status.json. It comes after the files that it lists. It has
-// at most [snapshot.MaxStatus] bytes: texts are shortened, and entries of `missing`
-// that do not fit are counted in missing_more.
+// WriteStatus writes status.json. It must be called after the files that st lists were
+// written. The file has at most [snapshot.MaxStatus] bytes: texts are shortened, and entries
+// of `missing` that do not fit are counted in missing_more.
 func (d *Dir) WriteStatus(st snapshot.Status) error {
 	data, err := encode(bounded(st))
 	if err == nil {
@@ -360,18 +358,18 @@ func (d *Dir) WriteStatus(st snapshot.Status) error {
 	return nil
 }
 
-// WriteFinalStatus is [Dir.WriteStatus] for the last status of a run.
+// WriteFinalStatus is like [Dir.WriteStatus], for the last status of a run.
 //
-// If the run has failed after it began to publish, imds.env first gets the same state,
-// and `files` lists what is there: a signal or an error came between the files and this
-// status. If imds.env cannot be rewritten, it is removed. A run that failed without
-// publishing leaves the files of an earlier one alone.
+// If the run failed after it began to publish, for example because of a signal, the state
+// is first written to imds.env, and `files` lists the files that exist. If imds.env cannot
+// be rewritten, it is removed. A run that failed before it began to publish keeps the files
+// of an earlier run.
 //
-// If there is no space for the status beside an old one that says "waiting", the old
-// one is removed first: it would be wrong until the next boot.
+// If there is no space for the new status beside an old one that says "waiting", the old
+// one is removed first, because it would be wrong until the next boot.
 func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
 	if st.State == snapshot.Failed && d.published.Load() {
-		st.Files = d.settle(st.State)
+		st.Files = d.writeFailedState(st.State)
 	}
 	err := d.WriteStatus(st)
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
@@ -389,13 +387,13 @@ func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
 	return d.WriteStatus(st)
 }
 
-// settle makes an existing imds.env say state, and returns the digests of the files
-// that are there.
-func (d *Dir) settle(state string) map[string]*string {
+// writeFailedState writes the state to imds.env if that exists, and returns the digests of
+// the existing files.
+func (d *Dir) writeFailedState(state string) map[string]*string {
 	if _, err := d.root.Lstat(snapshot.EnvFile); err == nil {
 		if _, err := d.WriteState(state); err != nil {
 			d.mu.Lock()
-			_, _ = d.remove(snapshot.EnvFile) // if even that fails, the status is all there is
+			_, _ = d.remove(snapshot.EnvFile) // if even that fails, only the status is correct
 			d.mu.Unlock()
 		}
 	}

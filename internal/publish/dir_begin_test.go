@@ -14,11 +14,11 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// all8 are the names of the table, sorted as a directory is listed.
-const all8 = "identity.json imds.env meta-data.json network.json signatures.json status.json tags.json user-data"
+// allNames contains the names of all files, sorted as in a directory listing.
+const allNames = "identity.json imds.env meta-data.json network.json signatures.json status.json tags.json user-data"
 
-// fillDir leaves a whole collection and a status of boot "this", and what is
-// nobody's business.
+// fillDir writes a complete collection, a status of boot "this", and files that do not
+// belong to the daemon.
 func fillDir(t *testing.T, d *Dir) snapshot.Status {
 	t.Helper()
 	snap, _ := build(instance(t))
@@ -49,7 +49,7 @@ func TestBegin(t *testing.T) {
 		{name: "another boot", boot: "that"},
 		{name: "a boot without an ID", boot: ""},
 		{name: "no status", boot: "this", status: "-"},
-		{name: "half a status", boot: "this", status: `{"schema": 1, "boot_id": "this", "sta`},
+		{name: "a truncated status", boot: "this", status: `{"schema": 1, "boot_id": "this", "sta`},
 		{name: "an empty status", boot: "this", status: " "},
 		{name: "a later schema", boot: "this", status: `{"schema": 2, "boot_id": "this", "state": "ready"}`},
 		{name: "no boot ID in it", boot: "", status: `{"schema": 1, "boot_id": "", "state": "ready"}`},
@@ -77,15 +77,15 @@ func TestBegin(t *testing.T) {
 				if !reflect.DeepEqual(st, before) {
 					t.Errorf("status %+v, want %+v", st, before)
 				}
-				for _, name := range strings.Fields(all8) {
+				for _, name := range strings.Fields(allNames) {
 					if !strings.Contains(" "+list+" ", " "+name+" ") {
-						t.Errorf("%s is gone: %s", name, list)
+						t.Errorf("%s was removed: %s", name, list)
 					}
 				}
 				return
 			}
 			if !reflect.DeepEqual(st, snapshot.Status{}) {
-				t.Errorf("status %+v, want none", st)
+				t.Errorf("status %+v, want the zero Status", st)
 			}
 			if list != others {
 				t.Errorf("left: %s, want %s", list, others)
@@ -94,15 +94,15 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// The temporaries of a killed daemon go in any boot; nothing else that begins
-// with a dot does.
+// The temporary files of a killed daemon are removed in any boot. Other files whose names
+// begin with a dot are kept.
 func TestBeginRemovesTemporaries(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
 	want := entries(t, d.path)
 	victim := filepath.Join(t.TempDir(), "victim")
 	put(t, victim, "precious")
-	for _, name := range strings.Fields(all8) {
+	for _, name := range strings.Fields(allNames) {
 		put(t, filepath.Join(d.path, atomicfile.Temporary(name)), "half")
 	}
 	link := filepath.Join(d.path, atomicfile.Temporary(snapshot.EnvFile))
@@ -123,11 +123,11 @@ func TestBeginRemovesTemporaries(t *testing.T) {
 	}
 }
 
-// Links in the place of files are removed as links.
+// Links in the place of files are removed without following them.
 func TestBeginDoesNotFollow(t *testing.T) {
 	d := open(t)
 	outside := t.TempDir()
-	for _, name := range strings.Fields(all8) {
+	for _, name := range strings.Fields(allNames) {
 		put(t, filepath.Join(outside, name), `{"schema": 1, "boot_id": "this", "state": "ready"}`)
 		if err := os.Symlink(filepath.Join(outside, name), filepath.Join(d.path, name)); err != nil {
 			t.Fatal(err)
@@ -135,17 +135,17 @@ func TestBeginDoesNotFollow(t *testing.T) {
 	}
 	st, err := d.Begin("this")
 	if err != nil || st.BootID != "" {
-		t.Errorf("a status behind a link counts: %+v %v", st, err)
+		t.Errorf("a status behind a link is accepted: %+v %v", st, err)
 	}
 	if list := entries(t, d.path); list != "" {
 		t.Errorf("left: %s", list)
 	}
-	if list := entries(t, outside); list != all8 {
+	if list := entries(t, outside); list != allNames {
 		t.Errorf("outside: %s", list)
 	}
 }
 
-// What cannot be removed is said, with its name.
+// The error names the file that cannot be removed.
 func TestBeginFails(t *testing.T) {
 	for _, name := range []string{snapshot.TagsFile, snapshot.StatusFile, atomicfile.Temporary(snapshot.TagsFile)} {
 		t.Run(name, func(t *testing.T) {

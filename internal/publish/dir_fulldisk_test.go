@@ -15,13 +15,12 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// limitedEnv makes this test program the helper of TestFullDisk: its value is the
-// directory.
+// limitedEnv is the environment variable that turns this test program into the helper of
+// TestFullDisk. Its value is the directory.
 const limitedEnv = "SNAPSHOT_TEST_LIMITED_WRITER"
 
-// limitedWriter writes more than it is allowed to, in a process of its own, as
-// the limit is the process's. Like a full disk, the kernel takes the first part
-// and refuses the rest.
+// limitedWriter writes more than the limit of its process for the size of files. As on a
+// full disk, the kernel writes the first part and rejects the rest.
 func limitedWriter(dir string) int {
 	d, err := OpenDir(dir)
 	if err != nil {
@@ -46,7 +45,7 @@ func limitedWriter(dir string) int {
 	return 0
 }
 
-// A write that the kernel cuts in the middle leaves the old file.
+// If the kernel writes only a part of a file, the old file is kept.
 func TestFullDisk(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

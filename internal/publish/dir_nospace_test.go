@@ -16,27 +16,27 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// fullEnv makes this test program the helper of TestFinalStatusWithoutSpace: its
-// value is the directory.
+// fullEnv is the environment variable that turns this test program into the helper of
+// TestFinalStatusWithoutSpace. Its value is the directory.
 const fullEnv = "SNAPSHOT_TEST_FULL"
 
-// fullWriter puts a small file system at dir, in a mount namespace of its own,
-// and fills it. It prints what the status says in the end.
+// fullWriter mounts a small file system at dir, in a mount namespace of its own, and fills
+// it. It prints the final state.
 func fullWriter(dir string) int {
-	say := func(doing string, err error) {
+	check := func(doing string, err error) {
 		if err != nil {
 			fmt.Printf("%s: %v\n", doing, err)
 			os.Exit(1)
 		}
 	}
-	say("keeping the mounts apart", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	say("mounting", unix.Mount("none", dir, "tmpfs", 0, "size=16k"))
+	check("keeping the mounts apart", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	check("mounting", unix.Mount("none", dir, "tmpfs", 0, "size=16k"))
 	for _, state := range []string{snapshot.Waiting, snapshot.Ready} {
 		d, err := OpenDir(dir)
-		say("opening", err)
-		say("writing", d.WriteStatus(snapshot.Status{BootID: "b", State: state}))
+		check("opening", err)
+		check("writing", d.WriteStatus(snapshot.Status{BootID: "b", State: state}))
 		fill, err := os.Create(filepath.Join(dir, "fill"))
-		say("filling", err)
+		check("filling", err)
 		for err == nil {
 			_, err = fill.Write(make([]byte, 512))
 		}
@@ -46,16 +46,16 @@ func fullWriter(dir string) int {
 		}
 		failed := d.WriteFinalStatus(snapshot.Status{BootID: "b", State: snapshot.Failed})
 		st, err := d.Status()
-		say("reading", err)
+		check("reading", err)
 		fmt.Println(state, "becomes", st.State, errors.Is(failed, unix.ENOSPC))
-		say("removing", os.Remove(fill.Name()))
+		check("removing", os.Remove(fill.Name()))
 		d.Close()
 	}
 	return 0
 }
 
-// Without space for a second one, the last status.json replaces one that says
-// that somebody waits, which would stay so for ever, and no other.
+// If there is no space for a second status.json, the final one replaces one whose state is
+// waiting, which would otherwise remain forever, but no other.
 func TestFinalStatusWithoutSpace(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -71,7 +71,7 @@ func TestFinalStatusWithoutSpace(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
-		t.Log("this system gives users no namespaces; as root this is tested")
+		t.Log("not tested: this system does not allow user namespaces; run the test as root")
 		return
 	}
 	if want := "waiting becomes failed false\nready becomes ready true\n"; err != nil || string(out) != want {

@@ -23,7 +23,7 @@ func TestPublish(t *testing.T) {
 	var order []string
 	sums, _, err := d.Publish(snap, snapshot.Ready, func(name string) {
 		if _, err := os.Lstat(filepath.Join(d.path, name)); err == nil {
-			t.Errorf("%s is there before its turn", name)
+			t.Errorf("%s already exists", name)
 		}
 		order = append(order, name)
 	})
@@ -45,12 +45,13 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%s: sum %v", name, sum)
 		}
 	}
-	if list := entries(t, d.path); list+" status.json" != strings.ReplaceAll(all8, " status.json", "")+" status.json" {
+	if list := entries(t, d.path); list+" status.json" != strings.ReplaceAll(allNames, " status.json", "")+" status.json" {
 		t.Errorf("the directory has %s", list)
 	}
 }
 
-// Files that the next collection has no content for go; others' files stay.
+// Files without content in the next collection are removed. Files that do not belong to
+// the daemon are kept.
 func TestPublishRemoves(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
@@ -68,8 +69,8 @@ func TestPublishRemoves(t *testing.T) {
 	}
 }
 
-// Publish names the files that it has replaced or removed, and leaves all others
-// alone, so that nothing that watches them wakes up.
+// Publish returns the names of the files that it replaced or removed, and does not replace
+// other files, so that programs that watch them are not woken up.
 func TestPublishChanges(t *testing.T) {
 	d := open(t)
 	in := instance(t)
@@ -89,10 +90,10 @@ func TestPublishChanges(t *testing.T) {
 		change func()
 		want   string
 	}{
-		{"at first", func() {}, strings.ReplaceAll(all8, " status.json", "")},
-		{"the same again", func() {}, ""},
+		{"first", func() {}, strings.ReplaceAll(allNames, " status.json", "")},
+		{"unchanged", func() {}, ""},
 		{"a tag", func() { in["meta-data/tags/instance/Name"] = []byte("new") }, "meta-data.json tags.json"},
-		{"user-data is gone", func() { delete(in, "user-data") }, "user-data"},
+		{"user-data is removed", func() { delete(in, "user-data") }, "user-data"},
 	} {
 		step.change()
 		before := infos()
@@ -109,7 +110,7 @@ func TestPublishChanges(t *testing.T) {
 	}
 }
 
-// A failure on the way leaves every file whole: old, or new.
+// After a failure, every file is complete, either old or new.
 func TestPublishFails(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
@@ -130,12 +131,12 @@ func TestPublishFails(t *testing.T) {
 		t.Errorf("%v %v", sums, err)
 	}
 	if get(t, filepath.Join(d.path, snapshot.UserDataFile)) != "new" {
-		t.Error("user-data, before the failure, is not new")
+		t.Error("user-data, written before the failure, is not new")
 	}
 	if get(t, filepath.Join(d.path, snapshot.IdentityFile)) != oldIdentity {
-		t.Error("identity.json, after the failure, is not the old one")
+		t.Error("identity.json, which is written later, is not the old one")
 	}
-	// And where only the removal of a file fails.
+	// The same is true if the removal of a file fails.
 	delete(in, "meta-data/tags/instance/")
 	for path := range in {
 		if strings.HasPrefix(path, "meta-data/tags") {
@@ -148,8 +149,8 @@ func TestPublishFails(t *testing.T) {
 	}
 }
 
-// The first collection of a boot that fails on the way leaves nothing that was
-// not there: identity.json would say that IMDS is had.
+// If the first collection of a boot fails, the new files are removed again, because
+// identity.json would mean that IMDS answered.
 func TestPublishFailsAtFirst(t *testing.T) {
 	d := open(t)
 	if err := os.MkdirAll(filepath.Join(d.path, snapshot.IdentityFile, "x"), 0o755); err != nil {
@@ -168,15 +169,15 @@ func TestPublishFailsAtFirst(t *testing.T) {
 
 func TestWriteState(t *testing.T) {
 	tests := []struct{ name, old, want string }{
-		{"no file", "", "IMDS_STATE=skipped\n"},
-		{"a file", "IMDS_STATE=ready\nIMDS_REGION=r\nIMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\nIMDS_MAC=m\n"},
+		{"missing", "", "IMDS_STATE=skipped\n"},
+		{"another state", "IMDS_STATE=ready\nIMDS_REGION=r\nIMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\nIMDS_MAC=m\n"},
 		{"the same state", "IMDS_STATE=skipped\nIMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
 		{"no final newline", "IMDS_STATE=ready\nIMDS_REGION=r", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
 		{"the state elsewhere, twice", "IMDS_MAC=b\nIMDS_STATE=x\nIMDS_STATE=\nIMDS_STATES=y\n", "IMDS_STATE=skipped\nIMDS_MAC=b\n"},
 		{"planted variables", "LD_PRELOAD=/tmp/x.so\nIMDS_REGION=r\nPATH=/tmp\nexport IMDS_MAC=m\n", "IMDS_STATE=skipped\nIMDS_REGION=r\n"},
 		{"planted values", "IMDS_REGION=$(id)\nIMDS_MAC=-m\nIMDS_IPV6=\nIMDS_AMI_ID\nIMDS_VPC_ID=v\\\nIMDS_SUBNET_ID=s\r\n", "IMDS_STATE=skipped\n"},
 		{"too long", "IMDS_REGION=" + strings.Repeat("a", 256) + "\nIMDS_MAC=" + strings.Repeat("a", 255), "IMDS_STATE=skipped\nIMDS_MAC=" + strings.Repeat("a", 255) + "\n"},
-		{"comments and blanks", "# one's own\n\nIMDS_MAC=b\n IMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_MAC=b\n"},
+		{"comments and blanks", "# a comment\n\nIMDS_MAC=b\n IMDS_REGION=r\n", "IMDS_STATE=skipped\nIMDS_MAC=b\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -257,8 +258,8 @@ func TestWriteStateFails(t *testing.T) {
 	}
 }
 
-// Previous reads what the status vouches for, and nothing else: the tree with the
-// digest of the status, and the secret files that it lists.
+// Previous reads only files that the status lists: the tree if it has the digest in the
+// status, and the secret files.
 func TestPrevious(t *testing.T) {
 	d := open(t)
 	in := instance(t)
@@ -287,20 +288,20 @@ func TestPrevious(t *testing.T) {
 	}
 }
 
-// However publishing ends, a failed status and imds.env agree, and the digests are
-// those of the files that are there.
+// After any failure, status.json and imds.env have the same state, and the digests are those
+// of the existing files.
 func TestFailedStatusAgrees(t *testing.T) {
 	first, second := instance(t), instance(t)
 	second["meta-data/placement/region"] = []byte("new")
 	second[paths.Identity] = []byte(`{"instanceId": "i-new"}`)
 	for _, tt := range []struct {
 		name  string
-		spoil func(t *testing.T, d *Dir) // before the second collection is published
-		ends  bool                       // publishing ends without an error, but a signal comes
-		env   string                     // how imds.env begins; empty: it is gone
+		spoil func(t *testing.T, d *Dir) // called before the second collection is published
+		ends  bool                       // whether publishing succeeds, before a signal ends the run
+		env   string                     // how imds.env begins, or empty if it is removed
 	}{
 		{"a signal after publishing", func(*testing.T, *Dir) {}, true, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-new\n"},
-		{"an error behind imds.env", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.IdentityFile)) }, false, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-new\n"},
+		{"an error after imds.env", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.IdentityFile)) }, false, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-new\n"},
 		{"an error before imds.env", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.TagsFile)) }, false, "IMDS_STATE=failed\nIMDS_INSTANCE_ID=i-0abcdef1234567890\n"},
 		{"imds.env cannot be written", func(t *testing.T, d *Dir) { occupy(t, d, atomicfile.Temporary(snapshot.EnvFile)) }, false, ""},
 	} {
@@ -345,15 +346,15 @@ func TestFailedStatusAgrees(t *testing.T) {
 				}
 				want := File{Data: data, Secret: name == snapshot.UserDataFile || name == snapshot.SignaturesFile}.Sum()
 				if listed && (sum == nil) != (want == nil) || sum != nil && *sum != *want {
-					t.Errorf("%s: the digest is another one's", name)
+					t.Errorf("%s: wrong digest", name)
 				}
 			}
 		})
 	}
 }
 
-// A gate that fails before it publishes makes no imds.env, and leaves that of an earlier
-// run alone.
+// A gate that fails before it publishes does not create imds.env, and keeps that of an
+// earlier run.
 func TestFailedWaitLeavesFiles(t *testing.T) {
 	d := open(t)
 	if err := d.WriteFinalStatus(snapshot.Status{State: snapshot.Failed, BootID: "b"}); err != nil {
@@ -372,7 +373,7 @@ func TestFailedWaitLeavesFiles(t *testing.T) {
 	}
 }
 
-// occupy puts a directory that cannot be removed in the place of a file.
+// occupy creates a directory at the name of a file, which os.Remove cannot remove.
 func occupy(t *testing.T, d *Dir, name string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(d.path, name, "x"), 0o755); err != nil {

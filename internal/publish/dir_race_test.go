@@ -13,12 +13,12 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// A reader that reads as fast as it can during 1000 writes sees whole files only,
-// and never none: the target is replaced, not written to.
-func TestReadersSeeWholeFiles(t *testing.T) {
+// A reader that reads as fast as it can during 1000 writes always finds a complete file,
+// because files are replaced instead of written to.
+func TestReadersSeeCompleteFiles(t *testing.T) {
 	const writes = 1000
 	d := open(t)
-	// Each content is one byte again and again, of a length of its own.
+	// Each content repeats one byte and has a different length.
 	content := func(i int) []byte {
 		return bytes.Repeat([]byte{'a' + byte(i%26)}, 1+(i*7919)%(16<<10))
 	}
@@ -60,12 +60,12 @@ func TestReadersSeeWholeFiles(t *testing.T) {
 	readers.Wait()
 	for r, n := range reads {
 		if n == 0 {
-			t.Errorf("reader %d has read nothing", r)
+			t.Errorf("reader %d did not read anything", r)
 		}
 	}
 }
 
-// The crawl publishes while the gate's own goroutine writes the status.
+// The crawl may publish while the goroutine of the gate writes the status.
 func TestWritersTogether(t *testing.T) {
 	d := open(t)
 	snap, _ := build(instance(t))
@@ -90,12 +90,12 @@ func TestWritersTogether(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	if list := entries(t, d.path); list != all8 {
+	if list := entries(t, d.path); list != allNames {
 		t.Errorf("the directory has %s", list)
 	}
 }
 
-// A reader beside a daemon that writes all the time always finds its key.
+// A reader always finds its key while a daemon keeps writing.
 func TestOpenBesideTheWriter(t *testing.T) {
 	d := open(t)
 	snap, _ := build(instance(t))
@@ -115,7 +115,7 @@ func TestOpenBesideTheWriter(t *testing.T) {
 			if err := d.WriteStatus(snapshot.Status{State: snapshot.Ready, BootID: "b", Generation: 1}); err != nil {
 				t.Error(err)
 			}
-			if err := os.Remove(filepath.Join(d.path, snapshot.IdentityFile)); err != nil { // so that it is written anew
+			if err := os.Remove(filepath.Join(d.path, snapshot.IdentityFile)); err != nil { // so that it is written again
 				t.Error(err)
 			}
 			select {
@@ -138,7 +138,7 @@ func TestOpenBesideTheWriter(t *testing.T) {
 	writer.Wait()
 }
 
-// A reader needs no lock, and does not hold one.
+// A reader neither needs nor holds the lock.
 func TestReaderBesideTheDaemon(t *testing.T) {
 	d := open(t)
 	if err := d.WriteStatus(full()); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// full is a status with everything in it, in a zone that is not UTC.
+// full returns a status with a value in every field, with times that are not in UTC.
 func full() snapshot.Status {
 	zone := time.FixedZone("IST", 5*3600+1800)
 	at := func(ms int) time.Time { return time.Date(2026, 1, 2, 8, 34, 5, ms*1e6+999, zone) }
@@ -42,7 +42,7 @@ func TestWriteStatus(t *testing.T) {
 		status snapshot.Status
 		want   string
 	}{
-		{"as little as can be", snapshot.Status{State: snapshot.Waiting, BootID: "b"}, `{
+		{"minimal", snapshot.Status{State: snapshot.Waiting, BootID: "b"}, `{
   "attempts": 0,
   "boot_id": "b",
   "deadline_at": null,
@@ -133,8 +133,8 @@ func TestWriteStatus(t *testing.T) {
 	}
 }
 
-// The caller goes on counting in its maps while the status is written.
-func TestWriteStatusLeavesTheCallersAlone(t *testing.T) {
+// WriteStatus does not share maps with its caller, which keeps changing them.
+func TestWriteStatusKeepsTheArgument(t *testing.T) {
 	st, want := full(), full()
 	d := open(t)
 	if err := d.WriteStatus(st); err != nil {
@@ -147,11 +147,11 @@ func TestWriteStatusLeavesTheCallersAlone(t *testing.T) {
 	n.Errors["x"]++
 	n.LastError.Class = "x"
 	if !reflect.DeepEqual(st, want) {
-		t.Error("a normal status shares its maps with the caller's")
+		t.Error("the normal status shares its maps with the original")
 	}
 }
 
-// A clock that is out of its mind leaves the last good status.
+// A time that cannot be encoded is an error, and the old status is kept.
 func TestWriteStatusFails(t *testing.T) {
 	d := open(t)
 	if err := d.WriteStatus(full()); err != nil {
@@ -165,6 +165,6 @@ func TestWriteStatusFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if get(t, path) != before {
-		t.Error("status.json was touched")
+		t.Error("status.json was changed")
 	}
 }

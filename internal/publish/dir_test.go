@@ -28,7 +28,7 @@ func TestOpenDirFails(t *testing.T) {
 	}
 }
 
-// What is there keeps its mode.
+// An existing directory keeps its mode.
 func TestOpenDirLeavesModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "private")
 	if err := os.Mkdir(dir, 0o750); err != nil {
@@ -44,7 +44,7 @@ func TestOpenDirLeavesModes(t *testing.T) {
 	}
 }
 
-// The lock of a directory that readers do not find is worth nothing.
+// InPlace fails if readers cannot find the locked directory.
 func TestInPlace(t *testing.T) {
 	d := open(t)
 	if err := d.InPlace(); err != nil {
@@ -64,7 +64,7 @@ func TestInPlace(t *testing.T) {
 	}
 	other, err := OpenDir(d.path)
 	if err != nil {
-		t.Fatalf("the one that is there now: %v", err)
+		t.Fatalf("the new directory: %v", err)
 	}
 	other.Close()
 }

@@ -50,7 +50,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A mode that somebody has changed is put right, though the content is the same.
+// Write restores a changed mode, even if the content is the same.
 func TestWriteRepairsTheMode(t *testing.T) {
 	d := open(t)
 	for _, f := range []File{{Data: []byte("x")}, {Data: []byte("x"), Secret: true}} {
@@ -74,7 +74,7 @@ func TestWriteRefusesOtherNames(t *testing.T) {
 	for _, name := range []string{
 		"", ".", "..", "x", "../tags.json", "/tags.json", "a/tags.json", ".tags.json.tmp", "tags.json/", "TAGS.JSON",
 	} {
-		if _, err := d.Write(name, File{}); err == nil || !strings.Contains(err.Error(), "not a file of this directory") {
+		if _, err := d.Write(name, File{}); err == nil || !strings.Contains(err.Error(), "must be a file name of package snapshot") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -83,8 +83,8 @@ func TestWriteRefusesOtherNames(t *testing.T) {
 	}
 }
 
-// The umask of a hardened shell does not make the files private.
-func TestUmaskHasNoSay(t *testing.T) {
+// Public files and the directory are readable even with the umask of a hardened shell.
+func TestUmaskIsIgnored(t *testing.T) {
 	old := syscall.Umask(0o077) // of the whole process: this test is not parallel
 	defer syscall.Umask(old)
 	base := t.TempDir()
@@ -108,7 +108,7 @@ func TestUmaskHasNoSay(t *testing.T) {
 	}
 }
 
-// A link in the place of a file is replaced, also if it leads to the same content.
+// A link in the place of a file is replaced, even if it leads to the same content.
 func TestWriteReplacesLinks(t *testing.T) {
 	d := open(t)
 	put(t, filepath.Join(d.path, snapshot.UserDataFile), "same")

@@ -13,13 +13,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxNesting bounds the objects and arrays inside each other in one JSON
-// document. IMDS serves two or three; without a bound, 256 KiB of "[" would be
-// 60 MiB of indentation.
+// maxNesting is the maximum depth of nested objects and arrays in one JSON document. IMDS
+// serves two or three levels. Without a limit, 256 KiB of "[" would become 60 MiB of
+// indentation.
 const maxNesting = 16
 
-// document parses a body that must be one JSON value, and nothing behind it.
-// Numbers stay as they are written. The class is "" when it is one.
+// document parses a body, which must be exactly one JSON value. Numbers keep their digits.
+// If the body is valid, class is empty.
 func document(body []byte) (v any, class string) {
 	if !utf8.Valid(body) {
 		return nil, classNotUTF8
@@ -41,8 +41,8 @@ func document(body []byte) (v any, class string) {
 	return v, ""
 }
 
-// maxValues bounds the values in one document: each costs far more memory than it
-// has bytes, in the daemon and in the readers.
+// maxValues is the maximum number of values in one document. Each decoded value needs far
+// more memory than its text, in the daemon and in the readers.
 const maxValues = 16_384
 
 // values counts the values in v.
@@ -61,16 +61,16 @@ func values(v any) int {
 	return n
 }
 
-// What a file may become. A body is bounded when it is read, but written out
-// with indentation and escapes it is up to thirty times as long, and what is
-// written must be readable again (maxFile).
+// The maximum encoded sizes of a document and of meta-data.json, in bytes. Bodies are
+// limited when they are fetched, but indentation and escapes can make them thirty times as
+// long, and no file may exceed maxFile.
 const (
 	maxDocument = 1 << 20
 	maxMetaData = 6 << 20
 )
 
-// encodedSize is how many bytes encode makes of v at a depth, about: names and
-// strings are exact, separators are rounded up.
+// encodedSize estimates the size of v at a depth after encode, in bytes. Names and strings
+// are counted exactly, separators are rounded up.
 func encodedSize(v any, depth int) int {
 	switch v := v.(type) {
 	case string:
@@ -100,14 +100,14 @@ func encodedSize(v any, depth int) int {
 	}
 }
 
-// escapedSize is the length of a JSON string.
+// escapedSize returns the maximum length of s as a JSON string, including its quotes.
 func escapedSize(s string) int {
 	n := len(s) + 2
 	for _, c := range []byte(s) {
 		switch {
 		case c == '"' || c == '\\':
 			n++
-		case c < ' ' || c == 0x7f || c == 0xe2 || c == 0xef: // \u0001; and perhaps U+2028 or U+FFFD
+		case c < ' ' || c == 0x7f || c == 0xe2 || c == 0xef: // encoded as \u0001; 0xe2 and 0xef may begin U+2028 and U+FFFD
 			n += 5
 		}
 	}
@@ -135,7 +135,7 @@ func all(seq iter.Seq[any], ok func(any) bool) bool {
 	return true
 }
 
-// text is a body as a string, byte by byte. The class is "" when it is UTF-8.
+// text returns a body as a string. If the body is UTF-8, class is empty.
 func text(body []byte) (s, class string) {
 	if !utf8.Valid(body) {
 		return "", classNotUTF8
@@ -143,9 +143,8 @@ func text(body []byte) (s, class string) {
 	return string(body), ""
 }
 
-// lines splits a list as IMDS serves it: LF between the lines, none at the end.
-// Other servers end the last line too, or send CRLF. An empty body is an empty
-// list.
+// lines splits a list into its lines. IMDS separates them by LF, without a final one. Other
+// servers also end the last line, or use CRLF. An empty body is an empty list.
 func lines(s string) []string {
 	s = Chomp(s)
 	if s == "" {
@@ -158,7 +157,7 @@ func lines(s string) []string {
 	return list
 }
 
-// Chomp is s without a final LF or CRLF, which look-alike servers add.
+// Chomp returns s without a final LF or CRLF, which other servers than IMDS add.
 func Chomp(s string) string {
 	if line, ok := strings.CutSuffix(s, "\n"); ok {
 		return strings.TrimSuffix(line, "\r")
@@ -166,8 +165,8 @@ func Chomp(s string) string {
 	return s
 }
 
-// encode is how every *.json of the directory looks: two spaces, sorted keys
-// (structs declare them so), a final newline, and < > & as they are.
+// encode returns v in the format of every *.json: indented by two spaces, with sorted keys
+// (structs declare them in this order), a final newline, and unescaped < > &.
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -10,8 +10,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Numbers are not float64 on the way: an account or a counter of 17 digits and
-// more would change.
+// Numbers are not converted to float64, which would change an account or a counter of 17
+// or more digits.
 func TestNumbersSurvive(t *testing.T) {
 	const body = `{"z": 12345678901234567890123, "b": 1.0, "c": -0, "d": 1e400, "e": 0.1000, "a": 9007199254740993}`
 	const want = `{
@@ -32,7 +32,7 @@ func TestNumbersSurvive(t *testing.T) {
 	}
 }
 
-// A tower of brackets is refused: indented, 100 kB of it would be gigabytes.
+// Deep nesting is rejected: with indentation, 100 kB of brackets would become gigabytes.
 func TestNestingIsBounded(t *testing.T) {
 	tower := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	objects := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }

@@ -10,22 +10,23 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// envState is the first line's name in imds.env.
+// envState is the name of the first variable in imds.env.
 const envState = "IMDS_STATE"
 
 // variable is one line of imds.env.
 type variable struct{ name, value string }
 
-// variables are the lines of imds.env below the first.
+// variables are the lines of imds.env after the first.
 type variables []variable
 
-// maxValue bounds a value, in bytes. The longest real one is a host name.
+// maxValue is the maximum length of a value in bytes. The longest value of a real instance
+// is a host name.
 const maxValue = 255
 
-// environment returns all variables, the absent ones with an empty value. Each is
-// taken from the identity document, which is signed, else from the key of meta-data
-// with the same meaning; the addresses and the host name are in meta-data alone. A
-// value that cannot be used is not replaced by the next candidate.
+// environment returns all variables; absent ones have an empty value. Each value comes from
+// the identity document, which is signed, or, if that does not have it, from the key of
+// meta-data with the same meaning. The addresses and the host name exist only in meta-data.
+// A value that cannot be used is not replaced with the next candidate.
 func environment(identity map[string]any, t *tree) variables {
 	id := func(key string) string {
 		s, _ := identity[key].(string)
@@ -65,8 +66,8 @@ func environment(identity map[string]any, t *tree) variables {
 	return vars
 }
 
-// isPlain reports whether value means the same, unquoted, to systemd, to a shell
-// and to docker --env-file: it matches [A-Za-z0-9._:/@+-]+.
+// isPlain reports whether systemd, a shell and docker --env-file read the unquoted value
+// alike, because it matches [A-Za-z0-9._:/@+-]+.
 func isPlain(value string) bool {
 	for i := range len(value) {
 		c := value[i]
@@ -80,16 +81,16 @@ func isPlain(value string) bool {
 	return value != ""
 }
 
-// isShort reports whether a plain value cannot be taken for something else: it has at
-// most 255 bytes and begins with a letter, a digit or a slash, so it is not an option.
-func isShort(value string) bool {
+// isSafe reports whether a plain value has at most 255 bytes and begins with a letter, a
+// digit or a slash, so that no program mistakes it for an option.
+func isSafe(value string) bool {
 	return len(value) <= maxValue && strings.IndexByte("._:@+-", value[0]) < 0
 }
 
 // usable reports whether a variable can be in imds.env.
-func (v variable) usable() bool { return isPlain(v.value) && isShort(v.value) }
+func (v variable) usable() bool { return isPlain(v.value) && isSafe(v.value) }
 
-// value is the value of a variable, or empty if it cannot be used.
+// value returns the value of a variable, or "" if it cannot be used.
 func (vars variables) value(name string) string {
 	for _, v := range vars {
 		if v.name == name && v.usable() {
@@ -109,25 +110,25 @@ func (vars variables) lines() []string {
 	return list
 }
 
-// omitted are the names of the variables with a value that is plain, but too long or
-// with a dubious beginning: no real IMDS has one.
+// omitted returns the names of the variables whose value is plain but not safe. A real
+// instance does not have such a value.
 func (vars variables) omitted() []string {
 	var names []string
 	for _, v := range vars {
-		if isPlain(v.value) && !isShort(v.value) {
+		if isPlain(v.value) && !isSafe(v.value) {
 			names = append(names, v.name)
 		}
 	}
 	return names
 }
 
-// envFile is imds.env: the state, then the lines.
+// envFile returns imds.env, which consists of the state and the lines.
 func envFile(state string, lines []string) File {
 	return File{Data: []byte(strings.Join(append([]string{envState + "=" + state}, lines...), "\n") + "\n")}
 }
 
-// knownLines are the lines of an imds.env, except the state's, that this package could
-// have written. Units read the file as root: nothing else in it survives.
+// knownLines returns the lines of an imds.env, except that of the state, that this package
+// could have written. Other lines are dropped, because units read the file as root.
 func knownLines(data []byte) []string {
 	var kept []string
 	known := environment(nil, &tree{})

@@ -16,7 +16,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// env is imds.env of these leaves, one line after the other.
+// env returns the lines of imds.env for these leaves.
 func env(t *testing.T, state string, in map[string]string) string {
 	t.Helper()
 	snap, _ := build(leaves(in))
@@ -25,7 +25,7 @@ func env(t *testing.T, state string, in map[string]string) string {
 			return strings.ReplaceAll(strings.TrimSuffix(string(f.Data), "\n"), "\n", " ")
 		}
 	}
-	t.Fatal("no imds.env")
+	t.Fatal("imds.env is missing")
 	return ""
 }
 
@@ -110,7 +110,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// What a shell, systemd and docker would not read alike is left out.
+// Values that a shell, systemd and docker would not read alike are omitted.
 func TestEnvironmentIsPlain(t *testing.T) {
 	allowed := regexp.MustCompile(`^[A-Za-z0-9._:/@+-]+$`)
 	for _, value := range []string{
@@ -127,16 +127,16 @@ func TestEnvironmentIsPlain(t *testing.T) {
 		}
 	}
 	if isPlain("\xff") || isPlain("a\xc3\xa9") {
-		t.Error("bytes above 127 pass")
+		t.Error("isPlain accepts bytes above 127")
 	}
 }
 
-// A value that is too long, or that could be an option, is left out and named.
+// A value that is too long, or that could be an option, is omitted and reported.
 func TestEnvironmentOmits(t *testing.T) {
 	long := strings.Repeat("a", 255)
 	for value, omitted := range map[string]bool{
 		long: false, long + "a": true, "/a": false, "0": false, "Z": false, "-rf": true, ".a": true, ":a": true, "+a": true, "@a": true, "_": true,
-		"": false, "a b": false, "-a b": false, // absent, or left out silently: some DHCP options have two domains
+		"": false, "a b": false, "-a b": false, // absent, or omitted without a report, since some DHCP options contain two domains
 	} {
 		s, problems := build(leaves(map[string]string{"meta-data/local-hostname": value, "meta-data/mac": "m"}))
 		if got := slices.Equal(s.Omitted(), []string{"IMDS_HOSTNAME"}); got != omitted || len(problems) != 0 {
@@ -165,12 +165,12 @@ func TestIsInstanceID(t *testing.T) {
 	} {
 		out, problems := files(t, leaves(map[string]string{paths.Identity: `{"region": "r", "instanceId": ` + id + `}`}))
 		if _, ok := out[snapshot.IdentityFile]; ok != (want == "") || want != "" && problemText(problems) != paths.Identity+" "+want {
-			t.Errorf("%s: there is an identity.json: %t, problems %v", id, ok, problems)
+			t.Errorf("%s: identity.json exists: %t, problems %v", id, ok, problems)
 		}
 	}
 }
 
-// The file means the same to a shell as its bytes say, for a realistic instance.
+// A shell reads the values of a realistic instance exactly as they are in the file.
 func TestEnvironmentInAShell(t *testing.T) {
 	out, _ := files(t, instance(t))
 	d := open(t)

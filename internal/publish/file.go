@@ -14,8 +14,8 @@ import (
 // File is the content of one file.
 type File struct {
 	Data []byte
-	// Secret files are for the daemon's own user; other services take them with
-	// LoadCredential=.
+	// Secret means that only the daemon's user can read the file. Other services can
+	// get it by LoadCredential=.
 	Secret bool
 }
 
@@ -24,7 +24,7 @@ func isSecret(name string) bool {
 	return name == snapshot.UserDataFile || name == snapshot.SignaturesFile
 }
 
-// Mode is 0600 for a secret file, else 0644.
+// Mode returns 0600 for a secret file, and 0644 for any other file.
 func (f File) Mode() fs.FileMode {
 	if f.Secret {
 		return 0o600
@@ -32,8 +32,9 @@ func (f File) Mode() fs.FileMode {
 	return 0o644
 }
 
-// Sum is the SHA-256 of the content in lower-case hexadecimal, as status.json
-// lists it, and nil for a secret file: with a digest, anybody could test a guess.
+// Sum returns the SHA-256 digest of the content in lower-case hexadecimal for status.json.
+// It returns nil for a secret file, because a public digest would let any user verify a
+// guess of the content.
 func (f File) Sum() *string {
 	if f.Secret {
 		return nil
@@ -42,28 +43,28 @@ func (f File) Sum() *string {
 	return new(hex.EncodeToString(sum[:]))
 }
 
-// Snapshot is the result of one collection, ready to be written. The zero Snapshot
-// contains only an imds.env with the state. [Build] makes it; it is not changed
-// afterwards.
+// Snapshot is the set of files of one collection, as returned by [Build]. It is immutable.
+// The zero Snapshot contains only an imds.env with the state.
 type Snapshot struct {
 	id    string
 	files map[string]File
 	env   []string
-	// omitted are the names of variables that imds.env does not have.
+	// omitted is the result of Omitted.
 	omitted []string
 }
 
-// InstanceID is the instance's ID, as in imds.env: from the identity document,
-// else from meta-data/instance-id. It is empty if neither has a plain one.
+// InstanceID returns the ID of the instance as in imds.env, from the identity document or,
+// if that does not have one, from meta-data/instance-id. It is empty if the ID is absent or
+// cannot be used.
 func (s Snapshot) InstanceID() string { return s.id }
 
-// Omitted returns the names of the variables that imds.env leaves out because their
-// value has more than 255 bytes or does not begin with a letter, a digit or a slash.
-// The operator should hear of them.
+// Omitted returns the names of the variables that imds.env omits because their value has
+// more than 255 bytes or does not begin with a letter, a digit or a slash. The daemon should
+// warn about them.
 func (s Snapshot) Omitted() []string { return s.omitted }
 
-// order is the order in which the files are written. identity.json is last: units
-// that are released when it appears find everything else in place.
+// order returns the file names in the order in which the files are written. identity.json is
+// last, so that units that wait for it find all other files.
 func order() []string {
 	return []string{
 		snapshot.UserDataFile, snapshot.SignaturesFile, snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile,
@@ -71,9 +72,9 @@ func order() []string {
 	}
 }
 
-// Files yields the files in the order in which they are to be written, except
-// status.json, which follows them. A file that the collection has no content for is
-// left out. The state, such as [snapshot.Ready], becomes IMDS_STATE.
+// Files yields the names and the files in the order in which they must be written.
+// status.json is not included, because it is written after them. A file without content is
+// omitted. The state, such as [snapshot.Ready], becomes IMDS_STATE.
 func (s Snapshot) Files(state string) iter.Seq2[string, File] {
 	return func(yield func(string, File) bool) {
 		for _, name := range order() {

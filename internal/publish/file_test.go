@@ -12,7 +12,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// Which file is there, and which is not.
+// Each file exists only if the collection has content for it.
 func TestWhichFiles(t *testing.T) {
 	const pkcs7 = "dynamic/instance-identity/pkcs7"
 	tests := []struct {
@@ -40,7 +40,7 @@ func TestWhichFiles(t *testing.T) {
 			want: "imds.env", problems: paths.Identity + " bad-response",
 		},
 		{
-			name: "a document with more behind it", in: map[string]string{paths.Identity: "{}{}"},
+			name: "a document with trailing data", in: map[string]string{paths.Identity: "{}{}"},
 			want: "imds.env", problems: paths.Identity + " bad-response",
 		},
 		{
@@ -51,7 +51,7 @@ func TestWhichFiles(t *testing.T) {
 		{name: "a leaf", in: map[string]string{"meta-data/a": ""}, want: "meta-data.json imds.env"},
 		{name: "meta-data as a leaf", in: map[string]string{"meta-data": "x"}, want: "imds.env"},
 		{
-			name: "others' paths", in: map[string]string{
+			name: "unknown paths", in: map[string]string{
 				"dynamic/": "", "dynamic/fws/instance-monitoring": "disabled", "": "x", "/": "x",
 				"/meta-data/a": "x", "meta-data-x/a": "x", "user-data/": "x", "x\xff": "\xff",
 				"dynamic/instance-identity/document/": "{}",
@@ -67,7 +67,7 @@ func TestWhichFiles(t *testing.T) {
 			want: "meta-data.json tags.json imds.env",
 		},
 		{
-			name: "tags exposed, but none", in: map[string]string{"meta-data/tags/instance/": ""},
+			name: "tags exposed, but empty", in: map[string]string{"meta-data/tags/instance/": ""},
 			want: "meta-data.json tags.json imds.env",
 		},
 		{
@@ -120,12 +120,12 @@ func TestModesAndSums(t *testing.T) {
 	for name, f := range out {
 		if slices.Contains(secret, name) {
 			if f.Mode() != 0o600 || f.Sum() != nil {
-				t.Errorf("%s: mode %v, sum %v, want 0600 and none", name, f.Mode(), f.Sum())
+				t.Errorf("%s: mode %v, sum %v, want 0600 and nil", name, f.Mode(), f.Sum())
 			}
 			continue
 		}
 		if f.Mode() != 0o644 || f.Sum() == nil || len(*f.Sum()) != 64 {
-			t.Errorf("%s: mode %v, sum %v, want 0644 and a sum", name, f.Mode(), f.Sum())
+			t.Errorf("%s: mode %v, sum %v, want 0644 and a digest", name, f.Mode(), f.Sum())
 		}
 	}
 	// sha256sum of the three bytes "abc", FIPS 180-2, appendix B.1.
@@ -148,8 +148,8 @@ func TestFilesStopsWhenAsked(t *testing.T) {
 	}
 }
 
-// A caller may go on using its buffers.
-func TestBuildKeepsNothingOfTheCallers(t *testing.T) {
+// The caller may reuse its buffers after Build.
+func TestBuildCopiesItsInput(t *testing.T) {
 	in := instance(t)
 	snap, _ := build(in)
 	before := maps.Collect(snap.Files(snapshot.Ready))

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// instance is the answers of a realistic instance.
+// instance returns the answers of a realistic instance.
 func instance(t testing.TB) map[string][]byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "instance.json"))
@@ -39,7 +39,7 @@ func instance(t testing.TB) map[string][]byte {
 	return leaves(bodies)
 }
 
-// build builds a first collection, of which nothing is missing.
+// build builds a first collection, without missing paths.
 func build(leaves map[string][]byte) (Snapshot, []Problem) { return Build(Collection{Leaves: leaves}) }
 
 func leaves(bodies map[string]string) map[string][]byte {
@@ -50,7 +50,7 @@ func leaves(bodies map[string]string) map[string][]byte {
 	return m
 }
 
-// metaData puts the paths below meta-data/.
+// metaData returns the bodies as leaves below meta-data/.
 func metaData(bodies map[string]string) map[string][]byte {
 	m := map[string][]byte{}
 	for path, body := range bodies {
@@ -59,7 +59,7 @@ func metaData(bodies map[string]string) map[string][]byte {
 	return m
 }
 
-// files builds, validates every *.json by its schema, and returns all files.
+// files builds the files, validates every *.json against its schema, and returns all files.
 func files(t testing.TB, in map[string][]byte) (map[string]File, []Problem) {
 	t.Helper()
 	snap, problems := build(in)
@@ -73,7 +73,7 @@ func files(t testing.TB, in map[string][]byte) (map[string]File, []Problem) {
 	return out, problems
 }
 
-// compact is the JSON of a file without its indentation, "" when it is not there.
+// compact returns the JSON of a file without indentation, or "" if the file is missing.
 func compact(t testing.TB, f File) string {
 	t.Helper()
 	if f.Data == nil {
@@ -90,7 +90,7 @@ func compact(t testing.TB, f File) string {
 	return string(text)
 }
 
-// problem is the one Problem that most rows expect; "": none.
+// problemText returns the problems as one line, or "" if the list is empty.
 func problemText(problems []Problem) string {
 	var texts []string
 	for _, p := range problems {
@@ -99,7 +99,7 @@ func problemText(problems []Problem) string {
 	return strings.Join(texts, ", ")
 }
 
-// open is OpenDir on a fresh directory below the test's, closed at its end.
+// open opens a new directory, which is closed at the end of the test.
 func open(t testing.TB) *Dir {
 	t.Helper()
 	d, err := OpenDir(filepath.Join(t.TempDir(), "imds"))
@@ -110,7 +110,7 @@ func open(t testing.TB) *Dir {
 	return d
 }
 
-// entries are the names in a directory except the lock, dotfiles too.
+// entries returns the names in a directory, including dotfiles but not the lock file.
 func entries(t testing.TB, dir string) string {
 	t.Helper()
 	list, err := os.ReadDir(dir)
@@ -126,7 +126,7 @@ func entries(t testing.TB, dir string) string {
 	return strings.Join(names, " ")
 }
 
-// put writes a file next to what is tested; get reads one back.
+// put writes a file without package publish.
 func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

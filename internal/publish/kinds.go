@@ -10,20 +10,20 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// maxSegments bounds the depth of a path; the crawl stops at 12 already.
+// maxSegments is the maximum number of segments of a path. The crawl already stops at 12.
 const maxSegments = 32
 
-// kind is the type of a leaf. It depends on the path alone, never on the
-// content, so that a program may rely on it.
+// kind is the type of a leaf. It depends only on the path and never on the content, so that
+// programs can rely on it.
 type kind int
 
 const (
 	kindText     kind = iota // a string, as served
 	kindLines                // an array of strings
-	kindDocument             // whatever JSON is served
+	kindDocument             // the JSON value that is served
 )
 
-// kindOf is the table of types, for the segments below meta-data. The keys are
+// kindOf returns the type of the leaf at segs, which are below meta-data. The keys are
 // those of the AWS EC2 User Guide, "Instance metadata categories".
 func kindOf(segs []string) kind {
 	switch strings.Join(segs, "/") {
@@ -53,10 +53,10 @@ func isInterface(segs []string) bool {
 	return len(segs) == 4 && segs[0] == "network" && segs[1] == "interfaces" && segs[2] == "macs"
 }
 
-// interfaceKind is kindOf below an interface.
+// interfaceKind returns the type of the leaf at segs, which are below an interface.
 func interfaceKind(segs []string) kind {
 	if len(segs) == 2 && segs[0] == "ipv4-associations" {
-		return kindLines // one public address, and its private ones
+		return kindLines // the private addresses of one public address
 	}
 	if len(segs) != 1 {
 		return kindText
@@ -66,15 +66,15 @@ func interfaceKind(segs []string) kind {
 		"ipv4-prefix", "ipv6-prefix":
 		return kindLines
 	}
-	// vpc-ipv4-cidr-blocks and its sisters; vpc-ipv4-cidr-block is one string.
+	// For example vpc-ipv4-cidr-blocks, whereas vpc-ipv4-cidr-block is one string.
 	if strings.HasSuffix(segs[0], "-cidr-blocks") {
 		return kindLines
 	}
 	return kindText
 }
 
-// checkPath says what is wrong with a path: "" when it can be a key in a file. A
-// listing is data, so what the crawl would refuse is refused here too.
+// checkPath returns the error class of a path, or "" if the path can be a key in a file. It
+// rejects the paths that the crawl rejects, because listings are untrusted data.
 func checkPath(path string) (class string) {
 	if !utf8.ValidString(path) {
 		return classNotUTF8

@@ -14,15 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile is the name of the lock. Every local user can lock a directory or a file
-// that he can read, so it is a file with mode 0600. It is never unlinked at exit:
-// another process may already wait at the same inode.
+// lockFile is the name of the lock file. Its mode is 0600, because any user who can read a
+// file or a directory can also lock it. It is never removed, because another process may
+// already have opened it.
 const lockFile = ".lock"
 
 // LockedError means that another daemon holds the directory.
 type LockedError struct {
 	Dir string
-	// PID is the other daemon's, from its status.json, or 0 if it is unknown.
+	// PID is the process ID of the other daemon, from its status.json, or 0 if it is
+	// unknown.
 	PID int
 }
 
@@ -34,9 +35,9 @@ func (e *LockedError) Error() string {
 	return "locking " + e.Dir + ": " + who + " holds it"
 }
 
-// takeLock locks the lock file of d. The kernel releases it when the process ends in
-// any way.
-func (d *Dir) takeLock() error {
+// acquireLock locks the lock file of d. The kernel releases the lock when the process ends
+// for any reason.
+func (d *Dir) acquireLock() error {
 	for range maxTries {
 		f, err := d.openLock()
 		if errors.Is(err, errAgain) {
@@ -46,7 +47,7 @@ func (d *Dir) takeLock() error {
 			return fmt.Errorf("locking %s: %w", d.path, err)
 		}
 		err = flock(f)
-		// The lock of a file that was unlinked meanwhile is worth nothing.
+		// A lock on a file that is no longer in the directory does not exclude others.
 		opened, openErr := f.Stat()
 		there, statErr := d.root.Lstat(lockFile)
 		if openErr != nil || statErr != nil || !os.SameFile(opened, there) {
@@ -63,15 +64,15 @@ func (d *Dir) takeLock() error {
 		}
 		return fmt.Errorf("locking %s: %w", filepath.Join(d.path, lockFile), err)
 	}
-	return fmt.Errorf("locking %s: %s is replaced again and again", d.path, lockFile)
+	return fmt.Errorf("locking %s: gave up, because %s was replaced %d times", d.path, lockFile, maxTries)
 }
 
-// errAgain means that the lock file has changed under openLock.
+// errAgain means that the lock file was replaced, so that openLock must be called again.
 var errAgain = errors.New("try again")
 
-// openLock opens the lock file, and makes it if there is none. If something else is
-// in its place, or a file of another user, as after a run as root, the owner of the
-// directory removes it.
+// openLock opens the lock file, and creates it if it is missing. If it is not a regular
+// file, or belongs to another user, as after a run as root, openLock removes it if this
+// process runs as the owner of the directory or as root.
 func (d *Dir) openLock() (*os.File, error) {
 	directory, err := d.self.Stat()
 	if err != nil {
@@ -82,7 +83,7 @@ func (d *Dir) openLock() (*os.File, error) {
 	if user == 0 {
 		want = owner
 	}
-	// Not by d.root, which follows a link that stays inside the directory.
+	// This does not use d.root, which follows links within the directory.
 	fd, err := unix.Openat(int(d.self.Fd()), lockFile, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	switch {
 	case err == nil:
@@ -101,12 +102,12 @@ func (d *Dir) openLock() (*os.File, error) {
 			return nil, err
 		}
 	case errors.Is(err, unix.ENOENT):
-		return d.makeLock(owner)
+		return d.createLock(owner)
 	case !errors.Is(err, unix.ELOOP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENXIO) && !errors.Is(err, fs.ErrPermission):
 		return nil, &fs.PathError{Op: "open", Path: lockFile, Err: err} // such as too many open files
 	}
 	if owner != user && user != 0 {
-		return nil, fmt.Errorf("%s is not a file of user %d, and the directory belongs to user %d", lockFile, user, owner)
+		return nil, fmt.Errorf("%s must belong to user %d, and only user %d, who owns the directory, can replace it", lockFile, user, owner)
 	}
 	if err := d.root.RemoveAll(lockFile); err != nil {
 		return nil, err
@@ -114,9 +115,9 @@ func (d *Dir) openLock() (*os.File, error) {
 	return nil, errAgain
 }
 
-// makeLock makes the lock file. If root runs, it gives it to the owner of the
-// directory, who could not open it otherwise.
-func (d *Dir) makeLock(owner int) (*os.File, error) {
+// createLock creates the lock file. If this process runs as root, the file is given to the
+// owner of the directory, who could not open it otherwise.
+func (d *Dir) createLock(owner int) (*os.File, error) {
 	f, err := d.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, errAgain
@@ -125,16 +126,16 @@ func (d *Dir) makeLock(owner int) (*os.File, error) {
 		return nil, err
 	}
 	if os.Geteuid() == 0 {
-		_ = f.Chown(owner, -1) // without the capability to do so, the owner replaces the file
+		_ = f.Chown(owner, -1) // this fails without CAP_CHOWN; the owner then replaces the file
 	}
-	if err := f.Chmod(0o600); err != nil { // the umask may take even the owner's bits away
+	if err := f.Chmod(0o600); err != nil { // the umask may have cleared even these bits
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// uid is the owner of a file.
+// uid returns the owner of a file.
 func uid(info fs.FileInfo) int {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -153,7 +154,7 @@ func flock(f *os.File) error {
 	}
 }
 
-// holder is the process that the status names, or 0.
+// holder returns the PID in status.json, or 0 if it is unknown.
 func (d *Dir) holder() int {
 	st, err := d.Status()
 	if err != nil || st.PID == nil {

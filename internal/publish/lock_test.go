@@ -19,7 +19,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// flock belongs to the open file, so two in one process are like two daemons.
+// flock(2) locks belong to open files, so two of them in one process are like two daemons.
 func TestLock(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -57,19 +57,19 @@ func TestLock(t *testing.T) {
 				t.Errorf("error %q, want %q", err, want)
 			}
 			if after := entries(t, first.path); after != before {
-				t.Errorf("the second left %s, before it was %s", after, before)
+				t.Errorf("after the second: %s, before: %s", after, before)
 			}
 			first.Close()
 			third, err := OpenDir(first.path)
 			if err != nil {
-				t.Fatalf("after the first has gone: %v", err)
+				t.Fatalf("after the first was closed: %v", err)
 			}
 			third.Close()
 		})
 	}
 }
 
-// The lock is the directory's, however it is reached.
+// A directory is locked regardless of the path by which it is opened.
 func TestLockThroughALink(t *testing.T) {
 	d := open(t)
 	link := filepath.Join(t.TempDir(), "link")
@@ -90,7 +90,7 @@ func isLocked(err error) bool {
 	return ok
 }
 
-// directoryOf is a fresh directory of this user, which everybody can reach.
+// directoryOf returns a new directory of this user, which all users can reach.
 func directoryOf(t *testing.T, user int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,7 +100,7 @@ func directoryOf(t *testing.T, user int) string {
 	return dir
 }
 
-// as runs f on a thread of its own, with this user's rights.
+// as runs f on a thread of its own, with the permissions of this user.
 func as(t *testing.T, user int, f func()) {
 	t.Helper()
 	done := make(chan syscall.Errno)
@@ -117,7 +117,7 @@ func as(t *testing.T, user int, f func()) {
 	}
 }
 
-// checkLock checks that d is locked by a file of the user, which nobody else may open.
+// checkLock checks that dir is locked by a file of the user, which other users cannot open.
 func checkLock(t *testing.T, dir string, user int) {
 	t.Helper()
 	info, err := os.Lstat(filepath.Join(dir, lockFile))
@@ -125,11 +125,11 @@ func checkLock(t *testing.T, dir string, user int) {
 		t.Errorf("%v %v, want mode 0600 and user %d", info, err, user)
 	}
 	if _, err := OpenDir(dir); !isLocked(err) {
-		t.Errorf("it does not lock: %v", err)
+		t.Errorf("the directory is not locked: %v", err)
 	}
 }
 
-// Who can only read the directory cannot lock it.
+// A user who can only read the directory cannot lock it.
 func TestLockIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	f, err := os.Open(dir)
@@ -150,7 +150,7 @@ func TestLockIsPrivate(t *testing.T) {
 	checkLock(t, dir, os.Geteuid())
 }
 
-// Whatever is in the place of the lock is replaced, and never followed.
+// Anything in the place of the lock file is replaced and never followed.
 func TestPlantedLocks(t *testing.T) {
 	for name, plant := range map[string]func(path, victim string) error{
 		"a lock of an earlier run": func(p, _ string) error { return os.WriteFile(p, nil, 0o600) },
@@ -177,14 +177,14 @@ func TestPlantedLocks(t *testing.T) {
 			defer d.Close()
 			checkLock(t, dir, os.Geteuid())
 			if get(t, victim) != "precious" || get(t, filepath.Join(dir, snapshot.TagsFile)) != "precious" || entries(t, dir) != snapshot.TagsFile {
-				t.Errorf("another file was touched: %s", entries(t, dir))
+				t.Errorf("another file was changed: %s", entries(t, dir))
 			}
 		})
 	}
 }
 
-// A run as root by hand does not lock out the daemon, nor one of them the other, and
-// a file of somebody else does not either.
+// Neither a manual run as root, nor a run as the daemon's user, nor a lock file of another
+// user prevents a later run of either.
 func TestLocksOfOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("only root can make files of other users; as root this is tested")
@@ -200,7 +200,7 @@ func TestLocksOfOthers(t *testing.T) {
 		defer d.Close()
 		checkLock(t, dir, daemon)
 	}
-	for name, owner := range map[string]int{"nothing": -1, "root's": 0, "the daemon's": daemon, "a stranger's": stranger} {
+	for name, owner := range map[string]int{"no lock": -1, "root's": 0, "the daemon's": daemon, "a stranger's": stranger} {
 		for _, user := range []int{0, daemon} {
 			t.Run(fmt.Sprintf("%s before user %d", name, user), func(t *testing.T) {
 				dir := directoryOf(t, daemon)
@@ -225,17 +225,17 @@ func TestLocksOfOthers(t *testing.T) {
 		}
 		as(t, daemon, func() {
 			_, err := OpenDir(dir)
-			if want := ".lock is not a file of user 65000, and the directory belongs to user 65001"; err == nil || !strings.Contains(err.Error(), want) {
+			if want := ".lock must belong to user 65000, and only user 65001, who owns the directory, can replace it"; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want %s", err, want)
 			}
 		})
 		if _, err := os.Lstat(path); err != nil {
-			t.Errorf("it is gone: %v", err)
+			t.Errorf("it was removed: %v", err)
 		}
 	})
 }
 
-// One at a time, also if somebody unlinks the lock again and again.
+// Only one process at a time gets the lock, even while the lock file is removed repeatedly.
 func TestLockThatIsUnlinked(t *testing.T) {
 	dir := t.TempDir()
 	var inside, turns atomic.Int32
@@ -245,7 +245,7 @@ func TestLockThatIsUnlinked(t *testing.T) {
 			for range 500 {
 				d, err := OpenDir(dir)
 				if err != nil {
-					continue // another one has it
+					continue // another one holds it
 				}
 				turns.Add(1)
 				if inside.Add(1) != 1 {
@@ -264,7 +264,7 @@ func TestLockThatIsUnlinked(t *testing.T) {
 	}
 }
 
-// A process without a free descriptor does not take the lock for a planted one.
+// A process without a free descriptor does not replace the lock file of another process.
 func TestLockWithoutDescriptors(t *testing.T) {
 	dir := t.TempDir()
 	first, err := OpenDir(dir)
@@ -281,7 +281,7 @@ func TestLockWithoutDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	for n := uint64(3); n < 64; n++ { // fewer than are open, then one after the other
+	for n := uint64(3); n < 64; n++ { // begins below the number of open files
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: limit.Max}); err != nil {
 			t.Fatal(err)
 		}

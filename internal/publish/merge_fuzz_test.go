@@ -13,10 +13,10 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// FuzzMerge makes two collections of any paths and bodies, of which the second one
-// fails at up to two paths. Whatever they are, the files are valid, each fresh value is
-// in them, each other value is that of the first collection, nothing old is there
-// unless something failed, and merging the result once more changes nothing.
+// FuzzMerge builds two collections of any paths and bodies, of which the second one fails at
+// up to two paths. It checks that the files are valid, that they contain each new value, that
+// each other value is from the first collection, that old values are kept only after a
+// failure, and that merging the result again does not change it.
 func FuzzMerge(f *testing.F) {
 	schemas := schematest.Load(f)
 	const macs, info = "meta-data/network/interfaces/macs/", "meta-data/iam/info"

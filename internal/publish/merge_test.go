@@ -19,8 +19,8 @@ import (
 // service is an IMDS whose tree changes, for collections with faults.
 type service map[string]string // leaf below meta-data/: value
 
-// collect is a collection from the service: broken paths fail, a directory with
-// all that is below it.
+// collect returns a collection from the service. The paths in broken fail. If such a path is
+// a directory, everything below it is missing.
 func (s service) collect(broken map[string]string) Collection {
 	c := Collection{Leaves: map[string][]byte{}, Missing: map[string]string{}}
 	var walk func(dir string)
@@ -59,7 +59,7 @@ func (s service) below(dir string) map[string]bool {
 	return entries
 }
 
-// leavesOf flattens meta-data.json.
+// leavesOf adds the leaves of meta-data.json to a flat map.
 func leavesOf(prefix string, node any, into map[string]string) {
 	if dir, ok := node.(map[string]any); ok {
 		for name, below := range dir {
@@ -70,7 +70,7 @@ func leavesOf(prefix string, node any, into map[string]string) {
 	into[strings.TrimPrefix(prefix, "/")] = fmt.Sprint(node)
 }
 
-// after is what the next collection finds in the files.
+// after returns the content of the files before the next collection.
 func after(t interface{ Fatal(...any) }, s Snapshot, missing map[string]string) *Previous {
 	p := &Previous{missing: missing}
 	if f, ok := s.files[snapshot.MetaDataFile]; ok {
@@ -81,10 +81,9 @@ func after(t interface{ Fatal(...any) }, s Snapshot, missing map[string]string) 
 	return p
 }
 
-// Whatever changes and whatever fails: every value in the files was served at its
-// path in this boot; every path that the last collection served has its newest
-// value; and a value that it did not serve is there only if its request, or a
-// listing above it, failed.
+// For any changes and failures, every value in the files was served at its path in this
+// boot, every path that the last collection served has its newest value, and a value that it
+// did not serve is kept only if its request or a listing above it failed.
 func TestMergeProperty(t *testing.T) {
 	leaf := rapid.SampledFrom([]string{"a", "b", "d/x", "d/y", "d/e/z", "f/g", "d", "f", "security-groups", "iam/info"})
 	rapid.Check(t, func(t *rapid.T) {
@@ -143,7 +142,7 @@ func TestMergeProperty(t *testing.T) {
 					t.Fatalf("%s has %q, which was never served", path, value)
 				}
 				if _, fresh := c.Leaves[paths.MetaData+path]; !fresh && !excusedBy(c.Missing, paths.MetaData+path) {
-					t.Fatalf("%s has %q, though nothing above it failed: %v", path, value, c.Missing)
+					t.Fatalf("%s has %q, although nothing above it failed: %v", path, value, c.Missing)
 				}
 			}
 			previous = next
@@ -158,8 +157,8 @@ func excusedBy(missing map[string]string, path string) bool {
 	})
 }
 
-// Two collections in a row with 404 end a last good value, but not that of the
-// root or of the interfaces.
+// Two collections in a row with a 404 drop the previous value, except for the root and the
+// interfaces.
 func TestMergeTwice404(t *testing.T) {
 	const macs = "meta-data/network/interfaces/macs/"
 	full := map[string]string{"meta-data/mac": "x", "meta-data/b": "y", macs + "02:00:00:00:00:01/mac": "z"}
@@ -186,8 +185,8 @@ func TestMergeTwice404(t *testing.T) {
 	}
 }
 
-// The other files follow from the merged tree, and the secret ones keep what
-// could not be fetched.
+// The other files are derived from the merged tree, and the secret files keep the values
+// that could not be fetched.
 func TestMergedFiles(t *testing.T) {
 	in := instance(t)
 	in[paths.UserData] = []byte("#!")
@@ -219,15 +218,15 @@ func TestMergedFiles(t *testing.T) {
 	if err := json.Unmarshal(merged.files[snapshot.SignaturesFile].Data, &set); err != nil || *set.PKCS7 != "new" || *set.RSA2048 != "r" {
 		t.Errorf("signatures %+v, %v", set, err)
 	}
-	// Without a failure the files go, and with another document the signatures.
+	// Without a failure, the files are removed. With another document, so are the signatures.
 	little.Missing = nil
 	if gone, _ := Build(little); gone.files[snapshot.MetaDataFile].Data != nil || gone.files[snapshot.UserDataFile].Data != nil {
-		t.Error("files stay although nothing failed")
+		t.Error("files are kept although nothing failed")
 	}
 	little.Missing = map[string]string{signaturePath("rsa2048"): "503"}
 	little.Leaves[paths.Identity] = []byte(`{"instanceId": "i-2"}`)
 	other, _ := Build(little)
 	if err := json.Unmarshal(other.files[snapshot.SignaturesFile].Data, &set); err != nil || set.RSA2048 != nil {
-		t.Errorf("a signature of another document stays: %+v, %v", set, err)
+		t.Errorf("a signature of another document is kept: %+v, %v", set, err)
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// networkFile is network.json.
+// networkFile is the content of network.json.
 type networkFile struct {
 	Interfaces []networkInterface `json:"interfaces"`
 }
 
-// networkInterface is one interface. Every key is always there: null if the value
-// could not be fetched or is not a valid one, and null or [] if IMDS has none.
+// networkInterface is one interface. Every key is always present. A value is null if it
+// could not be fetched or is invalid, and null or [] if IMDS does not have it.
 type networkInterface struct {
 	DeviceNumber     *int     `json:"device_number"`
 	InterfaceID      *string  `json:"interface_id"`
@@ -39,13 +39,13 @@ type networkInterface struct {
 	VPCIPv6CIDRs     []string `json:"vpc_ipv6_cidrs"`
 }
 
-// macAddress is how IMDS names an interface.
+// macAddress matches the name of an interface in IMDS.
 var macAddress = regexp.MustCompile(`^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$`)
 
-// network lists the interfaces of t, and is false if no interface has a leaf and
-// none is missing. An interface that is listed has an entry, even if nothing of it
-// could be fetched. The first is the primary one, the interface of meta-data/mac:
-// a new interface can report the device number 0 for a while, too.
+// network returns the interfaces of t. It returns false if no interface has a leaf and none
+// is missing. A listed interface has an entry even if none of its values could be fetched.
+// The first entry is the primary interface, that of meta-data/mac. The device number alone
+// does not identify it, because a new interface can also report 0 for a while.
 func (b *builder) network(t *tree) (networkFile, bool) {
 	dir, _ := t.dir(paths.Macs)
 	macs := map[string]bool{}
@@ -79,7 +79,7 @@ func (b *builder) network(t *tree) (networkFile, bool) {
 			cmp.Compare(first(x), first(y)),
 			compareKnown(x.NetworkCard, y.NetworkCard),
 			compareKnown(x.DeviceNumber, y.DeviceNumber),
-		) // then by MAC, as they are already
+		) // otherwise they stay sorted by MAC address
 	})
 	return file, found
 }
@@ -97,7 +97,7 @@ func compareKnown(x, y *int) int {
 	return cmp.Compare(*x, *y)
 }
 
-// networkInterface reads the leaves below one MAC address.
+// networkInterface returns the interface with one MAC address.
 func (b *builder) networkInterface(t *tree, mac string, cards bool) networkInterface {
 	dir := paths.Macs + mac + "/"
 	str := func(name string) *string {
@@ -144,13 +144,13 @@ func (b *builder) networkInterface(t *tree, mac string, cards bool) networkInter
 	return i
 }
 
-// cardKeys are the keys of the index of the network card. The User Guide calls it
-// network-card, and called it network-card-index before.
+// cardKeys are the keys of the index of the network card, the current one first. The User
+// Guide used to call it network-card-index.
 var cardKeys = []string{"network-card", "network-card-index"}
 
-// servesCards reports whether an interface serves the index of its network card,
-// or may do so. Instance types with one card, which is card 0, do not serve it at
-// all (amazon-ec2-net-utils, lib/lib.sh).
+// servesCards reports whether an interface has the index of its network card, or could
+// have it because the request failed. Instance types with one card, whose index is 0, do not
+// serve the index at all (amazon-ec2-net-utils, lib/lib.sh).
 func (b *builder) servesCards(t *tree, macs map[string]bool) bool {
 	for mac := range macs {
 		for _, key := range cardKeys {
@@ -163,7 +163,7 @@ func (b *builder) servesCards(t *tree, macs map[string]bool) bool {
 	return false
 }
 
-// failed reports whether a path, or a directory above it, is missing and has no
+// failed reports whether a path or a directory above it is missing and does not have its
 // previous value.
 func (b *builder) failed(path string) bool {
 	for ; path != ""; path = path[:max(0, strings.LastIndexByte(path, '/'))] {
@@ -176,7 +176,7 @@ func (b *builder) failed(path string) bool {
 	return false
 }
 
-// number is the integer at path, 0 or more, or nil if there is none.
+// number returns the nonnegative integer at path, or nil if it is absent or invalid.
 func (b *builder) number(t *tree, path string) *int {
 	s, ok := t.text(path)
 	if !ok {

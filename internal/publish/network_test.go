@@ -17,7 +17,7 @@ import (
 func interfaces(t *testing.T, in map[string]string) ([]networkInterface, []Problem) {
 	t.Helper()
 	bodies := map[string]string{}
-	for path, body := range in { // "a/mac" is below the MAC address that ends in the letter's code
+	for path, body := range in { // "a/mac" is below the MAC address that ends in the code of the letter
 		bodies[fmt.Sprintf("network/interfaces/macs/02:00:00:00:00:%02x%s", path[0], path[1:])] = body
 	}
 	out, problems := files(t, metaData(bodies))
@@ -54,7 +54,7 @@ func TestInterfaceKeys(t *testing.T) {
 }
 `
 	if got := string(out[snapshot.NetworkFile].Data); got != want || len(problems) != 0 {
-		t.Errorf("an interface without anything: %s %v, want %s", got, problems, want)
+		t.Errorf("an interface without leaves: %s %v, want %s", got, problems, want)
 	}
 	out, problems = files(t, metaData(map[string]string{
 		macDir + "device-number": "2", macDir + "network-card": "3", macDir + "interface-id": "eni-1",
@@ -69,7 +69,7 @@ func TestInterfaceKeys(t *testing.T) {
 		`"public_ipv4s":[],"security_group_ids":["g","h"],"subnet_id":"","subnet_ipv4_cidr":"i","subnet_ipv6_cidrs":["m"],"vpc_id":"j",` +
 		`"vpc_ipv4_cidrs":["k","l"],"vpc_ipv6_cidrs":["n","o"]}]}`
 	if got := compact(t, out[snapshot.NetworkFile]); got != want || len(problems) != 0 {
-		t.Errorf("an interface with everything: %s %v, want %s", got, problems, want)
+		t.Errorf("an interface with all leaves: %s %v, want %s", got, problems, want)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestInterfaceOrder(t *testing.T) {
 		"g/device-number": "x",
 		"h/device-number": "0", "h/network-card": "?",
 		"i/device-number": "9",
-		"j/":              "", // listed, and nothing had
+		"j/":              "", // listed, but without leaves
 		"k":               "not a directory",
 	})
 	var order []string
@@ -104,8 +104,8 @@ func TestInterfaceOrder(t *testing.T) {
 	}
 }
 
-// The primary interface is first, whatever the numbers say, and a listed interface
-// has an entry, with null for what could not be fetched.
+// The primary interface is first, regardless of the device numbers. Every listed interface
+// has an entry, with null for the values that could not be fetched.
 func TestInterfaceThatFailed(t *testing.T) {
 	const a, b, c = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 	snap, _ := Build(Collection{
@@ -159,7 +159,7 @@ func TestInterfaceNumbers(t *testing.T) {
 				}
 				if tt.want == "" {
 					if got != nil || len(problems) != 1 || problems[0].Class != classBadResponse {
-						t.Errorf("%v, problems %v, want null and one", got, problems)
+						t.Errorf("%v, problems %v, want null and one problem", got, problems)
 					}
 					return
 				}
@@ -171,7 +171,7 @@ func TestInterfaceNumbers(t *testing.T) {
 	}
 }
 
-// The newer name of the card's index wins, also when it cannot be used.
+// The current name of the index of the card has precedence, even if its value is invalid.
 func TestNetworkCardNames(t *testing.T) {
 	list, _ := interfaces(t, map[string]string{"m/network-card": "2", "m/network-card-index": "1"})
 	if got := list[0].NetworkCard; got == nil || *got != 2 {

@@ -11,19 +11,19 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// The bounds of status.json, in entries and in bytes of JSON. Together they are well
-// below [snapshot.MaxStatus], whatever was served: what the writer writes, the
-// readers read.
+// The limits of status.json. Together they are well below [snapshot.MaxStatus], so that
+// readers accept the file regardless of the answers of IMDS. Except for maxEntries, they are
+// in bytes of JSON.
 const (
-	maxEntries = 512
-	maxMissing = 256 << 10
-	maxOthers  = 128 << 10 // required, errors and files, each
-	maxMessage = 1 << 10
-	maxText    = 4 << 10 // every other text
+	maxEntries = 512       // of each object
+	maxMissing = 256 << 10 // of missing
+	maxOthers  = 128 << 10 // of each of required, errors and files
+	maxMessage = 1 << 10   // of the message of last_error
+	maxText    = 4 << 10   // of every other text
 )
 
-// bounded returns st as it is written: in the form of [snapshot.Status.Normal], within
-// the bounds. Entries of `missing` beyond them are counted in missing_more.
+// bounded returns st in the form of [snapshot.Status.Normal] and within the limits. Entries
+// of `missing` that do not fit are counted in missing_more.
 func bounded(st snapshot.Status) snapshot.Status {
 	st = st.Normal()
 	var more int
@@ -45,9 +45,9 @@ func bounded(st snapshot.Status) snapshot.Status {
 	return st
 }
 
-// shallowest returns the entries of m that fit in a number of bytes of JSON, at most
-// 512, and how many do not. Paths nearest to the root come first, then by name: the
-// failure of a listing says more than those below it.
+// shallowest returns at most 512 entries of m that fit in a number of bytes of JSON, and how
+// many do not. Entries are chosen by depth, those nearest to the root first, and then by
+// name, because the failure of a listing matters more than failures below it.
 func shallowest[V any](m map[string]V, bytes int) (map[string]V, int) {
 	kept := map[string]V{}
 	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
@@ -60,7 +60,8 @@ func shallowest[V any](m map[string]V, bytes int) (map[string]V, int) {
 		if len(path) > bytes {
 			continue
 		}
-		// The object around the entry makes up for the deeper indentation in status.json.
+		// The size includes the braces around the entry, which is at least as much as the
+		// deeper indentation in status.json.
 		entry, err := encode(map[string]V{path: m[path]})
 		if err == nil && len(entry) <= bytes {
 			bytes -= len(entry)
@@ -70,7 +71,7 @@ func shallowest[V any](m map[string]V, bytes int) (map[string]V, int) {
 	return kept, len(m) - len(kept)
 }
 
-// shorten cuts s so that its JSON has at most that many bytes, the mark "..." included.
+// shorten cuts s so that its JSON has at most that many bytes, including the final "...".
 func shorten(s string, bytes int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if escapedSize(s) <= bytes {

@@ -14,10 +14,10 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// hostile are texts that JSON makes long, or that are not text at all.
+// hostile contains texts that become long in JSON, or that are not UTF-8.
 var hostile = []string{`"`, "\x01", "\\", "\u2028", "\xff", "\xe2\x80", "<", "a", "é", "\n", "/"}
 
-// hostileText is a text of up to n pieces.
+// hostileText returns a text of up to n pieces.
 func hostileText(rnd *rand.Rand, n int) string {
 	piece := hostile[rnd.IntN(len(hostile))]
 	if rnd.IntN(2) == 0 {
@@ -30,7 +30,7 @@ func hostileText(rnd *rand.Rand, n int) string {
 	return b.String()
 }
 
-// Whatever was served, status.json can be read again, and says how much it leaves out.
+// status.json can be read back for any answers, and says how many paths it omits.
 func TestStatusIsBounded(t *testing.T) {
 	schemas := schematest.Load(t)
 	d := open(t)
@@ -81,8 +81,9 @@ func TestStatusIsBounded(t *testing.T) {
 	})
 }
 
-// The failures nearest to the root stay, and a name that is too long hides no other.
-func TestShallowestStay(t *testing.T) {
+// The failures nearest to the root are kept, and a name that is too long does not displace
+// others.
+func TestShallowestAreKept(t *testing.T) {
 	d := open(t)
 	missing := map[string]string{"a/" + strings.Repeat("x", 300<<10): "503", "meta-data/": "503"}
 	for i := range 400 {

@@ -10,34 +10,34 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
-// tree is what stands below meta-data/.
+// tree is the tree below meta-data/.
 type tree struct {
-	// dirs are the directories by path without a final slash, and at the same time
-	// the nodes of the tree: a map in a map is a directory in a directory. A leaf is
-	// a string, a []string or a JSON document, by its path.
+	// dirs contains every directory by its path without a final slash. A directory also
+	// contains its subdirectories, as the same maps. A leaf is a string, a []string or a
+	// JSON document, depending on its path.
 	dirs map[string]map[string]any
 }
 
-// dir is the directory at path, such as [paths.Tags].
+// dir returns the directory at path, such as [paths.Tags].
 func (t *tree) dir(path string) (map[string]any, bool) {
 	d, ok := t.dirs[strings.TrimSuffix(path, "/")]
 	return d, ok
 }
 
-// node is the leaf or directory at path, or nil.
+// node returns the leaf or the directory at path, or nil.
 func (t *tree) node(path string) any {
 	i := strings.LastIndexByte(path, '/')
 	return t.dirs[path[:max(i, 0)]][path[i+1:]]
 }
 
-// text is the string at path.
+// text returns the string at path.
 func (t *tree) text(path string) (string, bool) {
 	s, ok := t.node(path).(string)
 	return s, ok
 }
 
-// tags are the instance's tags, and false if IMDS does not expose them. A tag is
-// a string; IMDS never serves a directory there.
+// tags returns the tags of the instance, or false if IMDS does not expose them. Tags are
+// strings; IMDS never serves a directory there.
 func (t *tree) tags() (map[string]string, bool) {
 	dir, ok := t.dir(paths.Tags)
 	if !ok {
@@ -52,8 +52,8 @@ func (t *tree) tags() (map[string]string, bool) {
 	return tags, true
 }
 
-// tree sorts the leaves below meta-data/ into directories, in sorted order, so
-// that the same leaves always meet the same problems.
+// tree arranges the leaves below meta-data/ in directories. It does so in sorted order, so
+// that the same leaves always have the same problems.
 func (b *builder) tree() *tree {
 	t := &tree{dirs: map[string]map[string]any{}}
 	var keys []string
@@ -62,7 +62,7 @@ func (b *builder) tree() *tree {
 			keys = append(keys, key)
 		}
 	}
-	// All directories first: a leaf of the same name then has no place.
+	// Create all directories first, so that a leaf with the name of a directory is ignored.
 	for _, key := range keys {
 		if i := strings.LastIndexByte(key, '/'); i > 0 {
 			t.mkdir(key[:i])
@@ -76,12 +76,11 @@ func (b *builder) tree() *tree {
 	return t
 }
 
-// usable reports whether key may stand in the tree, and notes what is wrong with
-// it otherwise.
+// usable reports whether key can be in the tree. If it is invalid, usable records a problem.
 func (b *builder) usable(key string) bool {
 	rest, below := strings.CutPrefix(key, paths.MetaData)
 	if !below {
-		return false // it belongs to another file, or to none
+		return false // it does not belong in meta-data.json
 	}
 	if rest == "" {
 		return true
@@ -93,7 +92,7 @@ func (b *builder) usable(key string) bool {
 		b.problem(key, class)
 		return false
 	}
-	// A list or a document cannot be a directory: its type is promised.
+	// A list or a document cannot be a directory, because its type is documented.
 	segs := strings.Split(strings.TrimSuffix(rest, "/"), "/")
 	last := len(segs)
 	if !strings.HasSuffix(key, "/") {
@@ -108,7 +107,8 @@ func (b *builder) usable(key string) bool {
 	return true
 }
 
-// mkdir makes the directory at path and its parents.
+// mkdir returns the directory at path. It adds the directory and its parents if they are
+// missing.
 func (t *tree) mkdir(path string) map[string]any {
 	if d, ok := t.dirs[path]; ok {
 		return d
@@ -121,7 +121,7 @@ func (t *tree) mkdir(path string) map[string]any {
 	return d
 }
 
-// leaf puts the body at key into its directory, as the type that its path has.
+// leaf adds the body at key to its directory, with the type of its path.
 func (b *builder) leaf(t *tree, key string) {
 	if _, ok := t.dirs[key]; ok {
 		return
@@ -148,7 +148,7 @@ func (b *builder) leaf(t *tree, key string) {
 	t.dirs[key[:i]][key[i+1:]] = v
 }
 
-// fits reports whether meta-data.json has room for a node at path, and takes it.
+// fits reports whether meta-data.json has room for a node at path, and reserves the room.
 func (b *builder) fits(node any, path string) bool {
 	depth := strings.Count(path, "/")
 	size := encodedSize(node, depth) + escapedSize(path[strings.LastIndexByte(path, '/')+1:]) + 2*depth + 6
@@ -159,12 +159,12 @@ func (b *builder) fits(node any, path string) bool {
 	return true
 }
 
-// merge puts the previous node of this boot in the place of each missing one.
-// If an ancestor is a leaf now, or an intact listing no longer names the path, the
-// path is not missing and its old value is gone. Two 404s in a row end a value
-// too.
+// merge adds the previous value of each missing path. A value is dropped if an ancestor is a
+// leaf now, or if two collections in a row got a 404 for it, except for the root and the
+// interfaces. A path that a successful listing no longer contains is not missing, so its
+// value is dropped as well.
 func (b *builder) merge(t *tree, previous *Previous) {
-	for _, path := range slices.Sorted(maps.Keys(b.missing)) { // a directory before what is in it
+	for _, path := range slices.Sorted(maps.Keys(b.missing)) { // a directory comes before its content
 		key, below := strings.CutPrefix(path, paths.MetaData)
 		again := b.missing[path] == "404" && previous.missing[path] == "404"
 		if !below || again && path != paths.MetaData && path != paths.Macs {
@@ -177,7 +177,7 @@ func (b *builder) merge(t *tree, previous *Previous) {
 	}
 }
 
-// lookup is the previous node at a path below meta-data/, or nil.
+// lookup returns the previous node at a path below meta-data/, or nil.
 func (p *Previous) lookup(key string) any {
 	var node any = p.metaData
 	for _, seg := range segments(key) {
@@ -187,7 +187,7 @@ func (p *Previous) lookup(key string) any {
 	return node
 }
 
-// segments are those of a path below meta-data/; the root has none.
+// segments splits a path below meta-data/. The root has no segments.
 func segments(key string) []string {
 	key = strings.TrimSuffix(key, "/")
 	if key == "" {
@@ -196,8 +196,8 @@ func segments(key string) []string {
 	return strings.Split(key, "/")
 }
 
-// restore puts a previous node at path, which ends in "/" if it is a directory
-// now. Where the collection has that directory, only what it lacks is added.
+// restore adds a previous node at path, which ends in "/" if it must be a directory. If the
+// collection already has that directory, only missing nodes in it are added.
 func (b *builder) restore(t *tree, path string, old any) {
 	name := strings.TrimSuffix(path, "/")
 	segs := segments(strings.TrimPrefix(name+"/", paths.MetaData))
@@ -228,7 +228,7 @@ func (b *builder) restore(t *tree, path string, old any) {
 	}
 }
 
-// leafAbove reports whether a directory that path needs is a leaf.
+// leafAbove reports whether an ancestor of path is a leaf.
 func (t *tree) leafAbove(path string) bool {
 	for i := range path {
 		if path[i] != '/' {
@@ -241,7 +241,7 @@ func (t *tree) leafAbove(path string) bool {
 	return false
 }
 
-// stringsOf is a JSON array of strings as a list.
+// stringsOf returns the strings in a JSON array.
 func stringsOf(list []any) []string {
 	found := make([]string, 0, len(list))
 	for _, e := range list {

@@ -12,21 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told waits until n tells of a change.
-func told(t *testing.T, n *notices, what string) {
+// waitForChange waits until n reports a change.
+func waitForChange(t *testing.T, n *dirWatcher, what string) {
 	t.Helper()
 	select {
 	case <-n.changed:
-	case <-time.After(patience):
-		t.Fatalf("nobody tells of this: %s", what)
+	case <-time.After(testTimeout):
+		t.Fatalf("change not reported: %s", what)
 	}
 }
 
-// Without a clock: inotify alone tells of everything that Wait must know.
-func TestNotices(t *testing.T) {
+// Without polling, inotify alone reports every change that Wait must notice.
+func TestWatchDir(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "a", "b", "imds")
-	n := notice(dir + "/")
+	n := watchDir(dir + "/")
 	defer n.close()
 	for _, step := range []struct {
 		what string
@@ -48,35 +48,34 @@ func TestNotices(t *testing.T) {
 		{"all of it removed", func() error { return os.RemoveAll(filepath.Join(root, "a")) }},
 		{"all of it made", func() error { return os.MkdirAll(dir, 0o755) }},
 	} {
-		n.aim()
-		for len(n.changed) > 0 { // of the step before
+		n.rearm()
+		for len(n.changed) > 0 { // changes of the previous step
 			<-n.changed
 		}
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		told(t, n, step.what)
+		waitForChange(t, n, step.what)
 	}
 }
 
-// A directory that comes and goes as fast as it can: after aim, a change that
-// leaves it there is always told.
-func TestNoticesMissNothing(t *testing.T) {
+// A directory that is created at any moment around rearm is always noticed.
+func TestWatchDirMissesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "imds")
 	for range 200 {
-		n := notice(dir)
+		n := watchDir(dir)
 		var maker sync.WaitGroup
 		maker.Go(func() {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Error(err)
 			}
 		})
-		for { // as Wait does, less the clock
-			n.aim()
+		for { // as in Wait, but without polling
+			n.rearm()
 			if _, err := os.Stat(dir); err == nil {
 				break
 			}
-			told(t, n, "the directory")
+			waitForChange(t, n, "the directory")
 		}
 		maker.Wait()
 		n.close()
@@ -86,35 +85,35 @@ func TestNoticesMissNothing(t *testing.T) {
 	}
 }
 
-// Where inotify is not to be had, there are no wake-ups and no error.
-func TestNoticesWithoutInotify(t *testing.T) {
-	n := &notices{changed: make(chan struct{}, 1), target: t.TempDir(), watch: -1, done: make(chan struct{})}
+// If inotify is not available, no change is reported, which is not an error.
+func TestWatchDirWithoutInotify(t *testing.T) {
+	n := &dirWatcher{changed: make(chan struct{}, 1), target: t.TempDir(), watch: -1, done: make(chan struct{})}
 	close(n.done)
-	n.aim()
+	n.rearm()
 	n.close()
 	if len(n.changed) != 0 || n.watch != -1 {
 		t.Errorf("%+v", n)
 	}
 }
 
-// One watch moves along: a wait of a week does not pile them up.
-func TestNoticesKeepOneWatch(t *testing.T) {
+// There is one watch at a time, so that a long wait does not accumulate them.
+func TestWatchDirKeepsOneWatch(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "imds")
-	n := notice(dir)
+	n := watchDir(dir)
 	defer n.close()
 	for range 50 {
-		n.aim()
+		n.rearm()
 		above := n.watch
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		n.aim()
+		n.rearm()
 		if n.watch == above {
 			t.Fatal("the directory is not watched")
 		}
 		if _, err := unix.InotifyRmWatch(n.fd, uint32(above)); err == nil {
-			t.Fatal("the one above it is still watched")
+			t.Fatal("its parent is still watched")
 		}
 		if err := os.Remove(dir); err != nil {
 			t.Fatal(err)
