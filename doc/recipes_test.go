@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -32,7 +33,7 @@ func recipe(t *testing.T, heading string) string {
 // TestRecipes loads every recipe and compares what it decides with its heading.
 func TestRecipes(t *testing.T) {
 	decide := func(c *config.Config, class policy.Class) policy.Action {
-		return c.Readiness.Policy.Decide(policy.Failure{Class: class, Path: readiness.IdentityPath, Required: true})
+		return c.Readiness.Policy.Decide(policy.Failure{Class: class, Path: imds.IdentityPath, Required: true})
 	}
 	tests := map[string]func(c *config.Config) bool{
 		"Give up after 90 seconds and boot": func(c *config.Config) bool {

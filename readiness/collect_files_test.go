@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/readiness"
 )
@@ -86,7 +87,7 @@ func TestCollectFiles(t *testing.T) {
 		t.Errorf("meta-data.json:\n%v\nwant:\n%v", got, want)
 	}
 	var identity map[string]any
-	if err := json.Unmarshal([]byte(imdstest.DefaultTree()[readiness.IdentityPath]), &identity); err != nil {
+	if err := json.Unmarshal([]byte(imdstest.DefaultTree()[imds.IdentityPath]), &identity); err != nil {
 		t.Fatal(err)
 	}
 	if got := tr.object(t, "identity.json"); !reflect.DeepEqual(got, identity) {
@@ -122,7 +123,7 @@ func TestCollectRequestsRequiredPathsAgain(t *testing.T) {
 	}
 	for path, n := range count {
 		want := 1
-		if _, required := tr.status.Required[path]; required && path != readiness.IdentityPath {
+		if _, required := tr.status.Required[path]; required && path != imds.IdentityPath {
 			want = 2
 		}
 		if n != want {
@@ -182,7 +183,7 @@ func TestCollectSecretFiles(t *testing.T) {
 		}
 	}
 	for _, path := range faulty(t, "").run(t).requestedPaths() {
-		if path == "user-data" || strings.HasPrefix(path, where) && path != readiness.IdentityPath {
+		if path == "user-data" || strings.HasPrefix(path, where) && path != imds.IdentityPath {
 			t.Errorf("%s was requested", path)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/imds/imdstest"
-	"github.com/imds-ready/imds-ready/readiness"
 )
 
 // crawlOrder returns the order of the requests for a tree: level by level, each sorted.
@@ -40,7 +40,7 @@ func TestCollectOrder(t *testing.T) {
 	tr := faulty(t, "")
 	tr.config.Metadata.Concurrency = 1
 	tr.run(t)
-	want := append([]string{readiness.IdentityPath}, crawlOrder(imdstest.DefaultTree())...)
+	want := append([]string{imds.IdentityPath}, crawlOrder(imdstest.DefaultTree())...)
 	if got := tr.requestedPaths(); !slices.Equal(got, want) {
 		t.Errorf("requested:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

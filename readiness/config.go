@@ -12,10 +12,6 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// IdentityPath is the instance identity document. It is always required, and
-// requested first and alone.
-const IdentityPath = paths.Identity
-
 // Config is a validated configuration; internal/config makes it from TOML.
 type Config struct {
 	// Policy is the [retry] table, rules included.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/doc/schema/schematest"
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -28,7 +29,7 @@ func expandTrace(spec string) []string {
 	var lines []string
 	for part := range strings.SplitSeq(spec, "; ") {
 		event, times, _ := strings.Cut(strings.TrimSpace(part), " @ ")
-		event = strings.NewReplacer("PUT", "PUT api/token", "DOC", "GET "+readiness.IdentityPath,
+		event = strings.NewReplacer("PUT", "PUT api/token", "DOC", "GET "+imds.IdentityPath,
 			"REQ", "GET "+required).Replace(event)
 		for at := range strings.FieldsSeq(times) {
 			lines = append(lines, at+" "+event)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -22,7 +23,7 @@ func TestRequiredFirst(t *testing.T) {
 	tr.sim.Late = map[string]time.Duration{required: time.Second}
 	tr.run(t)
 	requested := tr.requestedPaths()
-	if requested[0] != readiness.IdentityPath {
+	if requested[0] != imds.IdentityPath {
 		t.Errorf("first %s", requested[0])
 	}
 	second := slices.Sorted(slices.Values(requested[1:4]))
@@ -46,7 +47,7 @@ func TestRequiredFirst(t *testing.T) {
 	}
 	for _, r := range tr.sim.Requests() {
 		if r.At < gate && r.Kind == "GET" && !slices.Contains([]string{
-			readiness.IdentityPath, "meta-data/instance-id", "meta-data/placement/", required,
+			imds.IdentityPath, "meta-data/instance-id", "meta-data/placement/", required,
 		}, r.Path) {
 			t.Errorf("%v is before the gate, at %v", r, gate)
 		}
@@ -103,7 +104,7 @@ func TestRequiredIdentityLimits(t *testing.T) {
 	tr.run(t)
 	// The document is fetched at 8.25 s, after the deadline of the other path, which has
 	// one attempt that is cut at once.
-	if tr.exit != 75 || tr.elapsed != 8250*time.Millisecond || !tr.status.Required[readiness.IdentityPath].OK {
+	if tr.exit != 75 || tr.elapsed != 8250*time.Millisecond || !tr.status.Required[imds.IdentityPath].OK {
 		t.Errorf("exit %d after %v, required %v", tr.exit, tr.elapsed, tr.status.Required)
 	}
 	if got := tr.status.DeadlineAt.Sub(*tr.status.StartedAt); got != 10*time.Second {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
@@ -82,7 +83,7 @@ func TestGateRequired(t *testing.T) {
 			w := failedAlike(tt.exit, tt.class, attempts, elapsed)
 			w.attempts, w.requests = attempts+1, attempts+2
 			tr.wantEnd(t, w)
-			if r := tr.status.Required; !r[readiness.IdentityPath].OK || r[required].OK || *r[required].Class != tt.class {
+			if r := tr.status.Required; !r[imds.IdentityPath].OK || r[required].OK || *r[required].Class != tt.class {
 				t.Errorf("required: %v", r)
 			}
 		})

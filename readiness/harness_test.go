@@ -74,7 +74,7 @@ func newTrial(t testing.TB, sim *imdstest.Server) *trial {
 	tr := &trial{
 		sim: sim,
 		config: readiness.Config{
-			Require:   []readiness.Require{{Path: readiness.IdentityPath}},
+			Require:   []readiness.Require{{Path: imds.IdentityPath}},
 			OnTimeout: readiness.Fail, OnDisabled: readiness.Fail, OnNotEC2: readiness.Skip,
 			ExplicitEndpoint: true,
 			Metadata: readiness.Metadata{

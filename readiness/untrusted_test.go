@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/readiness"
 )
@@ -119,7 +120,7 @@ func TestUntrustedHTTP(t *testing.T) {
 // Nested long names add up to more bytes than were received. status.json must stay
 // readable.
 func TestUntrustedNames(t *testing.T) {
-	tree := imdstest.Tree{readiness.IdentityPath: imdstest.DefaultTree()[readiness.IdentityPath]}
+	tree := imdstest.Tree{imds.IdentityPath: imdstest.DefaultTree()[imds.IdentityPath]}
 	long := "meta-data/" + strings.Repeat(strings.Repeat("d", 250)+"/", 10)
 	for i := range 4000 {
 		tree[fmt.Sprintf("%s%04d", long, i)] = "x"

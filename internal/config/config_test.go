@@ -95,7 +95,7 @@ textfile = "/var/lib/prometheus/node-exporter/"
 	want := readiness.Config{
 		Policy: p,
 		Require: []readiness.Require{
-			{Path: readiness.IdentityPath, MaxAttempts: 7, Deadline: 0},
+			{Path: imds.IdentityPath, MaxAttempts: 7, Deadline: 0},
 			{Path: "meta-data/tags/instance/", MaxAttempts: 1000000, Deadline: 168 * time.Hour},
 			{Path: "user-data", MaxAttempts: 7, Deadline: 0},
 		},

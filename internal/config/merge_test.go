@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
@@ -75,7 +76,7 @@ deadline = "3m"
 	want := tree{}.mustLoad(t).Readiness
 	want.Policy = p
 	want.Require = []readiness.Require{
-		{Path: readiness.IdentityPath, Deadline: 3 * time.Minute, MaxAttempts: 6},
+		{Path: imds.IdentityPath, Deadline: 3 * time.Minute, MaxAttempts: 6},
 		{Path: "meta-data/iam/info", Deadline: 2 * time.Minute, MaxAttempts: 5},
 		{Path: "user-data", Deadline: 3 * time.Minute},
 	}
@@ -195,7 +196,7 @@ deadline = "2s"
 max_attempts = 3
 `)
 	want := []readiness.Require{
-		{Path: readiness.IdentityPath, Deadline: 5 * time.Minute},
+		{Path: imds.IdentityPath, Deadline: 5 * time.Minute},
 		{Path: "user-data", Deadline: 2 * time.Second, MaxAttempts: 3},
 		{Path: "meta-data/ami-id", Deadline: 5 * time.Minute},
 	}
