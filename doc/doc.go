@@ -7,5 +7,6 @@
 // block is loaded as a configuration, and an ini block is compared with
 // doc/examples. The examples read the files of the simulator's instance, in a
 // directory of the test. Indented blocks need a machine of their own and are not
-// run; a test only checks that the make targets in them exist.
+// run; a test only checks that the make targets in them exist. The recipes of
+// doc/examples/recipes.md are loaded too, and compared with their headings.
 package doc

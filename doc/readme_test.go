@@ -33,14 +33,19 @@ var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 // blocks returns the fenced blocks of README.md in a language.
 func blocks(t *testing.T, language string) []string {
 	t.Helper()
-	var found []string
-	for _, m := range fence.FindAllStringSubmatch(read(t, "README.md"), -1) {
+	found := blocksOf(read(t, "README.md"), language)
+	if len(found) == 0 {
+		t.Fatalf("README.md has no block of %s", language)
+	}
+	return found
+}
+
+// blocksOf returns the fenced blocks of a text in a language.
+func blocksOf(text, language string) (found []string) {
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
 		if m[1] == language {
 			found = append(found, m[2])
 		}
-	}
-	if len(found) == 0 {
-		t.Fatalf("README.md has no block of %s", language)
 	}
 	return found
 }

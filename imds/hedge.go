@@ -13,12 +13,11 @@ import (
 // Timeouts.Hedge has them repeated, each on a connection of its own.
 const MaxPUTs = 4
 
-// hedged makes a request, and makes it again on another connection whenever it has
-// not been answered for Timeouts.Hedge. An IMDS that is just coming up may never
-// answer a request that it accepted in its first moments, and answer a new one at
-// once. The first complete answer of any status counts; if a request fails, hedged
-// keeps waiting for the others. All end when the read timeout of the first is over,
-// with the first one's error.
+// hedged makes a request, and repeats it on another connection each time that it is not
+// answered within Timeouts.Hedge. An IMDS that is just coming up may never answer a
+// request that it accepted in its first moments, and answer a new one at once. The
+// first complete answer of any status counts. If a request fails, hedged waits for the
+// others. All of them end with the read timeout of the first, whose error is returned.
 //
 // The first request runs on the calling goroutine, so that the usual failure, no
 // connection at all, costs no goroutine.
@@ -48,7 +47,7 @@ func (c *Client) hedged(ctx context.Context, r request) (*answer, *Error) {
 	return a, err
 }
 
-// hedge repeats a request.
+// hedge is the state of a request that is repeated.
 type hedge struct {
 	client  *Client
 	request request
@@ -68,7 +67,7 @@ type result struct {
 	err    *Error
 }
 
-// schedule has the request repeated after the interval.
+// schedule repeats the request after Timeouts.Hedge.
 func (h *hedge) schedule(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,8 +96,7 @@ func (h *hedge) repeat(ctx context.Context) {
 	h.results <- result{a, err}
 }
 
-// stop has no request repeated any more, and returns how many repeated ones have
-// been started.
+// stop ends the repetition and returns how many repeated requests were started.
 func (h *hedge) stop() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

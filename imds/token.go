@@ -34,8 +34,8 @@ type flight struct {
 	err   *Error
 }
 
-// tokenFor returns the token, requesting one if necessary: then also when the first
-// request began, or zero if none has.
+// tokenFor returns the token, requesting one if necessary. It also returns when the
+// first request for it began, or zero if there was none.
 func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, time.Time, *Error) {
 	c.mu.Lock()
 	if c.token != nil && time.Now().Before(c.token.renew) {
@@ -70,7 +70,7 @@ func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, time.Time, *
 	}
 }
 
-// begunAt is when the first request began, or zero.
+// begunAt returns when the first request began, or zero.
 func (f *flight) begunAt() time.Time {
 	if at := f.begun.Load(); at != nil {
 		return *at

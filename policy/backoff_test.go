@@ -47,8 +47,8 @@ func TestBackoffSequence(t *testing.T) {
 	}
 }
 
-// TestBackoffOfBoot: each pause of boot is 5 % longer than the one before, so that it
-// is about 5 % of the wait so far, and 250 ms after 33 pauses and 4 s.
+// Each pause of boot is 5 % longer than the one before, so that it is about 5 % of the
+// wait so far. It reaches 250 ms after 33 pauses and 4 s.
 func TestBackoffOfBoot(t *testing.T) {
 	b := exact(preset(t, "boot")).Backoff
 	waited := time.Duration(0)

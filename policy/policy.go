@@ -34,11 +34,11 @@ type Policy struct {
 	Eager bool
 	// Hedge is how long a token request may go unanswered before it is sent again on
 	// another connection, if the policy is Eager, four times at most. If zero, it is
-	// sent once. It is a property of the preset, and no key of the configuration.
+	// sent once. It is a property of the preset, not a key of the configuration.
 	Hedge time.Duration
 	// FromStart counts the pauses from the start of an attempt, so that a connect
 	// timeout is part of its pause and not added to it. If false, a pause begins when
-	// the attempt ends. It is a property of the preset, and no key of the
+	// the attempt ends. It is a property of the preset, not a key of the
 	// configuration.
 	FromStart bool
 	// HonorRetryAfter lengthens the pause after a 429 or 503 to the server's

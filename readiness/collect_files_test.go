@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -140,6 +141,19 @@ func TestCollectKeepsTheGatesValue(t *testing.T) {
 	tr = faulty(t, "body=aa@meta-data/macx1,body=bb@meta-data/mac").require("meta-data/mac").run(t)
 	if got := tr.object(t, "meta-data.json")["mac"]; got != "bb" {
 		t.Errorf("mac %v, want the value of the collection", got)
+	}
+	// A value that the gate does not accept is no newer value.
+	tr = faulty(t, "body=aa@meta-data/macx1,body=bb@meta-data/mac").require("meta-data/mac")
+	tr.config.Require[1].Equals = []string{"aa"}
+	if got := tr.run(t).object(t, "meta-data.json")["mac"]; got != "aa" || len(tr.status.Missing) != 0 || len(tr.logged("WARN")) != 0 {
+		t.Errorf("mac %v, missing %v, warnings %q, want the value of the gate", got, tr.status.Missing, tr.logged("WARN"))
+	}
+	// If the boot continues without the value, the files have what was served.
+	tr = faulty(t, "").require("meta-data/mac").limits(0, time.Second)
+	tr.config.Require[1].Equals, tr.config.OnTimeout = []string{"aa"}, readiness.Continue
+	want := imdstest.DefaultTree()["meta-data/mac"]
+	if got := tr.run(t).object(t, "meta-data.json")["mac"]; got != want || tr.status.State != "degraded" {
+		t.Errorf("state %s, mac %v, want %s", tr.status.State, got, want)
 	}
 }
 

@@ -6,14 +6,11 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
 	"github.com/imds-ready/imds-ready/internal/paths"
+	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 )
-
-// HeadStart is how long IPv4 is tried alone if both families are.
-const HeadStart = imds.HeadStart
 
 // IdentityPath is the instance identity document. It is always required, and
 // requested first and alone.
@@ -52,10 +49,17 @@ type Require struct {
 	// Path is exact, below the version, without a leading slash; with a final
 	// "/" it is a listing that must have an entry.
 	Path string
+	// Equals lists the values that satisfy the gate; a final LF or CRLF of the
+	// answer does not count. If empty, any value does. The path must be below
+	// meta-data/, and neither a listing nor a document ([IsDocument]).
+	Equals []string
 	// MaxAttempts and Deadline limit the wait for this path, as in policy.Policy.
 	MaxAttempts int
 	Deadline    time.Duration
 }
+
+// IsDocument reports whether a path below the version holds a JSON document.
+func IsDocument(path string) bool { return publish.IsDocument(path) }
 
 // Metadata is the [metadata] table.
 type Metadata = collect.Metadata

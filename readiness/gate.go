@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -118,7 +119,21 @@ func (g *gate) check(ctx context.Context, t imds.Timeouts, path string) ([]byte,
 	if path == paths.RoleInfo {
 		return body, checkCode(path, body)
 	}
-	return body, nil
+	return body, g.checkValue(path, body)
+}
+
+// checkValue returns nil if a required path may have this value.
+func (g *gate) checkValue(path string, body []byte) error {
+	i := slices.IndexFunc(g.config.Require, func(r Require) bool { return r.Path == path })
+	wanted, value := g.config.Require[i].Equals, publish.Chomp(string(body))
+	if len(wanted) == 0 || slices.Contains(wanted, value) {
+		return nil
+	}
+	quoted := make([]string, len(wanted))
+	for i, s := range wanted {
+		quoted[i] = words.Excerpt(s)
+	}
+	return &retry.MismatchError{Path: path, Got: "the value is " + words.Excerpt(value), Want: strings.Join(quoted, " or ")}
 }
 
 // checkCode returns nil if a document has no Code, or has the Code Success.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
@@ -173,5 +174,72 @@ func TestRequiredRole(t *testing.T) {
 	tr = faulty(t, `body="{\"a\":1}"@meta-data/iam/info`).require(info).run(t)
 	if tr.exit != readiness.ExitOK {
 		t.Errorf("exit %d: a document without a Code is valid", tr.exit)
+	}
+}
+
+// A required path with Equals must have one of the values. Until then it is a mismatch,
+// and the hint names the value and what the gate waits for.
+func TestRequiredEquals(t *testing.T) {
+	pending := func(body string) *trial {
+		tr := faulty(t, "").require(required)
+		tr.sim.Changes = []imdstest.Change{{Path: required, Body: body}}
+		return tr
+	}
+	for _, tt := range []struct {
+		served string
+		equals []string
+		exit   readiness.Exit
+	}{
+		{"InService", []string{"InService"}, 0},
+		{"InService\n", []string{"Standby", "InService"}, 0},
+		{"InService\r\n", []string{"InService"}, 0},
+		{"InService\n\n", []string{"InService"}, 75},
+		{"inservice", []string{"InService"}, 75},
+		{"InService ", []string{"InService"}, 75},
+		{"\n", []string{"InService"}, 75},
+		{"anything", nil, 0},
+	} {
+		tr := pending(tt.served).limits(3, time.Minute).gateOnly()
+		tr.config.Require[1].Equals = tt.equals
+		tr.run(t)
+		if class := tr.lastClass(); tr.exit != tt.exit || (tt.exit != 0 && class != "mismatch") {
+			t.Errorf("%q for %q: exit %d, class %q", tt.served, tt.equals, tr.exit, class)
+		}
+	}
+
+	tr := pending("Warmed").limits(0, 5*time.Second)
+	tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: required, At: 3 * time.Second, Body: "Pending"})
+	tr.config.Require[1].Equals = []string{"InService", "Standby"}
+	tr.run(t)
+	hint := `the value is "Pending"; the [[require]] entry of ` + required + ` waits for "InService" or "Standby"`
+	if last := tr.status.LastError; tr.exit != 75 || tr.elapsed != 5*time.Second || last == nil || last.Hint != hint ||
+		last.Message != "GET "+required+`: the value is "Pending", not "InService" or "Standby"` {
+		t.Errorf("exit %d after %v, last error %+v", tr.exit, tr.elapsed, last)
+	}
+	if r := tr.status.Required[required]; r.OK || r.Class == nil || *r.Class != "mismatch" {
+		t.Errorf("required %+v", r)
+	}
+
+	tr = pending("Pending")
+	tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: required, At: 3 * time.Second, Body: "InService"})
+	tr.config.Require[1].Equals = []string{"InService"}
+	tr.run(t)
+	if tr.exit != 0 || tr.elapsed < 3*time.Second || tr.object(t, "tags.json")["Name"] != "InService" {
+		t.Errorf("exit %d after %v, tags %v", tr.exit, tr.elapsed, tr.object(t, "tags.json"))
+	}
+}
+
+// The preset sdk does not retry a mismatch, and a rule decides first.
+func TestRequiredEqualsPolicy(t *testing.T) {
+	for action, attempts := range map[policy.Action]int{"": 1, policy.Retry: 3} {
+		tr := faulty(t, "").preset(t, policy.PresetSDK, true).require(required).limits(3, time.Minute).gateOnly()
+		tr.config.Require[1].Equals = []string{"none"}
+		if action != "" {
+			tr.rule(action, "", "mismatch")
+		}
+		tr.run(t)
+		if got := tr.status.Errors["mismatch"]; tr.exit != 75 || got != attempts {
+			t.Errorf("action %q: exit %d, %d mismatches, want %d", action, tr.exit, got, attempts)
+		}
 	}
 }

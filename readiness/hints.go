@@ -84,7 +84,7 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 		if e, ok := errors.AsType[*retry.MismatchError](err); ok && f.Path == paths.RoleInfo {
 			return e.Got + ": look at the role of the instance profile and at its trust policy"
 		} else if ok {
-			return e.Got + "; it must be " + e.Want
+			return e.Got + "; the [[require]] entry of " + f.Path + " waits for " + e.Want
 		}
 	case policy.BadResponse:
 		if f.Path == paths.Roles && f.Headers && !f.Token {

@@ -11,8 +11,8 @@ import (
 	"github.com/imds-ready/imds-ready/policy"
 )
 
-// asShipped gives a trial the preset boot as it is, apart from the jitter. Other
-// tests use a curve that doubles, because its numbers are easier to read.
+// asShipped sets the preset boot without jitter. Other tests use a curve that doubles,
+// because its numbers are easier to read.
 func (tr *trial) asShipped() *trial {
 	attempts, deadline := tr.config.Policy.MaxAttempts, tr.config.Policy.Deadline
 	tr.config.Policy = policy.Boot()
@@ -20,8 +20,8 @@ func (tr *trial) asShipped() *trial {
 	return tr.limits(attempts, deadline)
 }
 
-// The preset boot to the letter: each pause is 5 % longer than the one before, and
-// counts from the start of the attempt; a token request is repeated every 500 ms.
+// With the preset boot, each pause is 5 % longer than the one before and counts from the
+// start of the attempt. A token request is repeated every 500 ms.
 func TestBootAsShipped(t *testing.T) {
 	const us = time.Microsecond
 	for _, tt := range []struct {
@@ -40,7 +40,7 @@ func TestBootAsShipped(t *testing.T) {
 			[]time.Duration{0, 500000 * us, time.Second, 1500000 * us, 2 * time.Second, 2500000 * us, 3 * time.Second, 3500000 * us},
 		},
 		{
-			"a sign of life restarts the curve", "refusex3,503", 6,
+			"an attempt that gets further restarts the curve", "refusex3,503", 6,
 			[]time.Duration{0, 50000 * us, 102500 * us, 157625 * us, 207625 * us, 260125 * us},
 		},
 	} {
@@ -53,27 +53,26 @@ func TestBootAsShipped(t *testing.T) {
 	}
 }
 
-// News of the network brings the next attempt forward, but never to less than
-// 25 ms after the start of the one before.
-func TestBootNewsAsShipped(t *testing.T) {
+// A change of the network brings the next attempt forward, but to no less than 25 ms
+// after the start of the one before.
+func TestBootChangesAsShipped(t *testing.T) {
 	tr := faulty(t, "unreachable:3s,ok").gateOnly().asShipped()
-	// 5 ms after an attempt, then many at once, and at the moment IMDS is there.
+	// 5 ms after an attempt, then several at once, and when IMDS times to answer.
 	tr.watch = networkChanges(5*time.Millisecond, 100*time.Millisecond, 101*time.Millisecond, 102*time.Millisecond, 103*time.Millisecond, 3*time.Second)
 	tr.run(t)
-	begins := tr.connectTimes()
-	for i := 1; i < len(begins); i++ {
-		if begins[i]-begins[i-1] < 25*time.Millisecond && begins[i] < 3*time.Second {
-			t.Errorf("attempts at %v and %v", begins[i-1], begins[i])
+	times := tr.connectTimes()
+	for i := 1; i < len(times); i++ {
+		if times[i]-times[i-1] < 25*time.Millisecond && times[i] < 3*time.Second {
+			t.Errorf("attempts at %v and %v", times[i-1], times[i])
 		}
 	}
-	if begins[1] != 26*time.Millisecond || tr.elapsed > 3026*time.Millisecond {
-		t.Errorf("second attempt at %v, ready after %v", begins[1], tr.elapsed)
+	if times[1] != 26*time.Millisecond || tr.elapsed > 3026*time.Millisecond {
+		t.Errorf("second attempt at %v, ready after %v", times[1], tr.elapsed)
 	}
 }
 
-// A clock that steps, a Retry-After of a day and a multiplier of 1 change nothing
-// but what they should.
-func TestOddPolicies(t *testing.T) {
+// A Retry-After of a day waits for 30 s, and a multiplier of 1 keeps all pauses equal.
+func TestUnusualPolicies(t *testing.T) {
 	tr := faulty(t, "503;retry-after=86400x1,ok").gateOnly().asShipped().run(t)
 	if tr.elapsed != 30*time.Second {
 		t.Errorf("a Retry-After of a day is %v, want 30s", tr.elapsed)

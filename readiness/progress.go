@@ -283,7 +283,7 @@ func (p *progress) hintFor(f policy.Failure, now time.Time, err error) *string {
 		s.class, s.since, s.count, s.hint, s.mixed = f.Class, now, 0, "", false
 	}
 	s.count++
-	due := s.hint == "" || now.Sub(s.hinted) >= reportEvery
+	due := s.hint == "" || now.Sub(s.hinted) >= reportEvery || f.Class == policy.Mismatch // its hint has the value
 	l := lasting{lasted: now.Sub(s.since), count: s.count, mixed: s.mixed}
 	p.mu.Unlock()
 	if !due {

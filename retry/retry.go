@@ -211,10 +211,10 @@ func (r *run) decisive(f policy.Failure) policy.Class {
 	return f.Class
 }
 
-// minApart is the shortest time between the starts of two attempts at a path if news
-// of the network ends the pause between them. An address is announced 0.3 ms before its route works, and a flood of news
-// must not become a flood of requests. The promise is 25 ms, and at most 40 attempts
-// in a second.
+// minApart is the shortest time between the starts of two attempts at a path if news of
+// the network ends the pause between them. An address is announced 0.3 ms before its
+// route works, and a flood of news must not become a flood of requests. The documented
+// limits are 25 ms and 40 attempts per second.
 const minApart = 26 * time.Millisecond
 
 // news returns the channel that ends the next pause early, or nil.
@@ -235,7 +235,7 @@ func wakeable(f policy.Failure) bool {
 	}
 }
 
-// pauseOrNews sleeps until end, or until there is news and it is not too early.
+// pauseOrNews sleeps until end, or until there is news, but at least until earliest.
 func pauseOrNews(ctx context.Context, end time.Time, news <-chan struct{}, earliest time.Time) error {
 	if err := pause(ctx, time.Until(end), news); err != nil {
 		return err

@@ -22,6 +22,9 @@ import (
 var (
 	// ErrNotOurs means that imds-ready cannot have written the file.
 	ErrNotOurs = errors.New("not written by imds-ready")
+	// ErrReplaced means that the gate is waiting and status.json does not list the file
+	// with its digest: a daemon is replacing the files, or was killed while it did so.
+	ErrReplaced = errors.New("replaced by a run that has no final status yet")
 	// ErrLaterSchema means that status.json has the format of a later, incompatible
 	// version of imds-ready.
 	ErrLaterSchema = errors.New("written by a later version of imds-ready")

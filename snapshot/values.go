@@ -45,8 +45,8 @@ const maxReads = 10
 //
 // All values are from the same moment. If status.json changes to that of another
 // collection or run while Open reads, it reads everything again, at most 10 times. While
-// the status is [Waiting], a file without a matching digest in it counts as absent,
-// because a daemon may be replacing the files or was killed while it did so.
+// the status is [Waiting], values of a file without a matching digest in it are
+// [ErrReplaced].
 func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
 
 // open implements Open. Tests use between to change the files while they are read.
@@ -67,8 +67,8 @@ func open(dir, bootID string, between func()) (*Values, error) {
 			return nil, err
 		}
 		if sameCollection(before, v.status) {
-			v.identity = v.identity.verified(v.status, IdentityFile)
-			v.metaData = v.metaData.verified(v.status, MetaDataFile)
+			v.identity = v.identity.verified(v.status, dir, IdentityFile)
+			v.metaData = v.metaData.verified(v.status, dir, MetaDataFile)
 			return v, nil
 		}
 		before = v.status
@@ -76,16 +76,15 @@ func open(dir, bootID string, between func()) (*Values, error) {
 	return nil, fmt.Errorf("reading %s: gave up, because the files were replaced during each of %d reads", dir, maxReads)
 }
 
-// verified returns s, or an empty source if st is [Waiting] and does not list the digest
-// of the file. A daemon may then be replacing the files one by one, or was killed while
-// it did so.
-func (s source) verified(st Status, name string) source {
+// verified returns s, or [ErrReplaced] if st is [Waiting] and does not list the digest of
+// the file.
+func (s source) verified(st Status, dir, name string) source {
 	if st.State != Waiting || s.text == nil {
 		return s
 	}
 	sum := sha256.Sum256(s.text)
 	if want := st.Files[name]; want == nil || *want != hex.EncodeToString(sum[:]) {
-		return source{}
+		return source{err: fmt.Errorf("reading %s: %w", filepath.Join(dir, name), ErrReplaced)}
 	}
 	return s
 }

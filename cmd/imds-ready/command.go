@@ -234,7 +234,7 @@ func (p *program) report(problem string, hints ...string) {
 // error.
 func (p *program) reportUnreadable(prefix string, err error, more ...string) int {
 	code, hint := p.remedy(err)
-	if code == readiness.ExitTempFail {
+	if code == readiness.ExitTempFail && !errors.Is(err, snapshot.ErrReplaced) {
 		prefix += "no status from this boot: "
 	}
 	p.report(prefix+err.Error(), append([]string{hint}, more...)...)
@@ -252,6 +252,8 @@ func (p *program) remedy(err error) (readiness.Exit, string) {
 	case errors.Is(err, fs.ErrPermission):
 		return readiness.ExitNoPerm, "run it as a user who can read " + dir +
 			"; imds-ready creates the directory with mode 0755 and its public files with mode 0644"
+	case errors.Is(err, snapshot.ErrReplaced):
+		return readiness.ExitTempFail, "`imds-ready wait` waits until the gate is decided, as --wait does for get"
 	case errors.Is(err, snapshot.ErrOtherBoot):
 		return readiness.ExitTempFail, "`systemctl start imds-ready` writes new files; " +
 			"in a container that sees the host's files, use --ignore-boot-id"

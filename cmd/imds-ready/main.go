@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -28,9 +27,6 @@ func main() {
 	// the collection took longer, the wait used a sixth more CPU time, and the
 	// additional threads cost memory.
 	runtime.GOMAXPROCS(1)
-	// An ordinary run stays far below this. A hostile server makes the heap grow to
-	// twice what is in use before it is collected: 100 MiB without the limit.
-	debug.SetMemoryLimit(40 << 20)
 	signal.Ignore(syscall.SIGPIPE) // the wait must outlive the reader of the log
 	ctx := untilSignal()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

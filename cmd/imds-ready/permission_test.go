@@ -85,3 +85,27 @@ func TestReadersWithoutPermission(t *testing.T) {
 		})
 	}
 }
+
+// 75, EX_TEMPFAIL: the gate waits, and meta-data.json is not the one its status lists.
+// Neither the value nor the default is printed.
+func TestGetOfAReplacedFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "imds")
+	statusIn(t, dir, func(st *snapshot.Status) {
+		st.Generation, st.Files = 1, map[string]*string{"meta-data.json": new(strings.Repeat("0", 64))}
+	})
+	if err := os.WriteFile(filepath.Join(dir, "meta-data.json"), []byte(`{"instance-id": "i-0"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{nil, {"--default", "x"}} {
+		p := startUnprivileged(t, append([]string{"get", "instance-id", "--directory", dir}, more...)...)
+		end, log := p.outcome(t)
+		want := "imds-ready: reading " + dir + "/meta-data.json: replaced by a run that has no final status yet\n" +
+			"imds-ready: hint: `imds-ready wait` waits until the gate is decided, as --wait does for get\n"
+		if end != "75" || log != want {
+			t.Errorf("it ends with %s:\n%s\nwant 75:\n%s", end, log, want)
+		}
+		if out := readFile(t, p.stdout); out != "" {
+			t.Errorf("it prints %q", out)
+		}
+	}
+}

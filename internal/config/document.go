@@ -333,8 +333,8 @@ func (r *reader) inlineList(path []string, raw any, source string) {
 	}
 }
 
-// finish reports what the entries of the file lack; in a broken file, the last
-// one may go on below the error.
+// finish reports what the entries of the file lack, and what contradicts itself;
+// in a broken file, the last one may go on below the error.
 func (r *reader) finish(broken bool) {
 	needs := map[string][]string{ruleList: {"on", "action"}, requireList: {"path"}}
 	for _, e := range r.entries {
@@ -349,6 +349,22 @@ func (r *reader) finish(broken bool) {
 				})
 			}
 		}
+		r.checkEquals(e)
+	}
+}
+
+// checkEquals reports an equals that does not go with the path of its entry.
+func (r *reader) checkEquals(e *entry) {
+	var v values
+	for _, a := range e.fields {
+		a.set(&v)
+	}
+	if v.require.Path == "" || len(v.require.Equals) == 0 { // an invalid path is "" and reported already
+		return
+	}
+	if problem := cannotEqual(v.require.Path); problem != "" {
+		a := e.fields["require.equals"]
+		r.problems = append(r.problems, Problem{Source: a.source, Key: a.key.name, Value: echo(a.key.show(&v)), Message: problem})
 	}
 }
 

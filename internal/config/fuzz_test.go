@@ -43,6 +43,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	for _, seed := range []string{
 		"", "\ufeff", "\xff\xfe", "\x00", "[retry]\ndeadline = 5\n", "retry = {rule = [{on = ['404'], action = 'fail'}]}",
+		"[[require]]\nequals = ['a', 'b']\npath = 'meta-data/mac'", "[[require]]\npath = 'meta-data/x/'\nequals = 'a'",
 		"[[require]]\npath = 'meta-data/iam/info'\ndeadline = '10m'\n[[require]]\npath = 'user-data'",
 		"[[retry.rule]]\non = [\n'5xx',\n]\naction = \"\"\"wait\"\"\"\npath = 'meta-data/{a,b}/**'",
 		"endpoint.url = 'http://[::1%25lo]:80/a/'\nretry.preset = 'sdk'", "a.b.c = 1\n[a.b]\nd = {e = [1, {f = 2}]}",
@@ -110,6 +111,8 @@ func anyConfig(t *rapid.T) string {
 		return tomlStrings(rapid.SliceOfN(rapid.StringMatching(`meta-data/[a-z*"\\\\é -]{1,5}/\*\*`), 0, 3).Draw(t, "globs"))
 	}
 	boolean, pause, deadline := pick("true", "false"), duration(1, 3600_000), duration(0, 168*3600_000)
+	required := pick(`"user-data"`, `"meta-data/mac"`, `"meta-data/iam/info"`, `"meta-data/tags/instance/"`, `"dynamic/instance-identity/document"`)
+	path := ""
 	values := map[string]func() string{
 		"endpoint.mode": pick(`"auto"`, `"ipv4"`, `"ipv6"`), "endpoint.url": pick(`""`, `"http://[::1]:1/x"`),
 		"endpoint.interface": pick(`""`, `"eth0"`, `"br-0.7"`),
@@ -120,8 +123,14 @@ func anyConfig(t *rapid.T) string {
 		"retry.read_timeout": pause, "retry.retry_connect_timeouts": boolean, "retry.eager": boolean,
 		"retry.rule.on": pick(`["404"]`, `["4xx", "blocked", "503"]`), "retry.rule.path": pick(`""`, `"**"`, `"meta-data/{a,b}"`),
 		"retry.rule.action": pick(`"retry"`, `"wait"`, `"fail"`, `"absent"`),
-		"require.path":      pick(`"user-data"`, `"meta-data/iam/info"`, `"meta-data/tags/instance/"`, `"dynamic/instance-identity/document"`),
-		"require.deadline":  deadline, "require.max_attempts": whole(0, 1000000),
+		"require.path":      func() string { path = required(); return path },
+		"require.equals": func() string {
+			if path != `"meta-data/mac"` {
+				return `""`
+			}
+			return pick(`""`, `"é"`, `["a"]`, `["a\nb", "\"c\\"]`)()
+		},
+		"require.deadline": deadline, "require.max_attempts": whole(0, 1000000),
 		"ready.on_timeout": pick(`"fail"`, `"continue"`), "ready.on_disabled": pick(`"fail"`, `"continue"`),
 		"ready.on_not_ec2": pick(`"skip"`, `"fail"`, `"try"`), "metadata.include": globs, "metadata.exclude": globs,
 		"metadata.collect_deadline": deadline, "metadata.user_data": boolean, "metadata.signatures": boolean,

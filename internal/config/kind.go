@@ -189,6 +189,38 @@ func list(empty string, check func(string) (problem string)) kind[[]string] {
 	}}
 }
 
+// alternatives is a string, or a list of strings of which any will do. An empty
+// string stands for no restriction, which is nil.
+func alternatives() kind[[]string] {
+	several := list("an empty list matches nothing", func(s string) string {
+		switch {
+		case s == "":
+			return "an empty string in a list matches nothing"
+		case strings.HasSuffix(s, "\n"):
+			return quote(s) + " ends with a line break, which is not part of a value: remove it"
+		}
+		return ""
+	})
+	return kind[[]string]{
+		valid: `a string or a list of strings; "" for any value`,
+		read: func(raw any) ([]string, []string) {
+			if raw == "" {
+				return nil, nil
+			}
+			if s, ok := raw.(string); ok {
+				raw = []any{s}
+			}
+			return several.read(raw)
+		},
+		show: func(values []string) string {
+			if len(values) > 1 {
+				return tomlStrings(values)
+			}
+			return tomlString(strings.Join(values, ""))
+		},
+	}
+}
+
 // asString writes a string or a whole number, such as the status 404, as a
 // string of TOML.
 func asString(raw any) string {

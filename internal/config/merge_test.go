@@ -203,3 +203,26 @@ max_attempts = 3
 		t.Errorf("got %+v, want %+v", c.Readiness.Require, want)
 	}
 }
+
+// TestRequireEquals checks that equals of a later file replaces that of an earlier
+// one, and that an empty string removes it.
+func TestRequireEquals(t *testing.T) {
+	for later, want := range map[string][]string{
+		`max_attempts = 1`: {"web", "db"},
+		`equals = "cache"`: {"cache"},
+		`equals = ["a"]`:   {"a"},
+		`equals = ""`:      nil,
+	} {
+		c := tree{
+			"config.toml":          "[[require]]\npath = 'meta-data/tags/instance/Role'\nequals = ['web', 'db']",
+			"config.toml.d/1.toml": "[[require]]\npath = 'meta-data/tags/instance/Role'\n" + later,
+		}.mustLoad(t)
+		if got := c.Readiness.Require; len(got) != 2 || !reflect.DeepEqual(got[1].Equals, want) {
+			t.Errorf("%s: got %+v, want %q", later, got, want)
+		}
+	}
+	c := one(t, "[[require]]\npath = 'meta-data/mac'\nequals = ['a']")
+	if got, want := setting(t, c, "require[2].equals"), `"a" from config.toml:3`; got != want {
+		t.Errorf("equals is %s, want %s", got, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/readiness"
 )
 
 const validPath = "an exact path below meta-data/ or dynamic/, or user-data; with a final slash, a listing"
@@ -98,6 +99,22 @@ func credentials(path string) (problem string) {
 		return reason + `; "` + paths.Roles + `" waits for a role`
 	}
 	return reason
+}
+
+// cannotEqual says why the value of a required path cannot be compared, and what
+// to do instead.
+func cannotEqual(path string) (problem string) {
+	switch {
+	case strings.HasSuffix(path, "/"):
+		return quote(path) + " is a directory, which has no value: require a path in it, or remove equals"
+	case path == paths.RoleInfo:
+		return quote(path) + " is a JSON document: remove equals, and the gate waits until its Code is Success"
+	case readiness.IsDocument(path):
+		return quote(path) + " is a JSON document: remove equals, and the gate waits until it exists"
+	case !strings.HasPrefix(path, paths.MetaData): // a mismatch is logged with its value
+		return quote(path) + " may be secret, so its value is not compared: remove equals, and the gate waits until it exists"
+	}
+	return ""
 }
 
 // glob checks a doublestar pattern over paths below the version.

@@ -15,6 +15,7 @@ const (
 	rangePause    = `, valid: "1ms" to "1h"`
 	rangeAttempts = `, valid: 0 to 1000000 (0: no limit)`
 	rangePath     = `, valid: an exact path below meta-data/ or dynamic/, or user-data; with a final slash, a listing`
+	rangeEquals   = `, valid: a string or a list of strings; "" for any value`
 	rangeAction   = `, valid: "retry", "wait", "fail" or "absent"`
 	rangeURL      = `, valid: http:// with an IP address or localhost, optionally a port and a base path, as in "http://127.0.0.1:1338"`
 	rangeTextfile = `, valid: the absolute path of a directory, or of a file that ends in ".prom"; "" for no metrics`
@@ -100,6 +101,18 @@ func TestProblems(t *testing.T) {
 		{"include of numbers", "metadata.include = ['meta-data/**', 5]", `F:1: metadata.include = ['meta-data/**', 5]: item 2 must be a string, not a whole number: write "5"`},
 		{"include elsewhere", "metadata.include = ['dynamic/**']", `F:1: metadata.include = ['dynamic/**']: "dynamic/**" can never match below meta-data/: begin it with meta-data/, as in "meta-data/**"`},
 		{"exclude", "metadata.exclude = ['meta-data/{']", `F:1: metadata.exclude = ['meta-data/{']: "meta-data/{" is not a valid glob: a bracket or brace is not closed, or it ends with a backslash`},
+		{"equals as a number", "[[require]]\npath = 'meta-data/mac'\nequals = 5", `F:3: require.equals = 5: must be a list of strings, not a whole number: write ["5"]` + rangeEquals},
+		{"equals of numbers", "[[require]]\npath = 'meta-data/mac'\nequals = ['a', 5]", `F:3: require.equals = ['a', 5]: item 2 must be a string, not a whole number: write "5"` + rangeEquals},
+		{"empty equals", "[[require]]\npath = 'meta-data/mac'\nequals = []", `F:3: require.equals = []: an empty list matches nothing` + rangeEquals},
+		{"an empty item of equals", "[[require]]\npath = 'meta-data/mac'\nequals = ['']", `F:3: require.equals = ['']: an empty string in a list matches nothing` + rangeEquals},
+		{"equals with a line break", "[[require]]\npath = 'meta-data/mac'\nequals = \"a\\n\"", `F:3: require.equals = "a\n": "a\n" ends with a line break, which is not part of a value: remove it` + rangeEquals},
+		{"equals and a directory", "[[require]]\nequals = 'a'\npath = 'meta-data/tags/instance/'", `F:2: require.equals = "a": "meta-data/tags/instance/" is a directory, which has no value: require a path in it, or remove equals`},
+		{"equals and the role", "[[require]]\npath = 'meta-data/iam/info'\nequals = ['a', 'b']", `F:3: require.equals = ["a", "b"]: "meta-data/iam/info" is a JSON document: remove equals, and the gate waits until its Code is Success`},
+		{"equals and a document", "[[require]]\npath = 'meta-data/spot/instance-action'\nequals = 'a'", `F:3: require.equals = "a": "meta-data/spot/instance-action" is a JSON document: remove equals, and the gate waits until it exists`},
+		{"equals and the identity document", "[[require]]\npath = 'dynamic/instance-identity/document'\nequals = 'a'", `F:3: require.equals = "a": "dynamic/instance-identity/document" is a JSON document: remove equals, and the gate waits until it exists`},
+		{"equals and user-data", "[[require]]\npath = 'user-data'\nequals = 'a'", `F:3: require.equals = "a": "user-data" may be secret, so its value is not compared: remove equals, and the gate waits until it exists`},
+		{"equals and an invalid path", "[[require]]\npath = '/meta-data/x/'\nequals = 'a'", `F:2: require.path = '/meta-data/x/': begins with a slash: drop it` + rangePath},
+		{"equals without a path", "[[require]]\nequals = 'a'", `F:1: [[require]]: path is missing` + rangePath},
 
 		// Rules.
 		{

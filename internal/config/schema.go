@@ -119,6 +119,7 @@ func newSchema() schema {
 		field("retry.rule.action", enumeration(policy.Actions()...), func(v *values) *policy.Action { return &v.rule.Action }),
 
 		field("require.path", text(validPath, requirePath), func(v *values) *string { return &v.require.Path }),
+		field("require.equals", alternatives(), func(v *values) *[]string { return &v.require.Equals }),
 		field("require.deadline", deadline, func(v *values) *time.Duration { return &v.require.Deadline }),
 		field("require.max_attempts", attempts, func(v *values) *int { return &v.require.MaxAttempts }),
 

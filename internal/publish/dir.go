@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,7 +154,7 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	}
 	st, err := d.Status()
 	if err == nil && st.BootID == bootID { // a status without a boot ID is an error
-		return st, nil
+		return d.removeUnlisted(st)
 	}
 	for _, name := range names {
 		if _, err := d.remove(name); err != nil {
@@ -161,6 +162,24 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 		}
 	}
 	return snapshot.Status{}, nil
+}
+
+// removeUnlisted removes the files that st does not list with their digest. A daemon
+// replaced them and was killed before it wrote a status; their values would be newer
+// than those of the other files. The caller holds d.mu.
+func (d *Dir) removeUnlisted(st snapshot.Status) (snapshot.Status, error) {
+	st.Files = maps.Clone(st.Files)
+	for _, name := range []string{snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile, snapshot.IdentityFile} {
+		data, _, err := atomicfile.Read(d.self, name, maxFile)
+		if want := st.Files[name]; err == nil && want != nil && *want == *(File{Data: data}).Sum() {
+			continue
+		}
+		if _, err := d.remove(name); err != nil {
+			return snapshot.Status{}, err
+		}
+		delete(st.Files, name)
+	}
+	return st, nil
 }
 
 // Previous reads the content of the files for [Build]. st is their status, as returned by

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/imds-ready/imds-ready/internal/atomicfile"
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -158,5 +159,48 @@ func TestBeginFails(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// A daemon that is killed between meta-data.json and identity.json leaves files of two
+// collections. The next start removes what no status vouches for, so that readers never
+// see both, even if that run fails.
+func TestBeginRemovesWhatWasNotListed(t *testing.T) {
+	d := open(t)
+	collection := func(run string) Snapshot {
+		s, _ := build(map[string][]byte{"meta-data/ami-id": []byte(run), paths.Identity: []byte(`{"instanceId": "i-1", "imageId": "` + run + `"}`)})
+		return s
+	}
+	sums, _, err := d.Publish(collection("one"), snapshot.Ready, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.WriteStatus(snapshot.Status{BootID: "b", State: snapshot.Ready, Generation: 1, Files: sums}); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range collection("two").Files(snapshot.Ready) { // killed before identity.json
+		if name != snapshot.IdentityFile {
+			if _, err := d.Write(name, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	st, err := d.Begin("b")
+	if err != nil || st.Files[snapshot.MetaDataFile] != nil || st.Files[snapshot.IdentityFile] == nil {
+		t.Fatalf("status lists %v, %v", st.Files, err)
+	}
+	st.State = snapshot.Failed
+	if err := d.WriteStatus(st); err != nil {
+		t.Fatal(err)
+	}
+	v, err := snapshot.Open(d.path, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ami, err := v.Lookup("ami-id"); err == nil {
+		t.Errorf("meta-data of the run that was killed: %v", ami)
+	}
+	if image, err := v.Lookup("identity/imageId"); image != "one" {
+		t.Errorf("identity %v, %v, want that of the last collection", image, err)
 	}
 }

@@ -146,7 +146,7 @@ func text(body []byte) (s, class string) {
 // lines splits a list into its lines. IMDS separates them by LF, without a final one. Other
 // servers also end the last line, or use CRLF. An empty body is an empty list.
 func lines(s string) []string {
-	s = chomp(s)
+	s = Chomp(s)
 	if s == "" {
 		return []string{}
 	}
@@ -157,8 +157,8 @@ func lines(s string) []string {
 	return list
 }
 
-// chomp returns s without a final LF or CRLF, which other servers than IMDS add.
-func chomp(s string) string {
+// Chomp returns s without a final LF or CRLF, which other servers than IMDS add.
+func Chomp(s string) string {
 	if line, ok := strings.CutSuffix(s, "\n"); ok {
 		return strings.TrimSuffix(line, "\r")
 	}

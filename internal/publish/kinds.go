@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
 // maxSegments is the maximum number of segments of a path. The crawl already stops at 12.
@@ -38,6 +40,12 @@ func kindOf(segs []string) kind {
 		return interfaceKind(segs[4:])
 	}
 	return kindText
+}
+
+// IsDocument reports whether a path below the version holds a JSON document.
+func IsDocument(path string) bool {
+	key, below := strings.CutPrefix(path, paths.MetaData)
+	return path == paths.Identity || below && kindOf(strings.Split(key, "/")) == kindDocument
 }
 
 // isInterface reports whether segs are network/interfaces/macs/MAC.

@@ -132,7 +132,7 @@ func (b *builder) leaf(t *tree, key string) {
 	var v any = s
 	switch kindOf(segs) {
 	case kindText:
-		v = chomp(s)
+		v = Chomp(s)
 	case kindLines:
 		v = lines(s)
 	case kindDocument:

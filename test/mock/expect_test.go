@@ -82,7 +82,8 @@ func (c *crawler) network() map[string]any {
 		"subnet_ipv4_cidr": leaf("subnet-ipv4-cidr-block"), "vpc_ipv4_cidrs": split(leaf("vpc-ipv4-cidr-blocks")),
 		"local_ipv4s": split(leaf("local-ipv4s")), "public_ipv4s": split(leaf("public-ipv4s")),
 		"ipv6s": split(leaf("ipv6s")), "ipv4_prefixes": split(leaf("ipv4-prefix")),
-		"ipv6_prefixes": split(leaf("ipv6-prefix")), "security_group_ids": split(leaf("security-group-ids")),
+		"ipv6_prefixes": split(leaf("ipv6-prefix")), "subnet_ipv6_cidrs": split(leaf("subnet-ipv6-cidr-blocks")),
+		"vpc_ipv6_cidrs": split(leaf("vpc-ipv6-cidr-blocks")), "security_group_ids": split(leaf("security-group-ids")),
 	}}}
 }
 

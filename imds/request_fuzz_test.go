@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// FuzzRetryAfter: whatever the headers say, the wait is never negative, never longer
-// than a number of seconds can say, and the same when the value is read again or has
-// spaces around it. A value that is only digits means that many seconds.
+// FuzzRetryAfter checks that the wait is never negative, that it does not change with
+// spaces around the value, and that a value of digits only is a number of seconds. It
+// is in package imds, because it calls retryAfter.
 func FuzzRetryAfter(f *testing.F) {
 	const date = "Sat, 01 Jan 2000 12:00:00 GMT"
 	for _, seed := range []string{
