@@ -173,7 +173,7 @@ func (o outage) at(t time.Duration) policy.Class {
 // The length of an outage is log-normal: most are short, one in ten exceeds 5.4 s, one in a hundred 15 s.
 const medianSeconds, sigma = 1.5, 1.0
 
-// kinds are an assumption, since no statistics are published. Order and shares follow what reports describe: first the
+// kinds are an assumption, since no statistics are published. Order and shares follow published reports: first the
 // network is missing, then a service behind it is not quite there.
 func kinds() []outage {
 	return []outage{

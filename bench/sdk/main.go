@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command sdk does with the AWS SDK for Go what imds-ready does, as a user of the SDK would write it, but without the
+// Command sdk does the work of imds-ready with the AWS SDK for Go, as a user of the SDK would write it, but without the
 // SDK's configuration loader, which would only make it larger and slower. With -out it crawls: it writes the identity
 // document and everything below meta-data/ except the credentials as JSON. Without -out it waits for the identity
 // document, and exits with 1 if the SDK gives up.

@@ -30,15 +30,15 @@ func serve(t *testing.T, schedule ...imdstest.Phase) (*imdstest.Server, string) 
 
 func TestCrawl(t *testing.T) {
 	const document = "dynamic/instance-identity/document"
-	whole := imdstest.DefaultTree()
-	maps.DeleteFunc(whole, func(path, _ string) bool {
+	tree := imdstest.DefaultTree()
+	maps.DeleteFunc(tree, func(path, _ string) bool {
 		return path != document && (!strings.HasPrefix(path, "meta-data/") || strings.HasSuffix(path, "/") || strings.Contains(path, "/security-credentials/"))
 	})
 	for _, tc := range []struct {
 		concurrency int
 		identity    bool
 		want        map[string]string
-	}{{1, false, whole}, {4, false, whole}, {1, true, map[string]string{document: whole[document]}}} {
+	}{{1, false, tree}, {4, false, tree}, {1, true, map[string]string{document: tree[document]}}} {
 		server, url := serve(t)
 		out := filepath.Join(t.TempDir(), "metadata.json")
 		err := crawl(t.Context(), imds.New(options(url, false)), out, tc.concurrency, tc.identity)

@@ -53,7 +53,7 @@ func want(t *testing.T, path, text string, mode fs.FileMode, names string) {
 
 // The mode is the given one, regardless of the umask.
 func TestWrite(t *testing.T) {
-	old := syscall.Umask(0o077) // of the process: this test is not parallel
+	old := syscall.Umask(0o077) // applies to the whole process, so this test is not parallel
 	defer syscall.Umask(old)
 	dir, root := directory(t)
 	for _, step := range []struct {

@@ -13,15 +13,15 @@ import (
 
 // FuzzBuild checks that for any paths and bodies, every file is valid according to its
 // schema, and that the same input gives the same files. Three leaves are enough for any
-// conflict; the first argument says whether they are added to a realistic tree.
+// conflict; realistic says whether they are added to a realistic tree.
 func FuzzBuild(f *testing.F) {
 	tree := instance(f)
 	schemas := schematest.Load(f)
-	add := func(whole bool, leaves ...string) {
+	add := func(realistic bool, leaves ...string) {
 		for len(leaves) < 6 {
 			leaves = append(leaves, "")
 		}
-		f.Add(whole, leaves[0], []byte(leaves[1]), leaves[2], []byte(leaves[3]), leaves[4], []byte(leaves[5]))
+		f.Add(realistic, leaves[0], []byte(leaves[1]), leaves[2], []byte(leaves[3]), leaves[4], []byte(leaves[5]))
 	}
 	add(false)
 	add(true, "meta-data/instance-id/", "", "meta-data/iam/info/x", "", "meta-data/mac", "m")
@@ -35,9 +35,9 @@ func FuzzBuild(f *testing.F) {
 		"meta-data/network/interfaces/macs/m/vpc-id", "vpc 1")
 	add(false, "meta-data/network/interfaces/macs/m/-cidr-blocks", "a\n\n", "meta-data/events/maintenance/", "",
 		"meta-data/identity-credentials/x/security-credentials/y", "z")
-	f.Fuzz(func(t *testing.T, whole bool, k1 string, v1 []byte, k2 string, v2 []byte, k3 string, v3 []byte) {
+	f.Fuzz(func(t *testing.T, realistic bool, k1 string, v1 []byte, k2 string, v2 []byte, k3 string, v3 []byte) {
 		in := map[string][]byte{}
-		if whole {
+		if realistic {
 			in = maps.Clone(tree)
 		}
 		in[k1], in[k2], in[k3] = v1, v2, v3

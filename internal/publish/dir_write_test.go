@@ -85,7 +85,7 @@ func TestWriteRefusesOtherNames(t *testing.T) {
 
 // Public files and the directory are readable even with the umask of a hardened shell.
 func TestUmaskIsIgnored(t *testing.T) {
-	old := syscall.Umask(0o077) // of the whole process: this test is not parallel
+	old := syscall.Umask(0o077) // applies to the whole process, so this test is not parallel
 	defer syscall.Umask(old)
 	base := t.TempDir()
 	d, err := OpenDir(filepath.Join(base, "a", "b"))

@@ -140,7 +140,7 @@ func TestLockIsPrivate(t *testing.T) {
 	if err := flock(f); err != nil {
 		t.Fatal(err)
 	}
-	old := syscall.Umask(0o777) // of the process: this test is not parallel
+	old := syscall.Umask(0o777) // applies to the whole process, so this test is not parallel
 	d, err := OpenDir(dir)
 	syscall.Umask(old)
 	if err != nil {

@@ -71,11 +71,11 @@ func TestStatusIsBounded(t *testing.T) {
 		if len(st.Missing) != missing {
 			rt.Error("the caller's map was changed")
 		}
-		whole, err := encode(back)
+		encoded, err := encode(back)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if err := schemas.Validate(snapshot.StatusFile, whole); err != nil {
+		if err := schemas.Validate(snapshot.StatusFile, encoded); err != nil {
 			rt.Error(err)
 		}
 	})

@@ -22,7 +22,7 @@ func (t *torture) descriptors(ctx context.Context) {
 	sim.Forget = true
 	url, err := sim.Listen("127.0.0.1:0")
 	if err != nil {
-		t.fact(false, "the simulator listens: %v", err)
+		t.fact(false, "starting the simulator: %v", err)
 		return
 	}
 	defer sim.Close()
@@ -32,13 +32,13 @@ func (t *torture) descriptors(ctx context.Context) {
 	t.moreDescriptors(ctx)
 }
 
-// limited is the daemon with a limit of descriptors.
+// limited returns the daemon with a limit of file descriptors.
 func (t *torture) limited(ctx context.Context, p place, limit int) *exec.Cmd {
 	args := append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit), "sh", t.daemon}, p.daemonArgs()...)
 	return contained(exec.CommandContext(ctx, "sh", args...))
 }
 
-// fewDescriptors runs the daemon with a limit that stays.
+// fewDescriptors runs the daemon with a constant limit.
 func (t *torture) fewDescriptors(ctx context.Context, url string, limit int) {
 	p := t.newPlace(url, "retry.deadline = \"1s\"\nmetadata.collect_deadline = \"1s\"\n")
 	defer p.remove()
@@ -66,7 +66,8 @@ func (t *torture) fewDescriptors(ctx context.Context, url string, limit int) {
 	t.check(wrong, "%d file descriptors: exit %d, state %q, errors %v", limit, r.Exit, st.State, st.Errors)
 }
 
-// moreDescriptors takes the descriptors of a waiting daemon away until it has noticed.
+// moreDescriptors prevents a waiting daemon from opening files until it has logged three
+// failures.
 func (t *torture) moreDescriptors(ctx context.Context) {
 	s := serve(stamped("b1r1"))
 	defer s.close()
@@ -79,7 +80,7 @@ func (t *torture) moreDescriptors(ctx context.Context) {
 		err = cmd.Start()
 	}
 	if err != nil {
-		t.fact(false, "no file descriptor for a while: %v", err)
+		t.fact(false, "starting a daemon that loses its file descriptors: %v", err)
 		return
 	}
 	stop := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
@@ -112,5 +113,5 @@ func (t *torture) moreDescriptors(ctx context.Context) {
 		wrong = append(wrong, fmt.Sprintf("exit %d, state %q, %v", code, st.State, err))
 		wrong = append(wrong, log[max(0, len(log)-3):]...)
 	}
-	t.check(wrong, "without any file descriptor for a while, the daemon retries and is ready then: errors %v", st.Errors)
+	t.check(wrong, "a daemon that cannot open files for a while retries and becomes ready: errors %v", st.Errors)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// exitCannotWrite is the documented exit code of run for files that cannot be written.
+// exitCannotWrite is the documented exit code of imds-ready run if it cannot write its files.
 const exitCannotWrite = 77
 
 // fullDisks runs the daemon in a tmpfs that is too small.
@@ -25,7 +25,7 @@ func (t *torture) fullDisks(ctx context.Context) {
 	sim.Forget = true
 	url, err := sim.Listen("127.0.0.1:0")
 	if err != nil {
-		t.fact(false, "the simulator listens: %v", err)
+		t.fact(false, "starting the simulator: %v", err)
 		return
 	}
 	defer sim.Close()
@@ -41,8 +41,9 @@ func (t *torture) fullDisks(ctx context.Context) {
 	}
 }
 
-// smallDisk runs the daemon in a small tmpfs, which may already have the status of a
-// daemon that was killed while it waited, and then in the same tmpfs with enough room.
+// smallDisk runs the daemon in a small tmpfs, and then in the same tmpfs with enough room.
+// If afterKill is set, the tmpfs contains the status of a daemon that was killed while it
+// waited.
 func (t *torture) smallDisk(ctx context.Context, url, option string, afterKill bool) {
 	name := "a disk with " + option
 	if afterKill {
@@ -62,7 +63,7 @@ func (t *torture) smallDisk(ctx context.Context, url, option string, afterKill b
 		}
 		p.configure(url, "")
 	}
-	// A tmpfs cannot shrink below what is in it: the rest is filled.
+	// A tmpfs cannot become smaller than its content. If it does not, fill it instead.
 	shrunk := unix.Mount("", p.dir, "", unix.MS_REMOUNT, option) == nil
 	if !shrunk && !afterKill {
 		t.fact(false, "%s: the disk cannot be made smaller", name)
@@ -106,13 +107,13 @@ func (t *torture) smallDisk(ctx context.Context, url, option string, afterKill b
 	t.check(wrong, "%s: %s; ready once there is room", name, what)
 }
 
-// enough is room for all files.
+// enough contains mount options that leave room for all files.
 const enough = "size=1m,nr_inodes=100"
 
 // ballast is the name of the file that fills a disk.
 const ballast = "ballast"
 
-// fill takes all blocks and inodes that are left.
+// fill uses all remaining blocks.
 func fill(dir string) error {
 	var at unix.Statfs_t
 	f, err := os.Create(filepath.Join(dir, ballast))
@@ -136,7 +137,7 @@ func fill(dir string) error {
 	return nil
 }
 
-// killWaiting leaves the status of a daemon that was killed while it waited.
+// killWaiting kills a daemon while it waits, so that its status stays.
 func (t *torture) killWaiting(ctx context.Context, p place) error {
 	s := serve(ordinary(document, nil))
 	defer s.close()
@@ -147,7 +148,7 @@ func (t *torture) killWaiting(ctx context.Context, p place) error {
 		return err
 	}
 	select {
-	case <-s.asked:
+	case <-s.requested:
 	case <-ctx.Done():
 	}
 	_ = cmd.Process.Kill()

@@ -12,8 +12,8 @@ import (
 	"github.com/imds-ready/imds-ready/imds/imdstest"
 )
 
-// faultNames are faults of the simulator, one of each kind, by the exit code of the
-// daemon that never gets anything else.
+// faultNames are faults of the simulator, at least one of each kind. The key is the exit code
+// of the daemon if every answer has the fault.
 var faultNames = map[int][]string{
 	0:  {"slow=20ms", "chunked", "ttl=99999999999999999999", "self-listing", "dotdot"},
 	69: {"403"},
@@ -26,11 +26,11 @@ var faultNames = map[int][]string{
 	},
 }
 
-// noPath are faults of connections and tokens, which cannot be limited to paths.
+// noPath are the faults of connections and tokens, which cannot be limited to certain paths.
 var noPath = []string{"refuse", "blackhole", "badtoken", "nottl", "ttl=99999999999999999999", "ttl=0"}
 
-// faults runs the daemon and the readers against each fault of the simulator: in every
-// answer, and in the long form also in the answers below meta-data/ only.
+// faults runs the daemon and the readers against each fault of the simulator in every answer.
+// The long form also does so with the fault only in the answers below meta-data/.
 func (t *torture) faults(ctx context.Context) {
 	deadline := 2 * time.Second
 	if t.short {
@@ -51,7 +51,7 @@ func (t *torture) faults(ctx context.Context) {
 	inParallel(all)
 }
 
-// fault runs one schedule.
+// fault runs the daemon and the readers against one schedule of faults.
 func (t *torture) fault(ctx context.Context, schedule string, exit int, deadline time.Duration) {
 	phases, err := imdstest.ParseSchedule(schedule)
 	if err != nil {

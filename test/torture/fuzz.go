@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// subjects are the fuzz targets that must exist.
-var subjects = []string{
+// required are the fuzz targets that must exist, so that none is lost unnoticed.
+var required = []string{
 	"FuzzAnswer", "FuzzParseListing", "FuzzBuild", "FuzzMerge", "FuzzLoad", "FuzzParseStatus", "FuzzLookup", "FuzzRetryAfter",
 }
 
@@ -48,7 +48,7 @@ func fuzzTargets() (map[string][]string, error) {
 	return found, err
 }
 
-// fuzzBinary is where build leaves the tests of a directory.
+// fuzzBinary returns the path of the test binary that build creates for a directory.
 func fuzzBinary(work, dir string) string {
 	return filepath.Join(work, strings.ReplaceAll(dir, "/", "-")+".test")
 }
@@ -78,23 +78,23 @@ func (t *torture) fuzz(ctx context.Context) {
 		}
 	}
 	running.Wait()
-	for _, name := range subjects {
+	for _, name := range required {
 		if !slices.Contains(all, name) {
-			t.fact(false, "there is a fuzz target %s", name)
+			t.fact(false, "the fuzz target %s does not exist", name)
 		}
 	}
 }
 
 var executions = regexp.MustCompile(`execs: (\d+)`)
 
-// fuzzOne runs one target. It leaves a failing input in testdata/fuzz of its
-// package, as go test does.
+// fuzzOne runs one target. Like go test, it writes a failing input to testdata/fuzz in the
+// package.
 func (t *torture) fuzzOne(ctx context.Context, dir, name string, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d+40*time.Second)
 	defer cancel()
 	cmd := contained(exec.CommandContext(ctx, fuzzBinary(t.work, dir),
 		"-test.run=^$", "-test.fuzz=^"+name+"$", fmt.Sprintf("-test.fuzztime=%v", d), "-test.parallel=1",
-		"-test.fuzzminimizetime=10x", // by default a minute for each new input, which leaves no time for others
+		"-test.fuzzminimizetime=10x", // the default is a minute for each new input, which is too long
 		"-test.fuzzcachedir="+filepath.Join(t.work, "fuzz")))
 	cmd.Dir = dir
 	r := finish(cmd)

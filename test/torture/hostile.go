@@ -17,9 +17,9 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// atOnce is how many hostile servers are under way at the same time. The daemon mostly
-// waits for its turn to send the next request.
-const atOnce = 8
+// maxParallel is how many hostile servers run at the same time. There can be more of them
+// than processors, because a daemon spends most of its time on pacing its requests.
+const maxParallel = 8
 
 // hostile runs the daemon and the readers against each hostile server.
 func (t *torture) hostile(ctx context.Context) {
@@ -36,9 +36,9 @@ func (t *torture) hostile(ctx context.Context) {
 	inParallel(all)
 }
 
-// inParallel runs functions, some at a time.
+// inParallel runs all functions, at most maxParallel of them at the same time.
 func inParallel(all []func()) {
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, maxParallel)
 	var running sync.WaitGroup
 	for _, f := range all {
 		slots <- struct{}{}
@@ -69,13 +69,13 @@ metadata.signatures = true
 			return
 		}
 	}
-	t.check(s.strays.list, "%s: %d requests, none outside of the trees", m.name, s.gets.Load())
+	t.check(s.strays.list, "%s: %d requests, all of them for valid paths", m.name, s.gets.Load())
 	t.checkFiles(m.name, p)
 	t.checkReaders(ctx, m.name, p)
 }
 
-// checkDaemon runs the daemon and checks what it used and how it ended. It reports
-// whether there is something to read.
+// checkDaemon runs the daemon and checks its resource usage, exit code and status. It
+// reports whether the readers can be checked.
 func (t *torture) checkDaemon(ctx context.Context, name string, p place, exits []int) bool {
 	r := t.measure(ctx, append(p.daemonArgs(), "--log-level", "error")...)
 	st, err := snapshot.ReadStatus(p.dir)
@@ -84,7 +84,7 @@ func (t *torture) checkDaemon(ctx context.Context, name string, p place, exits [
 		wrong = append(wrong, fmt.Sprintf("exit %d, want one of %v: %.500s", r.Exit, exits, r.Stderr))
 	}
 	if r.CPU > daemonCPU || r.Memory > maxMemory {
-		wrong = append(wrong, "too much")
+		wrong = append(wrong, "too much CPU time or memory")
 	}
 	size := int64(0)
 	if info, err := os.Stat(filepath.Join(p.dir, snapshot.StatusFile)); err == nil {
@@ -98,11 +98,10 @@ func (t *torture) checkDaemon(ctx context.Context, name string, p place, exits [
 	return err == nil
 }
 
-// plainLine is a line of imds.env that means the same to systemd and to a shell.
+// plainLine matches a line of imds.env that systemd and a shell read alike.
 var plainLine = regexp.MustCompile(`^IMDS_[A-Z0-9_]+=[A-Za-z0-9/][A-Za-z0-9._:/@+-]{0,254}$`)
 
-// checkFiles checks that nothing but the known files was written, and that they are
-// valid.
+// checkFiles checks that only known files were written and that they are valid.
 func (t *torture) checkFiles(name string, p place) {
 	known := []string{
 		".lock", snapshot.StatusFile, snapshot.IdentityFile, snapshot.MetaDataFile, snapshot.NetworkFile,
@@ -131,10 +130,10 @@ func (t *torture) checkFiles(name string, p place) {
 	t.check(wrong, "%s: %d files, all valid", name, len(entries))
 }
 
-// unlike are keys that no server has: the readers search for similar ones.
-var unlike = []string{"no-such-key", strings.Repeat("placement/regiom/", 30), strings.Repeat("x", 4096)}
+// absentKeys are keys that do not exist on any server, so that get searches for similar ones.
+var absentKeys = []string{"no-such-key", strings.Repeat("placement/regiom/", 30), strings.Repeat("x", 4096)}
 
-// checkReaders runs every reader on what the daemon wrote.
+// checkReaders runs every reader on the files that the daemon wrote.
 func (t *torture) checkReaders(ctx context.Context, name string, p place) {
 	st, err := snapshot.ReadStatus(p.dir)
 	if err != nil {
@@ -146,7 +145,7 @@ func (t *torture) checkReaders(ctx context.Context, name string, p place) {
 		gate, value = *st.ExitCode, []int{75}
 	}
 	if st.Generation > 0 {
-		value = []int{0} // of an earlier run
+		value = []int{0} // an earlier run has written values
 	}
 	absent := []int{1, 75}
 	readers := []struct {
@@ -160,7 +159,7 @@ func (t *torture) checkReaders(ctx context.Context, name string, p place) {
 		{value, []string{"get", "--list"}},
 		{append(value, absent...), []string{"get", "meta-data"}},
 	}
-	for _, key := range unlike {
+	for _, key := range absentKeys {
 		readers = append(readers, struct {
 			exits []int
 			args  []string
@@ -182,8 +181,8 @@ func (t *torture) checkReaders(ctx context.Context, name string, p place) {
 	t.check(wrong, "%s: %d readers, at most %.2f s of CPU and %d MiB each", name, len(readers), most.CPU.Seconds(), most.Memory>>20)
 }
 
-// isUnsafe reports whether a character can change what a terminal shows. Only status
-// and wait promise to clean their text: get prints values as they are.
+// isUnsafe reports whether a character can control a terminal. Only status and wait promise
+// to replace such characters: get prints values unchanged.
 func isUnsafe(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0
 }

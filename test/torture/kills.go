@@ -24,13 +24,13 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// killsPerBoot is how many kills there are before the boot ID changes.
+// killsPerBoot is the number of kills before the boot ID changes.
 const killsPerBoot = 25
 
-// stamp is what every value of one run of the daemon contains: the boot and the run.
+// stamp matches the numbers of the boot and of the run, which every value of a run contains.
 var stamp = regexp.MustCompile(`b\d+r\d+`)
 
-// stamped answers with a small tree whose values contain the stamp.
+// stamped returns an answer with a small tree whose values contain the stamp.
 func stamped(stamp string) answer {
 	identity := fmt.Sprintf(`{"accountId":"111122223333","instanceId":"i-%[1]s","region":"%[1]s"}`, stamp)
 	return ordinary(identity, map[string]string{
@@ -68,7 +68,7 @@ func (t *torture) kills(ctx context.Context) {
 	defer p.remove()
 	bootFile, restore, err := plantBootID(t.work)
 	if err != nil {
-		t.fact(false, "the boot ID can be replaced: %v", err)
+		t.fact(false, "replacing the boot ID: %v", err)
 		return
 	}
 	defer restore()
@@ -82,10 +82,10 @@ func (t *torture) kills(ctx context.Context) {
 		}
 		k.boot(ctx, boot, id, min(killsPerBoot, wanted-k.killed))
 	}
-	t.check(k.wrong.list, "%d kills at random moments, %d runs to the end, %d boots: every reader saw complete files of this boot and of one collection (%d reads by programs, %d by Open, %d of the files)",
+	t.check(k.wrong.list, "%d kills at random moments, %d complete runs, %d boots: every reader saw complete files of this boot and of one collection (%d reads by programs, %d by Open, %d of the files)",
 		k.killed, k.completed, (k.killed+killsPerBoot-1)/killsPerBoot, k.programs.Load(), k.opens.Load(), k.reads.Load())
 	t.check(k.waiting.list, "Open never mixed two collections while the gate was waiting (%d of %d reads with values)", len(k.waiting.list), k.whileWaiting.Load())
-	t.check(k.leftovers.list, "a kill left at most one temporary (%d kills left one), the next start removed it, and .lock stayed the same file", k.left)
+	t.check(k.leftovers.list, "a kill left at most one temporary file (%d kills left one), the next start removed it, and .lock was never replaced", k.left)
 	t.fact(k.killed >= wanted, "%d of %d kills took place", k.killed, wanted)
 	t.fact(k.programs.Load() > 0 && k.opens.Load() > 0 && k.reads.Load() > 0, "all readers were running")
 
@@ -93,7 +93,7 @@ func (t *torture) kills(ctx context.Context) {
 	st, err := snapshot.ReadStatus(p.dir)
 	t.fact(last.Exit == 0 && err == nil && st.State == snapshot.Ready, "the last run ends with %q, exit %d: %v", st.State, last.Exit, err)
 	names, err := temporaries(p.dir)
-	t.fact(err == nil && len(names) == 0, "the last run leaves no temporary: %v %v", names, err)
+	t.fact(err == nil && len(names) == 0, "the last run leaves no temporary files: %v %v", names, err)
 }
 
 // plantBootID mounts a file over the kernel's boot ID, in this mount namespace.
@@ -109,34 +109,34 @@ func plantBootID(work string) (file string, restore func(), err error) {
 	return file, func() { _ = unix.Unmount(kernels, unix.MNT_DETACH) }, nil
 }
 
-// killing is the state of all boots.
+// killing is the state of the section kills.
 type killing struct {
 	*torture
 	server *server
 	place  place
 
 	runs, killed, completed, left int
-	typical                       time.Duration // of a run that is not killed
-	gets                          int64         // of such a run
+	typical                       time.Duration // how long a run takes that is not killed
+	gets                          int64         // the number of GETs of such a run
 	lock                          fs.FileInfo
 
 	wrong, waiting, leftovers            problems
 	programs, opens, reads, whileWaiting atomic.Int64
 }
 
-// boot starts readers and kills a number of daemons.
+// boot starts the readers and kills a number of daemons under one boot ID.
 func (k *killing) boot(ctx context.Context, boot int, id string, kills int) {
 	reading, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
-	const programs = 4 // the first readers are processes
-	is := func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("b%dr", boot)) }
+	const programs = 4 // the first four readers start processes
+	isOfBoot := func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("b%dr", boot)) }
 	for i, read := range []func(context.Context){
-		func(ctx context.Context) { k.program(ctx, is, "get", "identity/region") },
-		func(ctx context.Context) { k.program(ctx, is, "get", "tags/instance/Name") },
-		func(ctx context.Context) { k.program(ctx, is, "status", "--json") },
-		func(ctx context.Context) { k.program(ctx, is, "wait", "--timeout", "50s") },
-		func(ctx context.Context) { k.open(id, is) },
-		func(ctx context.Context) { k.files(id, is) },
+		func(ctx context.Context) { k.program(ctx, isOfBoot, "get", "identity/region") },
+		func(ctx context.Context) { k.program(ctx, isOfBoot, "get", "tags/instance/Name") },
+		func(ctx context.Context) { k.program(ctx, isOfBoot, "status", "--json") },
+		func(ctx context.Context) { k.program(ctx, isOfBoot, "wait", "--timeout", "50s") },
+		func(ctx context.Context) { k.open(id, isOfBoot) },
+		func(ctx context.Context) { k.files(id, isOfBoot) },
 		func(ctx context.Context) { k.wait(ctx, id) },
 	} {
 		pause := 100 * time.Millisecond // so that the readers leave time for the daemon
@@ -155,14 +155,15 @@ func (k *killing) boot(ctx context.Context, boot int, id string, kills int) {
 	for target := k.killed + kills; k.killed < target && ctx.Err() == nil; {
 		k.runs++
 		k.server.expect(stamped(fmt.Sprintf("b%dr%d", boot, k.runs)), k.gets)
-		k.one(ctx)
+		k.runOnce(ctx)
 	}
 	stop()
 	readers.Wait()
 }
 
-// one runs the daemon and kills it at a random moment, which may be too late.
-func (k *killing) one(ctx context.Context) {
+// runOnce runs the daemon. In three of four runs it kills the daemon at a random moment,
+// unless that has ended before.
+func (k *killing) runOnce(ctx context.Context) {
 	before := k.temporaries()
 	cmd := k.command(ctx, append(k.place.daemonArgs(), "--log-level", "error")...)
 	var stderr strings.Builder
@@ -177,7 +178,7 @@ func (k *killing) one(ctx context.Context) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	if k.runs%4 != 1 { // the others come to their end
+	if k.runs%4 != 1 { // every fourth run is not killed
 		k.await(ended)
 		_ = cmd.Process.Kill()
 	}
@@ -195,8 +196,8 @@ func (k *killing) one(ctx context.Context) {
 	k.checkLeftovers(before)
 }
 
-// await waits for the moment of a kill, or for the end of the run: any moment of a run,
-// and in every second run one of the moments in which the files are written.
+// await waits until a random moment of a run, or until the run ends. In every second run the
+// moment is one in which the files are written.
 func (k *killing) await(ended <-chan struct{}) {
 	wait := k.typical
 	if k.runs%2 == 0 {
@@ -215,7 +216,7 @@ func (k *killing) await(ended <-chan struct{}) {
 	}
 }
 
-// temporaries are those in the place, with their identity.
+// temporaries returns the temporary files in the directory, by name.
 func (k *killing) temporaries() map[string]fs.FileInfo {
 	names, err := temporaries(k.place.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -230,7 +231,7 @@ func (k *killing) temporaries() map[string]fs.FileInfo {
 	return found
 }
 
-// temporaries are the names of temporary files in a directory.
+// temporaries returns the names of the temporary files in a directory.
 func temporaries(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	var found []string
@@ -242,12 +243,12 @@ func temporaries(dir string) ([]string, error) {
 	return found, err
 }
 
-// checkLeftovers compares the temporaries with those before the run. If the run came
-// as far as a status of its own, it has removed those.
+// checkLeftovers compares the temporary files with those before the run, which the run must
+// have removed before it wrote its first status.
 func (k *killing) checkLeftovers(before map[string]fs.FileInfo) {
 	now := k.temporaries()
 	if len(now) > 1 {
-		k.leftovers.add("%d temporaries: %v", len(now), now)
+		k.leftovers.add("%d temporary files: %v", len(now), now)
 	}
 	if len(now) == 1 {
 		k.left++
@@ -263,52 +264,53 @@ func (k *killing) checkLeftovers(before map[string]fs.FileInfo) {
 	switch {
 	case err != nil && k.lock == nil: // killed before it made the lock
 	case err != nil:
-		k.leftovers.add("the lock is gone: %v", err)
+		k.leftovers.add("the lock file is missing: %v", err)
 	case k.lock == nil:
 		k.lock = lock
 	case !os.SameFile(k.lock, lock) || lock.Mode() != 0o600:
-		k.leftovers.add("the lock was replaced, or has mode %v", lock.Mode())
+		k.leftovers.add("the lock file was replaced, or has mode %v", lock.Mode())
 	}
 }
 
-// oneCollection checks texts that must be of one collection of this boot.
-func oneCollection(is func(string) bool, texts ...string) error {
+// oneCollection checks that all texts are from the same collection of this boot.
+func oneCollection(isOfBoot func(string) bool, texts ...string) error {
 	first := ""
 	for _, text := range texts {
 		for _, s := range stamp.FindAllString(text, -1) {
-			if !is(s) {
-				return fmt.Errorf("%s is of another boot", s)
+			if !isOfBoot(s) {
+				return fmt.Errorf("%s is from another boot", s)
 			}
 			if first == "" {
 				first = s
 			}
 			if s != first {
-				return fmt.Errorf("%s beside %s", s, first)
+				return fmt.Errorf("%s and %s are from different collections", s, first)
 			}
 		}
 	}
 	return nil
 }
 
-// program runs a reader once. Without metadata of this boot it exits with 75.
-func (k *killing) program(ctx context.Context, is func(string) bool, args ...string) {
+// program runs a reader once. Its exit code must be 0, or 75 if there is no metadata of this
+// boot.
+func (k *killing) program(ctx context.Context, isOfBoot func(string) bool, args ...string) {
 	r := k.run(ctx, append(args, "--directory", k.place.dir)...)
 	if ctx.Err() != nil {
-		return // it was killed with the boot
+		return // the reader was killed at the end of the boot
 	}
 	k.programs.Add(1)
 	if r.Exit != 0 && r.Exit != 75 || strings.Contains(r.Stderr, "goroutine ") {
 		k.wrong.add("imds-ready %s: exit %d: %s", strings.Join(args, " "), r.Exit, r.Stderr)
 	}
 	if r.Exit == 0 && args[0] == "get" {
-		if err := oneCollection(is, r.Stdout); err != nil || !stamp.MatchString(r.Stdout) {
+		if err := oneCollection(isOfBoot, r.Stdout); err != nil || !stamp.MatchString(r.Stdout) {
 			k.wrong.add("imds-ready %s: %q: %v", strings.Join(args, " "), r.Stdout, err)
 		}
 	}
 }
 
 // open reads with package snapshot, as a Go program does.
-func (k *killing) open(boot string, is func(string) bool) {
+func (k *killing) open(boot string, isOfBoot func(string) bool) {
 	v, err := snapshot.Open(k.place.dir, boot)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrOtherBoot) {
 		return
@@ -330,11 +332,11 @@ func (k *killing) open(boot string, is func(string) bool) {
 			k.wrong.add("Open: %v", err)
 		}
 		values = append(values, string(text))
-		if err := oneCollection(is, string(text)); err != nil {
+		if err := oneCollection(isOfBoot, string(text)); err != nil {
 			k.wrong.add("Open: %s: %v", key, err)
 		}
 	}
-	err = oneCollection(is, values...)
+	err = oneCollection(isOfBoot, values...)
 	switch v.Status().State {
 	case snapshot.Waiting:
 		k.whileWaiting.Add(1)
@@ -348,9 +350,9 @@ func (k *killing) open(boot string, is func(string) bool) {
 	}
 }
 
-// files reads every file as a script does, and compares it with the digests of a
-// decided status.
-func (k *killing) files(boot string, is func(string) bool) {
+// files reads every file as a script does, and compares the files with the digests in the
+// status if the gate is decided.
+func (k *killing) files(boot string, isOfBoot func(string) bool) {
 	before, text, err := snapshot.ReadStatusJSON(k.place.dir, boot)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, snapshot.ErrOtherBoot) {
@@ -377,7 +379,7 @@ func (k *killing) files(boot string, is func(string) bool) {
 		case name == snapshot.EnvFile && !strings.HasPrefix(string(data), "IMDS_STATE="):
 			k.wrong.add("%s is not complete: %.100q", name, data)
 		}
-		if err := oneCollection(is, string(data)); err != nil {
+		if err := oneCollection(isOfBoot, string(data)); err != nil {
 			k.wrong.add("%s: %v", name, err)
 		}
 	}
@@ -386,13 +388,13 @@ func (k *killing) files(boot string, is func(string) bool) {
 	if err != nil || string(again) != string(text) || before.State == snapshot.Waiting {
 		return
 	}
-	if err := oneCollection(is, all...); err != nil {
+	if err := oneCollection(isOfBoot, all...); err != nil {
 		k.wrong.add("files of a gate that is %s: %v", before.State, err)
 	}
 	for name, sum := range before.Files {
 		digest := sha256.Sum256([]byte(contents[name]))
 		if sum != nil && *sum != hex.EncodeToString(digest[:]) {
-			k.wrong.add("%s is not what status.json lists", name)
+			k.wrong.add("%s does not have the digest in status.json", name)
 		}
 	}
 	for name := range contents {

@@ -59,11 +59,11 @@ func main() {
 	}
 }
 
-// settings are the flags.
+// settings are the values of the flags.
 type settings struct {
 	short bool
 	only  string // a comma-separated list of sections
-	match string // a part of the names of hostile servers
+	match string // a part of the names of hostile servers and faults
 	work  string // the directory of this run, which contains the binaries
 	seed  uint64
 }
@@ -83,7 +83,7 @@ func parse(args []string) (settings, error) {
 	return s, err
 }
 
-// outside builds what is tested and starts the program again in its namespaces.
+// outside builds the programs and starts this program again in new namespaces.
 func outside(args []string) int {
 	s, err := parse(args)
 	if err != nil {
@@ -91,7 +91,7 @@ func outside(args []string) int {
 		return 64
 	}
 	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "torture: must run as root, because it makes network and mount namespaces of its own; nothing was tested")
+		fmt.Fprintln(os.Stderr, "torture: must run as root, because it makes its own network and mount namespaces; nothing was tested")
 		return exitCannotRun
 	}
 	work, err := os.MkdirTemp("", "imds-torture.")
@@ -114,7 +114,7 @@ func outside(args []string) int {
 	cmd := exec.CommandContext(ctx, self, again...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS, // which makes its mounts private
+		Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS, // Unshareflags also makes all mounts private
 		Pdeathsig: syscall.SIGKILL,
 	}
 	err = cmd.Run()
@@ -128,8 +128,9 @@ func outside(args []string) int {
 	return 1
 }
 
-// build makes the daemon and, for the fuzz targets, the instrumented tests, so that
-// nothing needs a network later and the limit does not include the build.
+// build builds the daemon and the instrumented tests with the fuzz targets. It runs before
+// the network namespace exists, because a build may need the network, and its time does not
+// count toward the limit.
 func build(ctx context.Context, s settings, work string) error {
 	builds := [][]string{{"build", "-trimpath", "-o", filepath.Join(work, "imds-ready"), "./cmd/imds-ready"}}
 	if s.wants("fuzz") {
@@ -164,7 +165,7 @@ type torture struct {
 	random *rand.Rand
 }
 
-// section is a part of the run.
+// section is a part of the run that -only can select.
 type section struct {
 	name string
 	run  func(context.Context)
@@ -199,7 +200,7 @@ func inside(args []string) int {
 		{{"pairs", t.pairs}},
 		{{"hostile", t.hostile}, {"faults", t.faults}, {"fuzz", t.fuzz}},
 	}
-	if s.short { // 2 s of fuzzing are too little beside the others
+	if s.short { // 2 s of fuzzing are not enough while other sections run
 		last := len(sections) - 1
 		sections = append(sections[:last], sections[last][:2], sections[last][2:])
 	}

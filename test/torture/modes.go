@@ -12,8 +12,8 @@ import (
 // mode is one hostile server.
 type mode struct {
 	name    string
-	exits   []int    // the exit codes of the daemon that are documented for it
-	answers []answer // of consecutive runs in one directory
+	exits   []int    // the documented exit codes of the daemon against this server
+	answers []answer // the answers in consecutive runs in one directory
 }
 
 // The largest bodies that the daemon reads.
@@ -22,7 +22,7 @@ const (
 	maxIdentity = 64 << 10
 )
 
-// names returns n different lines of short names, each with the suffix.
+// names returns n lines with different short names, each with the suffix.
 func names(n int, suffix string) string {
 	var b strings.Builder
 	for i := range n {
@@ -31,7 +31,7 @@ func names(n int, suffix string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// numbered is empty for 0.
+// numbered returns i, or "" for 0.
 func numbered(i int) string {
 	if i == 0 {
 		return ""
@@ -39,7 +39,7 @@ func numbered(i int) string {
 	return fmt.Sprint(i)
 }
 
-// cut returns at most maxBody bytes of whole lines.
+// cut returns the first complete lines of s, at most maxBody bytes.
 func cut(s string) string {
 	if len(s) <= maxBody {
 		return s
@@ -47,7 +47,7 @@ func cut(s string) string {
 	return s[:strings.LastIndexByte(s[:maxBody], '\n')]
 }
 
-// below answers for everything below meta-data/; the identity document is ordinary.
+// below answers by get below meta-data/, and with an ordinary identity document.
 func below(get func(path string) (status int, body string)) answer {
 	return func(path string) (int, string, map[string]string) {
 		if path == identityPath {
@@ -61,7 +61,7 @@ func below(get func(path string) (status int, body string)) answer {
 	}
 }
 
-// listing answers with one listing at the root, and with a body for everything else.
+// listing answers with the entries at meta-data/, and with the body for every path below it.
 func listing(entries, body string) answer {
 	return below(func(path string) (int, string) {
 		if path == "meta-data/" {
@@ -71,7 +71,7 @@ func listing(entries, body string) answer {
 	})
 }
 
-// leaves answers with a tree of these leaves, whose listings are those that are needed.
+// leaves answers with a tree of these leaves and the listings that lead to them.
 func leaves(identity string, bodies map[string]string) answer {
 	tree := map[string]string{}
 	listed := map[string]bool{}
@@ -94,7 +94,8 @@ func leaves(identity string, bodies map[string]string) answer {
 	return ordinary(identity, tree)
 }
 
-// heavyJSON returns documents of about a size that are hard to hold or to write.
+// heavyJSON returns documents, most of them of about the given size, that need much memory or
+// become much longer when they are encoded.
 func heavyJSON(size int) map[string]string {
 	fill := func(open, each, end string) string {
 		n := (size - len(open) - len(end)) / len(each)
@@ -121,8 +122,8 @@ func heavyJSON(size int) map[string]string {
 		"one key twice":    fill(`{"instanceId":"i-1",`, `"a":0,`, `"a":1}`),
 		"half a surrogate": `{"instanceId":"i-1","a":"\ud800","\udfff":"\udbff\udbff"}`,
 		"byte order mark":  "\ufeff{}",
-		"text behind":      document + "x",
-		"NUL behind":       document + "\x00",
+		"trailing text":    document + "x",
+		"trailing NUL":     document + "\x00",
 	}
 }
 
@@ -146,17 +147,17 @@ func modes() []mode {
 		{"a host name of 200,000 letters", ready, []answer{leaves(document, map[string]string{
 			"meta-data/local-hostname": strings.Repeat("a", 200_000), "meta-data/instance-id": "i-0123456789abcdef0",
 		})}},
-		{"a tree without an end", ready, []answer{below(func(path string) (int, string) {
+		{"an infinite tree", ready, []answer{below(func(path string) (int, string) {
 			if strings.HasSuffix(path, "/") {
 				return 0, "a/\nb/\nc/\nx\ny"
 			}
 			return 0, "x"
 		})}},
-		{"a tree without an end, of long names", ready, []answer{nested(strings.Repeat("d", 254), 99, "", 0)}},
+		{"an infinite tree of long names", ready, []answer{nested(strings.Repeat("d", 254), 99, "", 0)}},
 		{"4096 leaves of 1 KiB", ready, []answer{listing(names(4096, ""), strings.Repeat("v", 1<<10))}},
 		{"4096 leaves of 256 KiB", ready, []answer{listing(names(4096, ""), strings.Repeat("v", maxBody))}},
 		{"4096 leaves of quotes", ready, []answer{listing(names(4096, ""), strings.Repeat("\"\x01", 512))}},
-		{"4096 leaves, every second one failing", ready, []answer{below(func(path string) (int, string) {
+		{"4096 leaves, half of which fail", ready, []answer{below(func(path string) (int, string) {
 			switch {
 			case path == "meta-data/":
 				return 0, names(4096, "")
@@ -203,7 +204,7 @@ func modes() []mode {
 		{"not UTF-8", ready, []answer{listing("\xff\xfe\na\xc0\xaf\nok\n\xed\xa0\x80", "\xff\xfe\xfd")}},
 		{"escape sequences", ready, []answer{listing("\x1b[2J\x1b]0;x\x07\nok\ninstance-id", "\x1b[31m\x1b]52;c;eA==\x07")}},
 		{"names that lead out of the tree", ready, []answer{listing("..\n../\n../../api/token\n/etc/passwd\n//\n.\n./\na/../b\n%2e%2e\n%2e%2e%2f\n..%2f\nok\n..;/\n\\..\\..\n?x\n#y\nhttp://127.0.0.1:1/", "x")}},
-		{"only names that are refused", either, []answer{listing(strings.Repeat("../\n", maxBody/4), "x")}},
+		{"only names that are rejected", either, []answer{listing(strings.Repeat("../\n", maxBody/4), "x")}},
 		{"one name, 60,000 times", ready, []answer{listing(cut(strings.Repeat("abc\n", 70_000)), "x")}},
 		{"only line ends", either, []answer{listing(strings.Repeat("\r\n", maxBody/2), "x")}},
 		{"one name of 256 KiB", either, []answer{listing(strings.Repeat("n", maxBody), "x")}},
@@ -282,8 +283,8 @@ func modes() []mode {
 	return all
 }
 
-// nested answers with directories of one name inside each other. The innermost one has
-// the entries, which are answered with a status.
+// nested answers with nested directories of the same name. The innermost one contains the
+// entries, which are answered with the status.
 func nested(name string, depth int, entries string, status int) answer {
 	return below(func(path string) (int, string) {
 		switch {
@@ -296,7 +297,7 @@ func nested(name string, depth int, entries string, status int) answer {
 	})
 }
 
-// longNames answers with 1000 names of 255 bytes in each of 16 directories, which fail.
+// longNames answers with 1000 names of 255 bytes in each of 8 directories. All of them fail.
 func longNames(of string) answer {
 	var list strings.Builder
 	for i := range 1000 {

@@ -12,7 +12,7 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// exitLocked is the exit code of a daemon whose directory another one holds.
+// exitLocked is the exit code of a daemon whose directory is locked by another one.
 const exitLocked = 75
 
 // pairs starts two daemons in one directory.
@@ -32,14 +32,14 @@ func (t *torture) pairs(ctx context.Context) {
 	t.check(wrong.list, "two daemons started at once, %d times: one ends with %d, the other is ready (the first one %d times)", rounds, exitLocked, firstWins)
 }
 
-// started is a daemon under way.
+// started is a daemon that was started.
 type started struct {
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	ended  chan struct{}
 }
 
-// start starts a daemon, which is killed after a while.
+// start starts a daemon.
 func (t *torture) start(ctx context.Context, p place) (*started, error) {
 	d := &started{cmd: t.command(ctx, p.daemonArgs()...), ended: make(chan struct{})}
 	d.cmd.Stderr = &d.stderr
@@ -53,13 +53,13 @@ func (t *torture) start(ctx context.Context, p place) (*started, error) {
 	return d, nil
 }
 
-// stop ends a daemon that is still under way and waits for it.
+// stop kills the daemon if it still runs, and waits for its end.
 func (d *started) stop() {
 	_ = d.cmd.Process.Kill()
 	<-d.ended
 }
 
-// endsWithin waits for the end of a daemon.
+// endsWithin reports whether the daemon ends within the limit.
 func (d *started) endsWithin(limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -85,7 +85,7 @@ func (t *torture) second(ctx context.Context) {
 	}
 	defer first.stop()
 	select {
-	case <-s.asked:
+	case <-s.requested:
 	case <-first.ended:
 	case <-ctx.Done():
 	}
@@ -105,12 +105,12 @@ func (t *torture) second(ctx context.Context) {
 		"the first daemon is ready afterwards: %s %v", st.State, err)
 }
 
-// race starts two daemons at the same moment and returns the number of the one that
-// got the directory.
+// race starts two daemons at the same time and returns the index of the one that locked the
+// directory, or -1 after an error.
 func (t *torture) race(ctx context.Context, round int, wrong *problems) int {
 	s := serve(stamped("b1r1"))
 	defer s.close()
-	s.down.Store(true) // so that the winner is still there when the other comes
+	s.down.Store(true) // so that the winner still runs when the other daemon starts
 	p := t.newPlace(s.url, "")
 	defer p.remove()
 	var daemons [2]*started

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// The bounds of every process: CPU time of the daemon and of a reader, and memory.
+// The limits of the CPU time of a daemon and of a reader, and of the memory of both.
 const (
 	daemonCPU = 3 * time.Second
 	readerCPU = time.Second
 	maxMemory = 64 << 20
 )
 
-// maxRun ends a process that hangs.
+// maxRun is the time after which a process that hangs is killed.
 const maxRun = 100 * time.Second
 
 // result is how a process ended.
 type result struct {
-	Exit   int           `json:"exit"` // 128 plus the signal's number
+	Exit   int           `json:"exit"` // after a signal, 128 plus its number
 	CPU    time.Duration `json:"cpu"`
 	Memory int64         `json:"memory"` // the largest resident set, in bytes
 	Stdout string        `json:"-"`
@@ -38,8 +38,7 @@ func (t *torture) command(ctx context.Context, args ...string) *exec.Cmd {
 	return contained(exec.CommandContext(ctx, t.daemon, args...))
 }
 
-// contained gives a process an empty environment and makes sure that it does not outlive
-// this one.
+// contained gives a process an empty environment, and has it killed when this process ends.
 func contained(cmd *exec.Cmd) *exec.Cmd {
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -53,7 +52,7 @@ func (t *torture) run(ctx context.Context, args ...string) result {
 	return finish(t.command(ctx, args...))
 }
 
-// finish runs a process and returns how it ended, without its memory.
+// finish runs a process and returns how it ended. Only measure reports the memory correctly.
 func finish(cmd *exec.Cmd) result {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -65,7 +64,7 @@ func finish(cmd *exec.Cmd) result {
 	return r
 }
 
-// resultOf reads wait4(2).
+// resultOf returns the result that wait4(2) reported.
 func resultOf(state *os.ProcessState) result {
 	r := result{Exit: state.ExitCode(), CPU: state.UserTime() + state.SystemTime()}
 	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
@@ -75,9 +74,9 @@ func resultOf(state *os.ProcessState) result {
 	return r
 }
 
-// measure is run with the memory that the process used. Linux counts the memory of
-// the process that calls exec(2) for the new program too, and this one has trees of
-// megabytes, so a small process in between starts it.
+// measure is like run, but also returns the peak memory of imds-ready. Linux includes the
+// memory of the process that calls exec(2) in the peak of the new program. This process holds
+// megabytes of trees, so a small intermediate process starts imds-ready.
 func (t *torture) measure(ctx context.Context, args ...string) result {
 	self, err := os.Executable()
 	if err != nil {
@@ -106,8 +105,8 @@ func (t *torture) measure(ctx context.Context, args ...string) result {
 	return inner
 }
 
-// measureMain is the process in between: it starts a program and writes how that ended
-// to descriptor 3.
+// measureMain is the intermediate process. It runs a program and writes its result to
+// descriptor 3.
 func measureMain(args []string) int {
 	syscall.CloseOnExec(3)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -124,16 +123,16 @@ func measureMain(args []string) int {
 	return 0
 }
 
-// place is one directory for the daemon, and its configuration.
+// place is a directory for the daemon and a configuration file.
 type place struct {
 	dir, config string
 }
 
-// newPlace makes a place whose daemon asks a server on loopback.
+// newPlace returns a new place whose configuration names a server on loopback.
 func (t *torture) newPlace(url, toml string) place {
 	base, err := os.MkdirTemp(t.work, "place.")
 	if err != nil {
-		panic(err) // nothing can be tested without a disk of our own
+		panic(err) // nothing can be tested without a work directory
 	}
 	p := place{dir: filepath.Join(base, "imds"), config: filepath.Join(base, "imds-ready.toml")}
 	p.configure(url, toml)
@@ -148,10 +147,10 @@ func (p place) configure(url, toml string) {
 	}
 }
 
-// daemonArgs are the arguments of run.
+// daemonArgs returns the arguments of imds-ready run.
 func (p place) daemonArgs() []string {
 	return []string{"run", "--config", p.config, "--directory", p.dir, "--log-format", "text"}
 }
 
-// remove frees the disk.
+// remove removes the files.
 func (p place) remove() { os.RemoveAll(filepath.Dir(p.dir)) }

@@ -13,7 +13,7 @@ type report struct {
 	passed, failed int
 }
 
-// fact prints one fact.
+// fact prints and counts one fact.
 func (r *report) fact(holds bool, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *report) check(problems []string, format string, args ...any) {
 	r.fact(len(problems) == 0, "%s", text)
 }
 
-// maxShown is how many problems of one fact are printed.
+// maxShown is the maximum number of problems that are printed for one fact.
 const maxShown = 5
 
 // end prints the last line and returns the exit code.
@@ -59,7 +59,7 @@ func (r *report) end() int {
 	return 0
 }
 
-// problems collects what was wrong. It is safe for concurrent use.
+// problems collects error messages. It is safe for concurrent use.
 type problems struct {
 	mu   sync.Mutex
 	list []string

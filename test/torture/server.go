@@ -17,38 +17,38 @@ const identityPath = "dynamic/instance-identity/document"
 // document is an ordinary identity document.
 const document = `{"accountId":"111122223333","instanceId":"i-0123456789abcdef0","region":"eu-north-1"}`
 
-// answer answers a GET of a path below the version. The status 0 means 200, and the
-// headers may be nil.
+// answer returns the response to a GET of a path below the version. The status 0 means 200,
+// and headers may be nil.
 type answer func(path string) (status int, body string, headers map[string]string)
 
-// server is a small IMDS that says whatever a test wants. imdstest computes listings
-// from a tree; the answers here need not be of one tree.
+// server is a small IMDS with arbitrary answers. imdstest derives its listings from a tree,
+// whereas the answers here need not form a consistent tree.
 type server struct {
-	url    string
-	http   *http.Server
-	closed chan struct{} // its goroutine has ended
-	asked  chan struct{} // closed by the first token PUT
-	once   sync.Once     // closes asked
-	down   atomic.Bool   // token PUTs get 503
-	gets   atomic.Int64  // GETs so far
-	strays problems      // requests outside of the trees
-	answer atomic.Value  // an answer
+	url       string
+	http      *http.Server
+	closed    chan struct{} // closed when the goroutine of the server has ended
+	requested chan struct{} // closed by the first token PUT
+	once      sync.Once     // closes requested
+	down      atomic.Bool   // whether token PUTs get 503
+	gets      atomic.Int64  // the number of GETs since expect
+	strays    problems      // requests that the daemon must never send
+	answer    atomic.Value  // the current answer
 
 	mu    sync.Mutex
-	until int64         // how many GETs are left
-	last  chan struct{} // closed by the last one
+	until int64 // the number of the GET that closes last
+	last  chan struct{}
 }
 
 // serve starts a server on loopback.
 func serve(a answer) *server {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		panic(err) // without loopback nothing can be tested
+		panic(err) // nothing can be tested without loopback
 	}
-	s := &server{url: "http://" + l.Addr().String(), closed: make(chan struct{}), asked: make(chan struct{})}
+	s := &server{url: "http://" + l.Addr().String(), closed: make(chan struct{}), requested: make(chan struct{})}
 	s.answer.Store(a)
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	s.http.SetKeepAlivesEnabled(false) // as the real service
+	s.http.SetKeepAlivesEnabled(false) // like the real service
 	go func() {
 		defer close(s.closed)
 		_ = s.http.Serve(l)
@@ -56,8 +56,8 @@ func serve(a answer) *server {
 	return s
 }
 
-// expect sets the answer of the next run, and after how many GETs last is closed. It must
-// not be called while a daemon runs.
+// expect sets the answer of the next run and the number of GETs after which last is closed. It
+// must not be called while a daemon runs.
 func (s *server) expect(a answer, gets int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *server) close() {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, "/latest/")
 	if r.Method == http.MethodPut && path == "api/token" {
-		s.once.Do(func() { close(s.asked) })
+		s.once.Do(func() { close(s.requested) })
 		if s.down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -95,8 +95,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.count()
-	if !below || r.Method != http.MethodGet || !inTree(path) {
-		s.strays.add("a request outside of the tree: %s %q", r.Method, r.URL.EscapedPath())
+	if !below || r.Method != http.MethodGet || !isAllowed(path) {
+		s.strays.add("a request that the daemon must never send: %s %q", r.Method, r.URL.EscapedPath())
 	}
 	status, body, headers := s.answer.Load().(answer)(path)
 	for name, value := range headers {
@@ -108,8 +108,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(body))
 }
 
-// inTree reports whether the daemon may ever ask for a path.
-func inTree(path string) bool {
+// isAllowed reports whether the daemon may request a path.
+func isAllowed(path string) bool {
 	for segment := range strings.SplitSeq(strings.TrimSuffix(path, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
 			return false
@@ -119,8 +119,8 @@ func inTree(path string) bool {
 		(strings.HasPrefix(path, "meta-data/") || strings.HasPrefix(path, "dynamic/instance-identity/") || path == "user-data")
 }
 
-// ordinary answers with an identity document and a tree; leaf gives the body of a
-// leaf, or a status.
+// ordinary answers with an identity document and the bodies in tree, and with 404 for every
+// other path.
 func ordinary(identity string, tree map[string]string) answer {
 	return func(path string) (int, string, map[string]string) {
 		if path == identityPath {

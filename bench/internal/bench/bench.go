@@ -164,7 +164,7 @@ func (all measurements) table(r *report.Report, corner string, columns ...column
 	r.Table(header, rows...)
 }
 
-// memory formats the worst peak memory. If the harness itself had as much, that is an upper bound (process.Result).
+// memory formats the worst peak memory. If the harness itself used as much, the value is an upper bound (process.Result).
 func memory(all measurements) string {
 	worst := quantile(all, 1, peak)
 	if worst <= quantile(all, 1, func(m measurement) int64 { return m.Floor }) {

@@ -26,7 +26,7 @@ type sweep struct {
 
 const over = 10 * time.Second // after an outage, when a trial is cut
 
-// kind is a kind of outage, with the targets for the daemon's lag; 0 means that there is none.
+// kind is a kind of outage, with the targets for the daemon's lag. There is no target if the value is 0.
 type kind struct {
 	name     string // also of the simulator's fault
 	p50, p90 time.Duration

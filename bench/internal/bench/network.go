@@ -20,7 +20,7 @@ const (
 	changing = "refused, while the network changes: an address comes and one goes, 10000 times"
 )
 
-// Waiting measures what it costs to wait.
+// Waiting measures the cost of waiting.
 func Waiting(flags *flag.FlagSet) func(context.Context, *report.Report) error {
 	howLong := flags.Duration("for", time.Minute, "the time to wait")
 	return func(ctx context.Context, r *report.Report) error {
@@ -105,8 +105,8 @@ ARP, with the kernel's timestamps; "in a second" is the most in any window of on
 }
 
 func reportPackets(r *report.Report, all measurements) {
-	// limit is what an interface may send to link-local addresses in a second; a crawl has to stay below it
-	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).
+	// limit is the number of packets that an interface may send to link-local addresses in a second. A crawl must send
+	// fewer (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).
 	const limit = 1024
 	busiest := func(m measurement) int { return m.PacketPeak }
 	requests := func(m measurement) int { return m.Requests.PUTs + m.Requests.GETs + m.Requests.Others }

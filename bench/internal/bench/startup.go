@@ -14,7 +14,7 @@ import (
 	"github.com/imds-ready/imds-ready/bench/internal/report"
 )
 
-// scene is what there is to collect, and how far away it is.
+// scene is a tree to collect and the latency of IMDS.
 type scene struct {
 	tree       string // in the heading
 	latency    time.Duration
@@ -43,7 +43,7 @@ func scenes() []scene {
 
 const oneByOne, many = "SDK, one by one", "GOMAXPROCS=64"
 
-// contestants include the daemon on what the Go runtime takes for a large machine, and other builds of the daemon.
+// contestants include the daemon as if on a large machine (with a high GOMAXPROCS), and other builds of the daemon.
 func (s scene) contestants(others []string) []contestant {
 	identity := fmt.Sprintf("-identity=%t", s.config != endpoint)
 	all := []contestant{

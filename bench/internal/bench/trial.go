@@ -58,8 +58,8 @@ var (
 	curl       = contestant{Name: "curl, sleep 1", Path: "/bin/sh", Args: []string{"-c", loop}, Env: []string{"URL={url}"}}
 )
 
-// loop is what people write into ExecStartPre=, in a careful form: without the two limits, a connection that is never
-// answered would block it forever.
+// loop is a careful form of the loops that people write into ExecStartPre=: without the two limits, a
+// connection that is never answered would block it forever.
 const loop = `until TOKEN=$(curl -sf --connect-timeout 1 --max-time 2 -X PUT \
 	-H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$URL/latest/api/token") &&
 	curl -sf --connect-timeout 1 --max-time 2 -H "X-aws-ec2-metadata-token: $TOKEN" \

@@ -3,10 +3,10 @@
 // Package netns runs the harness again in a network namespace of its own, sets the namespace up, and watches the
 // packets in it. That makes it possible to add an address late and to count packets without touching the network of the
 // machine: a new namespace has one interface, lo, which is down, and no route. Nothing leaves it, so that even
-// 169.254.169.254 can only be what the benchmark puts there. Alone makes sure of that before anything else happens.
+// 169.254.169.254 can only be an address that the benchmark adds. Alone makes sure of that before anything else happens.
 //
-// Making a namespace takes root, or a kernel that lets every user have a user namespace (user_namespaces(7)), in which
-// the program is root then.
+// Making a namespace requires root, or a kernel that allows every user to make a user namespace (user_namespaces(7)), in
+// which the program is root.
 package netns
 
 import (
@@ -127,7 +127,7 @@ func Join(ctx context.Context, pid int) error {
 
 // Watch calls run and returns the times, since 1970, of the packets that an interface sends meanwhile (packet(7)), up to
 // the first 100 ms without one after run has returned. syns are the times of those that ask for a TCP connection over
-// IPv4. It is an error if the kernel dropped a packet, since the counts would be too low. Watch takes CAP_NET_RAW.
+// IPv4. It is an error if the kernel dropped a packet, since the counts would be too low. Watch requires CAP_NET_RAW.
 //
 // A counter that is read now and then is not enough: the pacing sends the requests of a second within milliseconds, and
 // a window that is one reading too long would include those of the next second.

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // inside runs in a namespace.
-func inside(what string) error {
-	if what == "hang" {
+func inside(mode string) error {
+	if mode == "hang" {
 		<-make(chan int)
 	}
 	if err := Alone(); err != nil {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Program is what to run. It inherits nothing: its environment is PATH, NOTIFY_SOCKET and Env.
+// Program describes a program to run. It does not inherit the environment: that is PATH, NOTIFY_SOCKET and Env.
 type Program struct {
 	Path string
 	Args []string

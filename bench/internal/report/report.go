@@ -23,7 +23,7 @@ import (
 )
 
 // Main calls run and exits: with 0, or with 1 after printing an error. SIGINT and SIGTERM end the context, so that run
-// ends what it started; a second signal kills the process.
+// ends the processes that it started; a second signal kills the process.
 func Main(name string, run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

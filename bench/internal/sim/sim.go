@@ -58,7 +58,7 @@ func Start(ctx context.Context, attr *syscall.SysProcAttr, bin string, args ...s
 	return s, nil
 }
 
-// Take returns what was counted since the last call.
+// Take returns the counts since the last call.
 func (s *Simulator) Take() (c Counts, err error) {
 	if _, err = io.WriteString(s.in, "counts\n"); err == nil {
 		err = s.out.Decode(&c)
