@@ -38,6 +38,8 @@ func (p Policy) Budget() *Budget { return &Budget{policy: p.WithDefaults(), rank
 type Verdict struct {
 	// Action is the policy's decision about the failure.
 	Action Action
+	// Rule is the number of the rule that decided, from 1, or 0 if no rule did.
+	Rule int
 	// Attempt is how many attempts are used up.
 	Attempt int
 	// Pause is how long to wait before the next attempt, never past the
@@ -52,7 +54,8 @@ type Verdict struct {
 // deadline; after it, the caller gives up with [ErrDeadline] (see [Budget.Expired]).
 func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 	p := b.policy
-	action := p.Decide(f)
+	decision := p.Explain(f)
+	action := decision.Action
 	if action != Wait {
 		b.attempts++
 	}
@@ -66,7 +69,7 @@ func (b *Budget) Next(f Failure, elapsed time.Duration) Verdict {
 			b.step = 0
 		}
 	}
-	v := Verdict{Action: action, Attempt: b.attempts}
+	v := Verdict{Action: action, Rule: decision.Rule(), Attempt: b.attempts}
 	switch {
 	case action == Fail || action == Absent:
 		v.Stop = ErrFinal

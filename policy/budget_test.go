@@ -334,3 +334,18 @@ func TestEagerIsOffInSDK(t *testing.T) {
 		t.Errorf("pauses %s, want %s", durations(got), want)
 	}
 }
+
+// A verdict names the rule that decided, so that the end of a wait can.
+func TestVerdictNamesTheRule(t *testing.T) {
+	p := policy.Boot()
+	p.Rules = []policy.Rule{rule(policy.Retry, "", "503"), rule(policy.Fail, "user-data", "404"), rule(policy.Fail, "", "404")}
+	for class, want := range map[policy.Class]policy.Verdict{
+		"404":              {Action: policy.Fail, Rule: 3, Attempt: 1, Stop: policy.ErrFinal},
+		policy.Blocked:     {Action: policy.Fail, Attempt: 1, Stop: policy.ErrFinal},
+		policy.ReadTimeout: {Action: policy.Retry, Attempt: 1, Stop: policy.ErrDeadline},
+	} {
+		if got := p.Budget().Next(required(class), time.Hour); got != want {
+			t.Errorf("%s: %+v, want %+v", class, got, want)
+		}
+	}
+}

@@ -48,12 +48,58 @@ type Failure struct {
 	Other *Failure
 }
 
-// matches reports whether the rule applies to the failure.
-func (r Rule) matches(f Failure) bool {
-	if r.Path != "" && !doublestar.MatchUnvalidated(r.Path, f.Path) {
-		return false
+// Match is whether a rule or a row applies to a failure, and if not, why. Its texts
+// reach the user.
+type Match string
+
+// The kinds of Match.
+const (
+	Matches        Match = "matches"
+	OtherClass     Match = "another class"
+	OtherPath      Match = "another path"
+	OtherCondition Match = "another condition"
+)
+
+// Match returns whether the rule applies to the failure.
+func (r Rule) Match(f Failure) Match {
+	switch {
+	case !slices.ContainsFunc(r.On, f.Class.matchesOn):
+		return OtherClass
+	case r.Path != "" && !doublestar.MatchUnvalidated(r.Path, f.Path):
+		return OtherPath
 	}
-	return slices.ContainsFunc(r.On, f.Class.matchesOn)
+	return Matches
+}
+
+// Source is the part of a Policy that decides about a failure.
+type Source string
+
+// The sources, in the order in which they are asked.
+const (
+	FromClassifier Source = "classifier"
+	FromRule       Source = "rule"
+	FromToggle     Source = "retry_connect_timeouts"
+	FromTable      Source = "table"
+	FromNothing    Source = "nothing" // no row of the table matches: the action is Fail
+)
+
+// Decision is what to do about a failure, and what decided it.
+type Decision struct {
+	// Action is what to do.
+	Action Action
+	// Source is what decided.
+	Source Source
+	// Number counts the rule in Rules, or the row in Table, from 1. It is 0 for the
+	// other sources.
+	Number int
+}
+
+// Rule is the number of the rule that decided, from 1, or 0 if no rule did.
+func (d Decision) Rule() int {
+	if d.Source == FromRule {
+		return d.Number
+	}
+	return 0
 }
 
 // Decide returns what to do about a failure. The first of these that applies decides:
@@ -62,39 +108,42 @@ func (r Rule) matches(f Failure) bool {
 //
 // If f has an Other and its own action would end the wait, the action for Other
 // counts, unless it would end the wait too.
-func (p Policy) Decide(f Failure) Action {
+func (p Policy) Decide(f Failure) Action { return p.Explain(f).Action }
+
+// Explain is [Policy.Decide] with what decided.
+func (p Policy) Explain(f Failure) Decision {
 	p = p.WithDefaults()
-	action := p.decide(f)
-	if f.Other != nil && action.ends() {
-		if other := p.decide(*f.Other); !other.ends() {
+	d := p.explain(f)
+	if f.Other != nil && d.Action.ends() {
+		if other := p.explain(*f.Other); !other.Action.ends() {
 			return other
 		}
 	}
-	return action
+	return d
 }
 
 // ends reports whether the action ends the wait.
 func (a Action) ends() bool { return a == Fail || a == Absent }
 
-// decide is Decide for one family.
-func (p Policy) decide(f Failure) Action {
+// explain is Explain for one family.
+func (p Policy) explain(f Failure) Decision {
 	if p.Classifier != nil {
 		if action, ok := p.Classifier(f); ok {
-			return action
+			return Decision{Action: action, Source: FromClassifier}
 		}
 	}
-	for _, r := range p.Rules {
-		if r.matches(f) {
-			return r.Action
+	for i, r := range p.Rules {
+		if r.Match(f) == Matches {
+			return Decision{r.Action, FromRule, i + 1}
 		}
 	}
 	if !p.RetryConnectTimeouts && !f.Class.Answered() {
-		return Fail
+		return Decision{Action: Fail, Source: FromToggle}
 	}
-	for _, r := range p.Table {
-		if r.matches(p, f) {
-			return r.Action
+	for i, r := range p.Table {
+		if r.Match(p, f) == Matches {
+			return Decision{r.Action, FromTable, i + 1}
 		}
 	}
-	return Fail
+	return Decision{Action: Fail, Source: FromNothing}
 }

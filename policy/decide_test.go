@@ -217,3 +217,53 @@ func TestZeroFieldsAreBoot(t *testing.T) {
 		t.Errorf("a policy without zero fields became %+v", got)
 	}
 }
+
+func TestExplain(t *testing.T) {
+	boot, sdk := policy.Boot(), policy.SDK()
+	boot.Rules = []policy.Rule{rule(policy.Retry, "meta-data/**", "404"), rule(policy.Fail, "", "unreachable")}
+	classified := boot
+	classified.Classifier = func(f policy.Failure) (policy.Action, bool) { return policy.Wait, f.Class == "404" }
+	unreachable := required(policy.Unreachable)
+	both := required(policy.Blocked)
+	both.Other = new(required(policy.ReadTimeout))
+	bothEnd := required(policy.Blocked)
+	bothEnd.Other = &unreachable
+	for _, tt := range []struct {
+		name   string
+		policy policy.Policy
+		f      policy.Failure
+		want   policy.Decision
+		rule   int
+	}{
+		{"the classifier", classified, required("404"), policy.Decision{Action: policy.Wait, Source: policy.FromClassifier}, 0},
+		{"the second rule", classified, unreachable, policy.Decision{Action: policy.Fail, Source: policy.FromRule, Number: 2}, 2},
+		{"a rule for other paths", boot, required("404"), policy.Decision{Action: policy.Retry, Source: policy.FromTable, Number: 3}, 0},
+		{"the toggle", sdk, unreachable, policy.Decision{Action: policy.Fail, Source: policy.FromToggle}, 0},
+		{"nothing", sdk, required("418"), policy.Decision{Action: policy.Fail, Source: policy.FromNothing}, 0},
+		{"the other family", boot, both, policy.Decision{Action: policy.Retry, Source: policy.FromTable, Number: 3}, 0},
+		{"both families end", boot, bothEnd, policy.Decision{Action: policy.Fail, Source: policy.FromNothing}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.policy.Explain(tt.f)
+			if got != tt.want || got.Rule() != tt.rule || got.Action != tt.policy.Decide(tt.f) {
+				t.Errorf("%+v (rule %d), want %+v (rule %d)", got, got.Rule(), tt.want, tt.rule)
+			}
+		})
+	}
+}
+
+func TestMatch(t *testing.T) {
+	optional := policy.Failure{Class: "404", Path: "meta-data/mac", Headers: true}
+	listed := optional
+	listed.Listed = true
+	if got := rule(policy.Fail, "user-data", "404").Match(optional); got != policy.OtherPath {
+		t.Errorf("the path: %q", got)
+	}
+	if got := rule(policy.Fail, "user-data", "503").Match(optional); got != policy.OtherClass {
+		t.Errorf("the class: %q", got)
+	}
+	boot := policy.Boot()
+	if row := boot.Table[1]; row.Match(boot, optional) != policy.Matches || row.Match(boot, listed) != policy.OtherCondition {
+		t.Errorf("the condition: %q, %q", row.Match(boot, optional), row.Match(boot, listed))
+	}
+}

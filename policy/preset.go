@@ -29,22 +29,24 @@ const (
 	Toggled     Condition = "toggled"      // NoHeaders, and RetryConnectTimeouts is on
 )
 
-func (r Row) matches(p Policy, f Failure) bool {
+// Match returns whether the row applies to the failure under the policy.
+func (r Row) Match(p Policy, f Failure) Match {
+	if !slices.ContainsFunc(r.On, f.Class.matchesOn) {
+		return OtherClass
+	}
+	holds := true
 	switch r.When {
 	case UnlistedGET:
-		if f.Required || f.Token || f.Listed {
-			return false
-		}
+		holds = !f.Required && !f.Token && !f.Listed
 	case NoHeaders:
-		if f.Headers {
-			return false
-		}
+		holds = !f.Headers
 	case Toggled:
-		if f.Headers || !p.RetryConnectTimeouts {
-			return false
-		}
+		holds = !f.Headers && p.RetryConnectTimeouts
 	}
-	return slices.ContainsFunc(r.On, f.Class.matchesOn)
+	if !holds {
+		return OtherCondition
+	}
+	return Matches
 }
 
 // The names of the presets.

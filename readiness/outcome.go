@@ -56,22 +56,33 @@ func (r *run) decide(err error) outcome {
 	}
 	r.progress.blame(gaveUp.Path, gaveUp.Class)
 	o := outcome{state: snapshot.Failed, class: gaveUp.Class, path: gaveUp.Path, err: err}
+	o.exit = r.progress.exit(gaveUp.Class)
 	choice, key := r.Config.OnTimeout, "on_timeout"
-	switch {
-	case gaveUp.Class == policy.Disabled:
-		o.exit, choice, key = ExitUnavailable, r.Config.OnDisabled, "on_disabled"
-	case gaveUp.Class == policy.Blocked:
-		o.exit = ExitNoPerm
-	case r.progress.onlyNotIMDS():
-		o.exit = ExitProtocol
-	default:
-		o.exit = ExitTempFail
+	if gaveUp.Class == policy.Disabled {
+		choice, key = r.Config.OnDisabled, "on_disabled"
 	}
 	if choice == Continue {
+		if gaveUp.Rule > 0 {
+			key = fmt.Sprintf("retry.rule[%d], %s", gaveUp.Rule, key)
+		}
 		o.state, o.exit, o.warn = snapshot.Degraded, ExitOK, true
 		o.text = fmt.Sprintf("degraded: no %s: %s (%s = continue)", gaveUp.Path, phrase(gaveUp.Class), key)
 	}
 	return o
+}
+
+// exit is the exit code for a required path that was given up for a class.
+func (p *progress) exit(class policy.Class) Exit {
+	switch {
+	case class == policy.Disabled:
+		return ExitUnavailable
+	case class == policy.Blocked:
+		return ExitNoPerm
+	case p.onlyNotIMDS():
+		return ExitProtocol
+	default:
+		return ExitTempFail
+	}
 }
 
 func interrupted(err error, exit Exit) outcome {

@@ -29,13 +29,20 @@ type GiveUpError struct {
 	Attempts int
 	// Stop is policy.ErrAttempts, policy.ErrDeadline or policy.ErrFinal.
 	Stop error
+	// Rule is the number of the policy's rule, from 1, that ended the wait, or 0 if
+	// none did.
+	Rule int
 	// Last is the error of the last attempt.
 	Last error
 }
 
 // Error names the path, the reason for giving up, and the last failure.
 func (e *GiveUpError) Error() string {
-	return fmt.Sprintf("getting %s: %v after %s: %v", e.Path, e.Stop, words.Plural(e.Attempts, "attempt"), e.Last)
+	stop := e.Stop.Error()
+	if e.Rule > 0 {
+		stop = fmt.Sprintf("ended by retry.rule[%d]", e.Rule)
+	}
+	return fmt.Sprintf("getting %s: %s after %s: %v", e.Path, stop, words.Plural(e.Attempts, "attempt"), e.Last)
 }
 
 // Unwrap returns Stop and Last.
@@ -161,6 +168,9 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 			return nil, ErrAbsent
 		}
 		last = &GiveUpError{Path: r.path, Class: r.decisive(f), Attempts: v.Attempt, Stop: v.Stop, Last: err}
+		if v.Stop == policy.ErrFinal {
+			last.Rule = v.Rule
+		}
 		if v.Stop != nil {
 			return nil, last
 		}

@@ -52,7 +52,7 @@ and sends READY=1 to systemd.`,
 		SilenceUsage:               true,
 		RunE: func(*cobra.Command, []string) error {
 			if !showVersion {
-				return errors.New("missing command: must be run, check, wait, get, status, completion or version")
+				return errors.New("missing command: must be run, check, probe, wait, get, status, completion or version")
 			}
 			p.printVersion()
 			return nil
@@ -67,7 +67,7 @@ and sends READY=1 to systemd.`,
 		return err
 	})
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.waitCommand(), p.getCommand(), p.statusCommand(),
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.probeCommand(), p.waitCommand(), p.getCommand(), p.statusCommand(),
 		p.completionCommand(), p.versionCommand())
 	return root
 }

@@ -62,10 +62,9 @@ func guarded() {
 }
 
 // dangerOf returns why a command line must not run in a test, or "" if it may. Only
-// run makes requests. An endpoint in the environment overrides that in the file.
+// run and probe make requests. An endpoint in the environment overrides that in the file.
 func dangerOf(args []string, getenv func(string) string) string {
-	at := slices.Index(args, "run")
-	if at < 0 {
+	if !slices.Contains(args, "run") && !slices.Contains(args, "probe") {
 		return ""
 	}
 	file := ""
@@ -128,6 +127,7 @@ func TestGuard(t *testing.T) {
 		{name: "loopback", endpoint: refused, args: "run"},
 		{name: "IPv6 loopback", endpoint: "http://[::1]:9", args: "--log-level debug run"},
 		{name: "nothing set", args: "run", stopped: true},
+		{name: "nothing set, probe", args: "probe", stopped: true},
 		{name: "the real one", endpoint: aws, args: "run", stopped: true},
 		{name: "a name", endpoint: "http://localhost:9", args: "run", stopped: true},
 		{name: "no request is made", args: "check"},

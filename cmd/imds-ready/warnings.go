@@ -5,13 +5,19 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/policy"
@@ -24,8 +30,9 @@ const unitUser = "imds-ready"
 // unitAllows is IPAddressAllow= of the unit; TestUnitAllows compares them.
 var unitAllows = []string{"169.254.169.254", "fd00:ec2::254", "127.0.0.1", "::1"}
 
-// warnings describes settings that are valid but probably not intended.
-func warnings(c *config.Config) []string {
+// warnings describes settings that are valid but probably not intended. root is the
+// root directory, where the unit may have drop-ins.
+func warnings(c *config.Config, root fs.FS) []string {
 	var all []string
 	p := c.Readiness.Policy
 	for _, r := range c.Readiness.Require {
@@ -38,14 +45,102 @@ func warnings(c *config.Config) []string {
 	}
 	exceeds("max_backoff", p.Backoff.Max)
 	exceeds("connect_timeout", p.ConnectTimeout)
+	if b := p.Backoff; b.Initial > b.Max {
+		all = append(all, fmt.Sprintf("retry.initial_backoff = %v is longer than retry.max_backoff = %v, so every pause is %v", b.Initial, b.Max, b.Max))
+	}
+	all = append(all, ruleWarnings(c)...)
+	dead := func(key string, globs []string) {
+		for _, glob := range globs {
+			if why := config.DeadGlob(glob); why != "" {
+				all = append(all, "metadata."+key+": "+why)
+			}
+		}
+	}
+	dead("include", c.Readiness.Metadata.Include)
+	dead("exclude", c.Readiness.Metadata.Exclude)
 	for _, file := range c.Files {
 		all = append(all, modeWarnings(file)...)
 	}
 	for _, file := range c.Hidden {
 		all = append(all, file+" is not read: a drop-in of the same name replaces or removes it")
 	}
+	for _, file := range c.Ignored {
+		all = append(all, file+" is not read: the name of a drop-in ends in .toml and does not begin with a dot")
+	}
 	for _, e := range c.IMDS.Endpoints {
-		all = append(all, endpointWarnings(e)...)
+		all = append(all, endpointWarnings(e, root)...)
+	}
+	return append(all, slices.Concat(textfileWarnings(c.Readiness.Textfile, root), disabledWarnings(os.Getenv("AWS_EC2_METADATA_DISABLED")))...)
+}
+
+// ruleWarnings looks for rules that can decide nothing.
+func ruleWarnings(c *config.Config) []string {
+	var all []string
+	listed := rules(c)
+	for i, r := range listed {
+		name := fmt.Sprintf("%s: retry.rule[%d]", r.From, i+1)
+		if why := config.DeadRuleGlob(r.Path); why != "" {
+			all = append(all, name+" decides nothing: "+why)
+			continue
+		}
+		var by []string
+		for _, number := range c.Readiness.Policy.HiddenBy(i + 1) {
+			by = append(by, fmt.Sprintf("retry.rule[%d] (%s)", number, listed[number-1].From))
+		}
+		if by != nil {
+			all = append(all, name+" decides nothing, because an earlier rule matches first: "+strings.Join(by, ", ")+
+				": move it up, or remove it")
+		}
+	}
+	return all
+}
+
+// textfileWarnings looks for metrics in a directory to which the unit may not write.
+func textfileWarnings(textfile string, root fs.FS) []string {
+	below := func(dir string) bool {
+		return textfile == dir || strings.HasPrefix(textfile, strings.TrimSuffix(dir, "/")+"/")
+	}
+	if textfile == "" || below(defaultDirectory) {
+		return nil
+	}
+	for _, dir := range unitValues(root, "ReadWritePaths") {
+		if below(strings.TrimLeft(dir, "-+")) {
+			return nil
+		}
+	}
+	dir := filepath.Dir(textfile)
+	return []string{fmt.Sprintf("output.textfile: the unit may not write to %s; allow it with `systemctl edit imds-ready`:\n"+
+		"    [Service]\n    ReadWritePaths=%s", dir, dir)}
+}
+
+// disabledWarnings is about AWS_EC2_METADATA_DISABLED.
+func disabledWarnings(value string) []string {
+	const name = "AWS_EC2_METADATA_DISABLED"
+	switch strings.ToLower(value) {
+	case "", "false":
+		return nil
+	case "true":
+		return []string{name + " is set: run makes no request and skips the gate"}
+	}
+	return []string{fmt.Sprintf("%s = %q has no effect: only true switches requests off", name, value)}
+}
+
+// unitValues returns the values of a setting in the drop-ins of the unit.
+func unitValues(root fs.FS, key string) []string {
+	var all []string
+	for _, dir := range []string{"usr/lib", "etc", "run"} {
+		files, _ := fs.Glob(root, dir+"/systemd/system/imds-ready.service.d/*.conf") // the pattern is valid
+		for _, file := range files {
+			text, err := fs.ReadFile(root, file)
+			if err != nil {
+				continue // then it may only be warned about too much
+			}
+			for line := range strings.Lines(string(text)) {
+				if value, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
+					all = append(all, strings.Fields(value)...)
+				}
+			}
+		}
 	}
 	return all
 }
@@ -89,16 +184,95 @@ func modeWarnings(file string) []string {
 	if mode&0o022 != 0 {
 		all = append(all, fmt.Sprintf("%s may be written by others (mode %04o): chmod go-w %s", file, mode, file))
 	}
-	if u, err := user.Current(); mode&0o004 == 0 && (err != nil || u.Username != unitUser) {
+	if uid, gids, _ := unitIDs(); mode&0o004 == 0 && !isUnitUser() && denied(file, uid, gids) != "" {
 		all = append(all, fmt.Sprintf("%s is not readable by others (mode %04o): "+
 			"`runuser -u %s -- imds-ready check` shows whether the unit's user can read it", file, mode, unitUser))
 	}
 	return all
 }
 
+// isUnitUser reports whether the program runs as the user of the unit.
+func isUnitUser() bool {
+	u, err := user.Current()
+	return err == nil && u.Username == unitUser
+}
+
+// unitProblems returns a [config.Problems] for the files that the user of the unit
+// cannot read, or nil. It is nil if there is no such user yet.
+func unitProblems(files []string) error {
+	uid, gids, ok := unitIDs()
+	if !ok || isUnitUser() {
+		return nil
+	}
+	return deniedProblems(files, uid, gids)
+}
+
+func deniedProblems(files []string, uid int, gids []string) error {
+	var problems config.Problems
+	for _, file := range files {
+		if at := denied(file, uid, gids); at != "" {
+			problems = append(problems, config.Problem{
+				Source: config.Source{File: file},
+				Message: fmt.Sprintf("the unit's user %s cannot read it, because of the mode of %s: use 0644 for a file and 0755 for a directory, "+
+					"or group %s with 0640 and 0750; `runuser -u %s -- imds-ready check` shows what run reads", unitUser, at, unitUser, unitUser),
+			})
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return problems
+}
+
+// unitIDs returns the user of the unit and its groups, and false if it does not exist.
+func unitIDs() (uid int, gids []string, ok bool) {
+	u, err := user.Lookup(unitUser)
+	if err != nil {
+		return -1, nil, false
+	}
+	uid, err = strconv.Atoi(u.Uid)
+	if err != nil {
+		return -1, nil, false
+	}
+	gids, _ = u.GroupIds() // without them, too much seems to be denied
+	return uid, gids, true
+}
+
+// denied returns the file or the first directory above it whose mode does not let a
+// user read the file, or "". It trusts an access control list to allow it.
+func denied(file string, uid int, gids []string) string {
+	path, err := filepath.EvalSymlinks(file)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return ""
+	}
+	need := fs.FileMode(0o4)
+	for ; ; path, need = filepath.Dir(path), 0o1 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return ""
+		}
+		mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
+		switch {
+		case int(owner.Uid) == uid:
+			mode >>= 6
+		case slices.Contains(gids, strconv.Itoa(int(owner.Gid))):
+			mode >>= 3
+		}
+		if _, err := unix.Getxattr(path, "system.posix_acl_access", nil); err != nil && mode&need == 0 {
+			return path
+		}
+		if path == "/" {
+			return ""
+		}
+	}
+}
+
 // endpointWarnings looks for a base path that requests add themselves, and for
 // an address that the unit may not talk to.
-func endpointWarnings(endpoint string) []string {
+func endpointWarnings(endpoint string, root fs.FS) []string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil
@@ -108,7 +282,13 @@ func endpointWarnings(endpoint string) []string {
 		all = append(all, "endpoint.url: requests add /latest themselves, so they go to "+endpoint+"/latest/...: remove it")
 	}
 	host := u.Hostname()
-	if addr, err := netip.ParseAddr(host); err == nil && !slices.Contains(unitAllows, addr.WithZone("").String()) {
+	allowed := func(addr netip.Addr) bool {
+		return slices.ContainsFunc(append(unitValues(root, "IPAddressAllow"), unitAllows...), func(value string) bool {
+			prefix, err := netip.ParsePrefix(value)
+			return value == "any" || value == addr.String() || err == nil && prefix.Contains(addr)
+		})
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !allowed(addr.WithZone("")) {
 		all = append(all, fmt.Sprintf("endpoint.url: the unit's IPAddressAllow= does not include %s, so systemd drops packets to it; "+
 			"allow it with `systemctl edit imds-ready`:\n    [Service]\n    IPAddressAllow=%s", host, host))
 	}

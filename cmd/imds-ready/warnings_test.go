@@ -4,8 +4,12 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func TestUnitAllows(t *testing.T) {
@@ -17,5 +21,108 @@ func TestUnitAllows(t *testing.T) {
 		if !strings.Contains(string(unit), "\n"+want+"\n") {
 			t.Errorf("the unit does not contain %s", want)
 		}
+	}
+}
+
+// A drop-in of the unit answers a warning about it.
+func TestWarningsKnowDropIns(t *testing.T) {
+	none := fstest.MapFS{}
+	root := fstest.MapFS{
+		"etc/systemd/system/imds-ready.service.d/override.conf": {
+			Data: []byte("[Service]\nReadWritePaths=-/srv/a /srv/b/\nIPAddressAllow=192.0.2.0/24 2001:db8::1\n"),
+		},
+		"etc/systemd/system/imds-ready.service.d/ignored": {Data: []byte("ReadWritePaths=/srv\n")},
+	}
+	for _, tt := range []struct {
+		textfile string
+		root     fstest.MapFS
+		warned   bool
+	}{
+		{"", none, false},
+		{"/run/imds/imds_ready.prom", none, false},
+		{"/run/imdsx/imds_ready.prom", none, true},
+		{"/srv/a/imds_ready.prom", none, true},
+		{"/srv/a/imds_ready.prom", root, false},
+		{"/srv/b/c/x.prom", root, false},
+		{"/srv/c/x.prom", root, true},
+	} {
+		if got := textfileWarnings(tt.textfile, tt.root); (len(got) > 0) != tt.warned {
+			t.Errorf("%s: %q", tt.textfile, got)
+		}
+	}
+	for _, tt := range []struct {
+		endpoint string
+		root     fstest.MapFS
+		warned   bool
+	}{
+		{"http://192.0.2.1", none, true},
+		{"http://192.0.2.1", root, false},
+		{"http://[2001:db8::1]:80", root, false},
+		{"http://192.0.3.1", root, true},
+		{"http://169.254.169.254", none, false},
+	} {
+		if got := endpointWarnings(tt.endpoint, tt.root); (len(got) > 0) != tt.warned {
+			t.Errorf("%s: %q", tt.endpoint, got)
+		}
+	}
+}
+
+// denied finds the file or the directory whose mode keeps a user out.
+func TestDenied(t *testing.T) {
+	const stranger = 1 << 30
+	dir := filepath.Join(t.TempDir(), "sub")
+	file := filepath.Join(dir, "c.toml")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("c.toml", link); err != nil {
+		t.Fatal(err)
+	}
+	me, mine := os.Getuid(), []string{strconv.Itoa(os.Getgid())}
+	for _, tt := range []struct {
+		name      string
+		file, dir os.FileMode
+		uid       int
+		gids      []string
+		want      string
+	}{
+		{"owner", 0o400, 0o700, me, nil, ""},
+		{"owner, who has less than others", 0o044, 0o755, me, nil, file},
+		{"directory", 0o644, 0o754, stranger, nil, dir},
+		{"group", 0o640, 0o750, stranger, mine, "above"},
+		{"group without a permission", 0o604, 0o755, stranger, mine, file},
+		{"others", 0o640, 0o755, stranger, nil, file},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for path, mode := range map[string]os.FileMode{file: tt.file, dir: tt.dir} {
+				if err := os.Chmod(path, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := denied(link, tt.uid, tt.gids)
+			if tt.want == "above" { // the temporary directory may be closed to others
+				if slices.Contains([]string{file, dir}, got) {
+					t.Errorf("denied by %s", got)
+				}
+				return
+			}
+			if got != tt.want {
+				t.Errorf("denied by %q, want %q", got, tt.want)
+			}
+			err := deniedProblems([]string{link}, tt.uid, tt.gids)
+			if (err != nil) != (got != "") || err != nil && !strings.HasPrefix(err.Error(), link+": the unit's user imds-ready cannot read it, because of the mode of "+got+": ") {
+				t.Errorf("the problem is %v", err)
+			}
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if got := denied(filepath.Join(dir, "missing"), stranger, nil); got != "" {
+		t.Errorf("a file that is not there: denied by %q", got)
 	}
 }

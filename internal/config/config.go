@@ -55,6 +55,9 @@ type Config struct {
 	// Hidden are the drop-ins that were not read because another one of the
 	// same name replaces or removes them.
 	Hidden []string
+	// Ignored are the files beside the drop-ins that were not read because of their
+	// names, except README and hidden files that do not end in ".toml".
+	Ignored []string
 }
 
 // Setting is one effective key.
@@ -81,7 +84,7 @@ func Load(o Options) (*Config, error) {
 		getenv = os.Getenv
 	}
 	keys := newSchema()
-	files, hidden, problems := o.find()
+	files, unread, problems := o.find()
 	var documents []document
 	var read []string
 	for _, file := range files {
@@ -103,7 +106,7 @@ func Load(o Options) (*Config, error) {
 	v, settings := merge(documents).resolve(keys)
 	v.ready.Disabled = disabled(getenv)
 	v.ready.ExplicitEndpoint = v.url != ""
-	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read, Hidden: hidden}, nil
+	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read, Hidden: unread.hidden, Ignored: unread.ignored}, nil
 }
 
 // client makes the IMDS client of the values. An explicit endpoint beats a

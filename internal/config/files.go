@@ -28,25 +28,31 @@ type source struct {
 	named bool // by --config: it may be a pipe, as in --config <(...)
 }
 
-// find returns the existing files in the order in which they apply, and the
-// drop-ins that others of the same name hide.
-func (o Options) find() (files []source, hidden []string, problems Problems) {
+// unread is what is beside the files to read.
+type unread struct {
+	hidden  []string // drop-ins that others of the same name hide
+	ignored []string // files whose names are not those of drop-ins
+}
+
+// find returns the existing files in the order in which they apply.
+func (o Options) find() ([]source, unread, Problems) {
 	if o.File != "" {
-		found, hidden, problems := dropIns(o.File + ".d")
-		return append([]source{{path: o.File, named: true}}, found...), hidden, problems
+		found, unread, problems := dropIns(o.File + ".d")
+		return append([]source{{path: o.File, named: true}}, found...), unread, problems
 	}
+	var files []source
 	path := filepath.Join(o.Root, mainFile)
 	// Lstat, because a dangling link is a mistake, not an absent file.
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		files = append(files, source{path: path})
 	}
-	found, hidden, problems := dropIns(filepath.Join(o.Root, vendorDir), filepath.Join(o.Root, adminDir))
-	return append(files, found...), hidden, problems
+	found, unread, problems := dropIns(filepath.Join(o.Root, vendorDir), filepath.Join(o.Root, adminDir))
+	return append(files, found...), unread, problems
 }
 
 // dropIns returns the files of the directories in the order of their names; one
 // of a later directory replaces one of the same name of an earlier directory.
-func dropIns(dirs ...string) (files []source, hidden []string, problems Problems) {
+func dropIns(dirs ...string) (files []source, unread unread, problems Problems) {
 	byName := map[string]string{}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
@@ -54,11 +60,16 @@ func dropIns(dirs ...string) (files []source, hidden []string, problems Problems
 			problems = append(problems, unreadable(dir, err))
 		}
 		for _, e := range entries {
-			if name := e.Name(); strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") {
+			name, path := e.Name(), filepath.Join(dir, e.Name())
+			isTOML, isDot := strings.HasSuffix(name, ".toml"), strings.HasPrefix(name, ".")
+			switch {
+			case isTOML && !isDot:
 				if earlier, ok := byName[name]; ok {
-					hidden = append(hidden, earlier)
+					unread.hidden = append(unread.hidden, earlier)
 				}
-				byName[name] = filepath.Join(dir, name)
+				byName[name] = path
+			case isTOML || !isDot && !strings.HasPrefix(name, "README"):
+				unread.ignored = append(unread.ignored, path)
 			}
 		}
 	}
@@ -67,7 +78,7 @@ func dropIns(dirs ...string) (files []source, hidden []string, problems Problems
 			files = append(files, source{path: path})
 		}
 	}
-	return files, hidden, problems
+	return files, unread, problems
 }
 
 // masked reports whether a drop-in is a link to /dev/null, which removes the one
@@ -82,7 +93,7 @@ func (s source) read() (string, *Problem) {
 	fail := func(err error) (string, *Problem) {
 		p := unreadable(s.path, err)
 		if s.named && errors.Is(err, fs.ErrNotExist) {
-			p.Message = "--config names a file that does not exist"
+			p.Message = "the file does not exist"
 		}
 		return "", &p
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -139,7 +140,7 @@ func TestNamedFileProblems(t *testing.T) {
 		}
 		return strings.ReplaceAll(err.Error(), dir+"/", "")
 	}
-	if got, want := load(dir+"/missing.toml"), "missing.toml: --config names a file that does not exist"; got != want {
+	if got, want := load(dir+"/missing.toml"), "missing.toml: the file does not exist"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := load(dir+"/"), ": cannot be read: must be a regular file"; got != want {
@@ -221,5 +222,22 @@ func TestHidden(t *testing.T) {
 	}, func(root string) error { return os.Symlink(os.DevNull, filepath.Join(root, adminName, "30.toml")) })
 	if problems != "" || len(c.Hidden) != 2 || !strings.HasSuffix(c.Hidden[0], vendor+"10.toml") || !strings.HasSuffix(c.Hidden[1], vendor+"30.toml") {
 		t.Errorf("hidden: %v, %s", c.Hidden, problems)
+	}
+}
+
+func TestIgnored(t *testing.T) {
+	files := tree{
+		adminName + "10.toml": "", adminName + "10.toml.bak": "[", adminName + "20.conf": "[", adminName + ".30.toml": "[",
+		adminName + "README": "", adminName + "README.md": "", adminName + ".placeholder": "",
+	}
+	c, problems := machine(t, files, func(string) error { return nil })
+	var names []string
+	if c != nil {
+		for _, path := range c.Ignored {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	if want := []string{".30.toml", "10.toml.bak", "20.conf"}; problems != "" || !slices.Equal(names, want) {
+		t.Errorf("ignored: %v, want %v; %s", names, want, problems)
 	}
 }

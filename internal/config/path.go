@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -137,14 +138,55 @@ func includeGlob(pattern string) (problem string) {
 		return problem
 	}
 	first, rest, _ := strings.Cut(pattern, "/")
-	// With a slash within braces or a class, only the whole pattern could tell.
-	if strings.Count(first, "{") != strings.Count(first, "}") || strings.Contains(first, "[") && !strings.Contains(first, "]") {
+	if severed(first) {
 		return ""
 	}
 	if first == "**" || rest != "" && doublestar.MatchUnvalidated(first, "meta-data") {
 		return ""
 	}
 	return quote(pattern) + ` can never match below meta-data/: begin it with meta-data/, as in "meta-data/**"`
+}
+
+// severed reports whether the first segment of a pattern ends within braces or a class.
+// Then only the whole pattern could tell what it matches.
+func severed(first string) bool {
+	return strings.Count(first, "{") != strings.Count(first, "}") || strings.Contains(first, "[") && !strings.Contains(first, "]")
+}
+
+// DeadGlob returns why a glob of metadata.include or metadata.exclude can match no
+// value below meta-data/, or "" if it may match one.
+func DeadGlob(pattern string) (why string) {
+	if problem := includeGlob(pattern); problem != "" {
+		return problem
+	}
+	if dir, ok := strings.CutSuffix(pattern, "/"); ok {
+		return quote(pattern) + " matches no value, because only directories end in a slash: write " + quote(dir+"/**")
+	}
+	return ""
+}
+
+// DeadRuleGlob returns why the path of a rule can match no path that is ever
+// requested, or "" if it may match one.
+func DeadRuleGlob(pattern string) (why string) {
+	first, rest, below := strings.Cut(pattern, "/")
+	if pattern == "" || first == "**" || severed(first) {
+		return ""
+	}
+	matches := func(name string) bool { return doublestar.MatchUnvalidated(first, name) }
+	if below && (matches("meta-data") || matches("dynamic")) || matches(paths.UserData) && (!below || rest == "**") {
+		return ""
+	}
+	return quote(pattern) + ` can match no path of IMDS: begin it with meta-data/ or dynamic/, as in "meta-data/iam/**"`
+}
+
+// CheckPath returns an error if a path cannot be required or collected. The error says
+// what to write instead.
+func CheckPath(path string) error {
+	_, problem := requirePath(path)
+	if problem == "" {
+		return nil
+	}
+	return errors.New(quote(path) + " " + key{valid: validPath}.withRange(problem))
 }
 
 // ruleGlob is the path of a rule; an empty one is any path.

@@ -87,3 +87,55 @@ func TestGlobs(t *testing.T) {
 		}
 	}
 }
+
+func TestDeadGlobs(t *testing.T) {
+	const (
+		never = ` can never match below meta-data/: begin it with meta-data/, as in "meta-data/**"`
+		rule  = ` can match no path of IMDS: begin it with meta-data/ or dynamic/, as in "meta-data/iam/**"`
+	)
+	for _, tt := range []struct{ pattern, metadata, rule string }{
+		{"**", "", ""},
+		{"meta-data/iam/*", "", ""},
+		{"{meta-data/a,user-data}", "", ""},
+		{"meta-data/iam/", `"meta-data/iam/" matches no value, because only directories end in a slash: write "meta-data/iam/**"`, ""},
+		{"iam/**", never, rule},
+		{"latest/meta-data/**", never, rule},
+		{"meta-data", never, rule},
+		{"dynamic/**", never, ""},
+		{"*/**", "", ""},
+		{"user-data", never, ""},
+		{"user-data/x", never, rule},
+	} {
+		if got := DeadGlob(tt.pattern); got != quoted(tt.pattern, tt.metadata, never) {
+			t.Errorf("DeadGlob(%q) = %q", tt.pattern, got)
+		}
+		if got := DeadRuleGlob(tt.pattern); got != quoted(tt.pattern, tt.rule, rule) {
+			t.Errorf("DeadRuleGlob(%q) = %q", tt.pattern, got)
+		}
+	}
+	if got := DeadRuleGlob(""); got != "" {
+		t.Errorf("a rule for every path: %q", got)
+	}
+}
+
+// quoted puts a pattern before the end of a message that names it.
+func quoted(pattern, message, end string) string {
+	if message == end {
+		return quote(pattern) + end
+	}
+	return message
+}
+
+func TestCheckPath(t *testing.T) {
+	if err := CheckPath("meta-data/iam/info"); err != nil {
+		t.Error(err)
+	}
+	for path, want := range map[string]string{
+		"/meta-data/mac": `"/meta-data/mac" begins with a slash: drop it, valid: ` + validPath,
+		"iam/info":       `"iam/info" is not a path of IMDS, did you mean "meta-data/iam/info"?`,
+	} {
+		if err := CheckPath(path); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+}
