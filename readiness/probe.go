@@ -38,6 +38,7 @@ type Probed struct {
 // timeouts of the policy. It ignores Disabled and the firmware, and writes nothing. If
 // the context ends, Err is its cause and the rest is empty.
 func Probe(ctx context.Context, c Config, client *imds.Client) Probed {
+	c.Require = []Require{{Path: paths.Identity}}
 	p := &progress{iface: client.Interface, tolerant: c.OnDisabled == Continue}
 	g := &gate{config: c, client: client, progress: p}
 	once := c.Policy

@@ -141,19 +141,8 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 			return nil, context.Cause(ctx)
 		}
 		elapsed := time.Since(r.Start)
-		f := Classify(err, r.path, r.Optional)
-		f.Listed = r.Listed
-		if e, ok := errors.AsType[*imds.Error](err); ok && !e.Begun.IsZero() {
-			begun = e.Begun // the attempt may have waited for its turn
-		}
-		f.Took = time.Since(begun)
-		if r.GiveUpAt != nil {
-			at := r.GiveUpAt(f)
-			budget.Limit(at.Sub(r.Start))
-			if r.deadline.IsZero() || at.Before(r.deadline) {
-				r.deadline = at
-			}
-		}
+		f, begun := r.failure(err, begun)
+		r.limit(budget, f)
 		cut := budget.Expired(elapsed) && timedOut(f.Class)
 		if cut && last != nil {
 			last.Stop = policy.ErrDeadline // this attempt does not count
@@ -168,7 +157,7 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 			return nil, ErrAbsent
 		}
 		last = &GiveUpError{Path: r.path, Class: r.decisive(f), Attempts: v.Attempt, Stop: v.Stop, Last: err}
-		if v.Stop == policy.ErrFinal {
+		if errors.Is(v.Stop, policy.ErrFinal) {
 			last.Rule = v.Rule
 		}
 		if v.Stop != nil {
@@ -189,6 +178,18 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// limit brings the deadline forward to what GiveUpAt says about a failure.
+func (r *run) limit(budget *policy.Budget, f policy.Failure) {
+	if r.GiveUpAt == nil {
+		return
+	}
+	at := r.GiveUpAt(f)
+	budget.Limit(at.Sub(r.Start))
+	if r.deadline.IsZero() || at.Before(r.deadline) {
+		r.deadline = at
+	}
+}
+
 // attempt makes one attempt, which the deadline cuts. A path that is not optional must
 // have a body.
 func (r *run) attempt(ctx context.Context) ([]byte, error) {
@@ -202,6 +203,17 @@ func (r *run) attempt(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("GET %s: %w", r.path, ErrEmpty)
 	}
 	return body, err
+}
+
+// failure describes a failed attempt to the policy, and returns when it began: the call
+// began at begun, but the attempt may have waited for its turn.
+func (r *run) failure(err error, begun time.Time) (policy.Failure, time.Time) {
+	if e, ok := errors.AsType[*imds.Error](err); ok && !e.Begun.IsZero() {
+		begun = e.Begun
+	}
+	f := Classify(err, r.path, r.Optional)
+	f.Listed, f.Took = r.Listed, time.Since(begun)
+	return f, begun
 }
 
 // decisive returns the class of the GiveUpError if no attempt follows a failure.

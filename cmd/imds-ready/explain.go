@@ -153,6 +153,18 @@ func statuses(p policy.Policy) (named []policy.Class, other4xx, other5xx policy.
 	return named, unnamed(499), unnamed(599)
 }
 
+// decide asks the policy about a class for each of the kinds of requests.
+func decide(p policy.Policy, class policy.Class, path string, kinds []int, at circumstance) (d decisions) {
+	cells := []*cell{&d.Required, &d.Optional, &d.Token}
+	for _, kind := range kinds {
+		if f, ok := failure(kind, class, path, at); ok {
+			decision := p.Explain(f)
+			*cells[kind] = cell{decision.Action, decision.Rule()}
+		}
+	}
+	return d
+}
+
 // tableOfDecisions asks the policy about every class. Rules for some paths count for
 // those required paths that they match, which have rows of their own.
 func tableOfDecisions(c *config.Config) []decisions {
@@ -172,16 +184,6 @@ func tableOfDecisions(c *config.Config) []decisions {
 		}
 		return s
 	}
-	row := func(class policy.Class, path string, kinds []int, at circumstance) (d decisions) {
-		cells := []*cell{&d.Required, &d.Optional, &d.Token}
-		for _, kind := range kinds {
-			if f, ok := failure(kind, class, path, at); ok {
-				decision := p.Explain(f)
-				*cells[kind] = cell{decision.Action, decision.Rule()}
-			}
-		}
-		return d
-	}
 	var table []decisions
 	add := func(d decisions, name string) {
 		same := func(o decisions) bool {
@@ -196,7 +198,7 @@ func tableOfDecisions(c *config.Config) []decisions {
 	for _, class := range all {
 		var ordinary decisions
 		for _, at := range circumstances(class) {
-			d := row(class, "", []int{onRequired, onOptional, onToken}, at)
+			d := decide(p, class, "", []int{onRequired, onOptional, onToken}, at)
 			if at.name == "" {
 				ordinary = d
 				add(d, label(class, ""))
@@ -209,7 +211,7 @@ func tableOfDecisions(c *config.Config) []decisions {
 		for _, class := range all {
 			kinds := []int{onRequired, onToken}
 			at := circumstances(class)[0]
-			d, usual := row(class, r.Path, kinds, at), row(class, "", kinds, at)
+			d, usual := decide(p, class, r.Path, kinds, at), decide(p, class, "", kinds, at)
 			if _, ok := failure(onRequired, class, r.Path, at); ok && d.Required != usual.Required {
 				add(d, label(class, r.Path))
 			}

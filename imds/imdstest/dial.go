@@ -146,9 +146,9 @@ func (p *pipeEnd) SetLinger(sec int) error {
 
 // tcpError returns the error of a TCP connection for that of the pipe.
 func (p *pipeEnd) tcpError(op string, err error) error {
-	ended := err == io.EOF || err == io.ErrClosedPipe
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
 	switch {
-	case err == nil, err == io.EOF && !p.reset.Load():
+	case err == nil, errors.Is(err, io.EOF) && !p.reset.Load():
 		return err
 	case ended && p.closed.Load():
 		err = net.ErrClosed

@@ -171,7 +171,7 @@ func list(empty string, check func(string) (problem string)) kind[[]string] {
 		}
 		for i, item := range items {
 			s, ok := item.(string)
-			problem := ""
+			var problem string
 			if ok {
 				problem = check(s)
 			} else {

@@ -123,7 +123,7 @@ func (t *torture) race(ctx context.Context, round int, wrong *problems) int {
 		defer d.stop()
 		daemons[i] = d
 	}
-	winner := -1
+	var winner int
 	timer := time.NewTimer(20 * time.Second)
 	defer timer.Stop()
 	select {
