@@ -37,7 +37,7 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 	switch f.Class {
 	case policy.Disabled:
 		s := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
-			"`aws ec2 modify-instance-metadata-options --http-endpoint enabled`"
+			"`aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled`"
 		if !p.tolerant {
 			s += ", or set ready.on_disabled = \"continue\""
 		}
@@ -46,8 +46,9 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 		if f.Token {
 			return "TCP connects, but the answer to the token request does not arrive: probably the response hop limit is too small " +
 				"for this network path (containers need 2; raise HttpPutResponseHopLimit with " +
-				"`aws ec2 modify-instance-metadata-options`), or IMDS is slow (raise retry.read_timeout)"
+				"`aws ec2 modify-instance-metadata-options --instance-id ID`), or IMDS is slow (raise retry.read_timeout)"
 		}
+		return "IMDS has granted a token, but this answer does not arrive in time: if that lasts, raise retry.read_timeout"
 	case policy.Blocked:
 		return "a prohibit or blackhole route on this host forbids the address, as systemd-imdsd's locked mode sets: " +
 			"see `ip rule` and `ip route show table all`"
@@ -113,6 +114,8 @@ func hint404(f policy.Failure) string {
 		return f.Path + " is not there: the instance has no such tag, or tags are not allowed in its metadata (InstanceMetadataTags)"
 	case strings.HasPrefix(f.Path, "meta-data/tags/"):
 		return f.Path + " is not there: it appears when tags are allowed in the instance's metadata (InstanceMetadataTags)"
+	case f.Path == paths.Identity:
+		return f.Path + " is not there, and imds-ready always requires it: probably something other than IMDS answers at this address"
 	case f.Path == paths.UserData:
 		return "user-data is not there: this instance was started without user data"
 	default:

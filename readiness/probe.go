@@ -66,5 +66,9 @@ func Probe(ctx context.Context, c Config, client *imds.Client) Probed {
 	}
 	probed.Endpoint = cmp.Or(failed.Endpoint, probed.Endpoint)
 	probed.Hint = p.hint(failed, lasting{}, gaveUp.Last)
+	if failed.Class == policy.ConnectionRefused || failed.Class == policy.ConnectTimeout { // which run explains after a while
+		probed.Hint = "nothing answers at this address yet: if that lasts, look at endpoint.url, " +
+			"and for a local firewall that does not allow the user imds-ready"
+	}
 	return probed
 }

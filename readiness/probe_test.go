@@ -29,10 +29,11 @@ func TestProbe(t *testing.T) {
 		most                  time.Duration
 	}{
 		{schedule: "ok"},
-		{schedule: "refuse", class: "connection-refused", exit: readiness.ExitTempFail},
-		{schedule: "blackhole", class: "connect-timeout", exit: readiness.ExitTempFail, most: imds.DefaultConnectTimeout},
+		{schedule: "refuse", class: "connection-refused", hint: "look at endpoint.url", exit: readiness.ExitTempFail},
+		{schedule: "blackhole", class: "connect-timeout", hint: "look at endpoint.url", exit: readiness.ExitTempFail, most: imds.DefaultConnectTimeout},
 		{schedule: "unreachable", class: "unreachable", hint: "no address or route yet", exit: readiness.ExitTempFail},
 		{schedule: "blocked", class: "blocked", hint: "prohibit or blackhole route", exit: readiness.ExitNoPerm},
+		{schedule: "404@dynamic/**", class: "404", hint: "always requires it", exit: readiness.ExitTempFail},
 		{schedule: "503x1,ok", class: "503", hint: "not ready", exit: readiness.ExitTempFail},
 		{schedule: "403@put", class: "disabled", hint: "modify-instance-metadata-options", exit: readiness.ExitUnavailable},
 		{schedule: "403@dynamic/**", class: "disabled", hint: "modify-instance-metadata-options", exit: readiness.ExitUnavailable},

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -62,14 +63,36 @@ and sends READY=1 to systemd.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if !c.HasParent() { // a mistyped command is the cause of an unknown flag after it
-			err = cmp.Or(noArguments(c, c.Flags().Args()), err)
+			if other := noArguments(c, c.Flags().Args()); other != nil {
+				return other
+			}
 		}
-		return err
+		return explainFlag(c, err)
 	})
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(p.runCommand(), p.checkCommand(), p.probeCommand(), p.waitCommand(), p.getCommand(), p.statusCommand(),
 		p.completionCommand(), p.versionCommand())
 	return root
+}
+
+// explainFlag adds the remedy to an error about a flag: a similar flag, or the form of
+// a duration.
+func explainFlag(c *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var similar []string
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if name := e.GetSpecifiedName(); len(name) <= maxCompared && words.Distance(name, f.Name) <= 2 || name == f.Name[:1] {
+				similar = append(similar, "--"+f.Name)
+			}
+		})
+		if len(similar) > 0 {
+			return fmt.Errorf("%w: did you mean %s?", err, strings.Join(similar, " or "))
+		}
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok && e.GetFlag().Value.Type() == "duration" {
+		return fmt.Errorf("invalid --%s %q: must be a duration with a unit (ms, s, m, h), such as 90s", e.GetFlag().Name, e.GetValue())
+	}
+	return err
 }
 
 // noArguments is cobra.NoArgs with better messages.
