@@ -225,7 +225,8 @@ func (p *program) explainAbsent(v *snapshot.Values, e *snapshot.KeyError) (probl
 		return fmt.Sprintf("this instance has no tag %q", tag),
 			"`imds-ready get --list " + tagsKey + "` prints the tags; --default VALUE prints VALUE instead"
 	default:
-		return e.Error(), "`imds-ready get --list` prints all keys; --default VALUE prints VALUE instead"
+		return e.Error(), "`imds-ready get --list` prints all keys; metadata.include or metadata.exclude may leave it out; " +
+			"--default VALUE prints VALUE instead"
 	}
 }
 
