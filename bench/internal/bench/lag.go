@@ -28,8 +28,9 @@ const over = 10 * time.Second // after an outage, when a trial is cut
 
 // kind is a kind of outage, with the targets for the daemon's lag; 0 means that there is none.
 type kind struct {
-	name     string // also of the simulator's fault
+	name     string // also of the simulator's fault, unless dual is set
 	p50, p90 time.Duration
+	dual     bool // IMDS has an address of each family: IPv6 never answers, and IPv4 refuses during the outage
 }
 
 // Lag has outages of IMDS itself.
@@ -38,27 +39,35 @@ func Lag() report.Setup {
 		outages: 24, again: 4, parallel: 6,
 		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl},
 		kinds: []kind{
-			{"refuse", 200 * time.Millisecond, 500 * time.Millisecond},
-			{"blackhole", 300 * time.Millisecond, 600 * time.Millisecond},
-			{"hang", 700 * time.Millisecond, 0},
-			{"503", 200 * time.Millisecond, 500 * time.Millisecond},
+			{name: "refuse", p50: 200 * time.Millisecond, p90: 500 * time.Millisecond},
+			{name: "blackhole", p50: 300 * time.Millisecond, p90: 600 * time.Millisecond},
+			{name: "hang", p50: 700 * time.Millisecond},
+			{name: "503", p50: 200 * time.Millisecond, p90: 500 * time.Millisecond},
+			{name: "refuse, IPv6 silent", p50: 150 * time.Millisecond, dual: true},
 		},
 		format: seconds,
-		intro:  "Each trial has a simulator of its own on loopback, which does not answer during the outage.",
-		outro:  "\nThe curl loop:\n\n```sh\n" + loop + "\n```\n",
+		intro: `Each trial has a simulator of its own on loopback, which does not answer during the outage. In "refuse, IPv6 silent",
+imds-ready finds IMDS by itself (mode = "auto") in a network namespace: IPv4 refuses connections during the outage, and
+every packet to the IPv6 address is dropped, also afterwards. The others know one address only and take no part.`,
+		outro: "\nThe curl loop:\n\n```sh\n" + loop + "\n```\n",
 	}.setup
+}
+
+// discovering returns the daemon's configuration to find IMDS by itself under an endpoint mode, on a machine that is not
+// an instance according to DMI.
+func discovering(mode string) string {
+	return "[endpoint]\nmode = \"" + mode + "\"\n\n[ready]\non_not_ec2 = \"try\"\n"
 }
 
 // Late has a network without an address while IMDS is up.
 func Late() report.Setup {
-	// The daemon finds IMDS by itself, on a machine that is not an instance according to DMI.
-	const config = "[endpoint]\nmode = \"ipv4\"\n\n[ready]\non_not_ec2 = \"try\"\n"
+	config := discovering("ipv4")
 	lazy := configured(daemon+", eager = false", config+"\n[retry]\neager = false\n")
 	return sweep{
 		outages: 20, again: 3, parallel: 4,
 		contestants: []contestant{configured(daemon, config), lazy, patientSDK, curl},
 		kinds:       []kind{{name: "late address", p90: 50 * time.Millisecond}},
-		base:        trial{Simulator: []string{"-listen", "0.0.0.0:80"}, Network: network{Address: "169.254.169.254"}},
+		base:        trial{Simulator: []string{"-listen", "0.0.0.0:80"}, Network: network{Address: ipv4.String()}},
 		format:      ms,
 		intro: `Each trial has a network namespace of its own. IMDS listens from the beginning; the outage ends when 169.254.169.254 is
 added to lo. imds-ready finds IMDS by itself (mode = "ipv4"). The curl loop is that of lag.md.`,
@@ -99,7 +108,11 @@ the outage. The SDK is %s.
 func (s sweep) trials(shortest, longest time.Duration) []trial {
 	var all []trial
 	for _, k := range s.kinds {
-		for _, c := range s.contestants {
+		contestants := s.contestants
+		if k.dual {
+			contestants = []contestant{configured(daemon, discovering("auto"))}
+		}
+		for _, c := range contestants {
 			n := s.outages
 			if c.Name == daemon {
 				n *= s.again
@@ -109,7 +122,14 @@ func (s sweep) trials(shortest, longest time.Duration) []trial {
 				t.Scene, t.Contestants = k.name, []contestant{c}
 				t.Outage = shortest + (longest-shortest)*time.Duration(i)/time.Duration(max(1, n-1))
 				t.Limit = t.Outage + over
-				if t.Network.Address == "" {
+				switch {
+				case k.dual:
+					t.Network.Both = true
+					t.Simulator = []string{
+						"-listen", "0.0.0.0:80", "-listen", "[::]:80",
+						"-schedule", fmt.Sprintf("refuse@ipv4:%v,ok", t.Outage), "-schedule", "blackhole@ipv6",
+					}
+				case t.Network.Address == "":
 					t.Simulator = []string{"-schedule", fmt.Sprintf("%s:%v,ok", k.name, t.Outage)}
 				}
 				all = append(all, t)

@@ -103,8 +103,12 @@ type network struct {
 	Watch   string // if not empty, the interface whose packets are counted
 	Peer    bool   // the simulator has another namespace, joined by a veth pair
 	Address string // if not empty, the address of IMDS, which is added to lo after the outage
+	Both    bool   // lo has the addresses of IMDS of both families from the beginning
 	Changes int    // addresses that come and go on lo during a run, evenly up to its limit
 }
+
+// The addresses of IMDS, which only a network namespace of a trial may have.
+var ipv4, ipv6 = netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("fd00:ec2::254")
 
 // measurement is the outcome of one run.
 type measurement struct {
@@ -144,6 +148,11 @@ func (t trial) here(ctx context.Context) (all measurements, err error) {
 	attr := netns.Attr()
 	if !t.Network.Peer {
 		attr = nil
+	}
+	if t.Network.Both {
+		if err := errors.Join(netns.Add("lo:1", ipv4), netns.AddIPv6(ctx, "lo", ipv6)); err != nil {
+			return nil, err
+		}
 	}
 	server, err := sim.Start(ctx, attr, filepath.Join(t.Bin, "simulator"), t.Simulator...)
 	if err != nil {
