@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/imds-ready/imds-ready/bench/internal/report"
@@ -38,7 +39,7 @@ type kind struct {
 func Lag() report.Setup {
 	return sweep{
 		outages: 16, again: 6, parallel: 6,
-		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl},
+		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl, cloudInit},
 		kinds: []kind{
 			{name: "refuse", p50: 100 * time.Millisecond, p90: 250 * time.Millisecond},
 			{name: "blackhole", p50: 180 * time.Millisecond, p90: 350 * time.Millisecond},
@@ -49,7 +50,8 @@ func Lag() report.Setup {
 		format: seconds,
 		intro: `Each trial has a simulator of its own on loopback, which does not answer during the outage. In "refuse, IPv6 silent",
 imds-ready finds IMDS by itself (mode = "auto") in a network namespace: IPv4 refuses connections during the outage, and
-every packet to the IPv6 address is dropped, also afterwards. The others know one address only and take no part.`,
+every packet to the IPv6 address is dropped, also afterwards. The others know one address only and take no part.
+cloud-init is the loop of its EC2 data source, which takes any status from 400 as the end.`,
 		outro: "\nThe curl loop:\n\n```sh\n" + loop + "\n```\n",
 	}.setup
 }
@@ -86,6 +88,10 @@ func (s sweep) setup(flags *flag.FlagSet) func(context.Context, *report.Report) 
 		if s.outages < 1 || s.again < 1 || s.parallel < 1 || *shortest <= 0 || *longest < *shortest {
 			return errors.New("-n, -again and -parallel must be at least 1, -shortest positive, and -longest at least -shortest")
 		}
+		if err := importable(ctx); err != nil && slices.ContainsFunc(s.contestants, isCloudInit) {
+			s.contestants = slices.DeleteFunc(slices.Clone(s.contestants), isCloudInit)
+			s.intro += fmt.Sprintf("\nIts row is missing: the package cloud-init is not installed for %s (%v).", cloudInit.Path, err)
+		}
 		all, sdk, err := measure(ctx, s.parallel, s.trials(*shortest, *longest))
 		if err != nil {
 			return err
@@ -105,6 +111,8 @@ the outage. The SDK is %s.
 	}
 }
 
+func isCloudInit(c contestant) bool { return c.Name == cloudInit.Name }
+
 // trials returns the trials of a sweep. No contestant meets the same outage twice.
 func (s sweep) trials(shortest, longest time.Duration) []trial {
 	var all []trial
@@ -123,6 +131,7 @@ func (s sweep) trials(shortest, longest time.Duration) []trial {
 				t.Scene, t.Contestants = k.name, []contestant{c}
 				t.Outage = shortest + (longest-shortest)*time.Duration(i)/time.Duration(max(1, n-1))
 				t.Limit = t.Outage + over
+				t.Network.Own = c.Isolated
 				switch {
 				case k.dual:
 					t.Network.Both = true
