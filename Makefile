@@ -27,7 +27,7 @@ test: build vet format
 	go test $(RACE) ./...
 	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
 
-# Measures the daemon and its alternatives in about 13 minutes. Writes the tables and
+# Measures the daemon and its alternatives in about 14 minutes. Writes the tables and
 # the plot to bench/results.
 bench:
 	bench/run.sh

@@ -52,7 +52,9 @@ func run(args []string) error {
 const width, height, left, top, right, bottom = 960, 480, 60.0, 50.0, 945.0, 440.0
 
 // colors are those of Okabe and Ito, which color-blind people can tell apart.
-func colors() []string { return []string{"#0072b2", "#e69f00", "#f0e442", "#999999", "#56b4e9"} }
+func colors() []string {
+	return []string{"#0072b2", "#e69f00", "#f0e442", "#999999", "#56b4e9", "#cc79a7"}
+}
 
 // draw draws the kinds from left to right, and the contestants in each, in the order in which they first appear.
 func draw(rows []report.Lags) string {

@@ -33,18 +33,31 @@ func main() {
 
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("simulator", flag.ContinueOnError)
-	schedule := flags.String("schedule", "", "faults, in the syntax of imds-sim")
+	var schedules, addresses []string
+	add := func(to *[]string) func(string) error {
+		return func(value string) error {
+			*to = append(*to, value)
+			return nil
+		}
+	}
+	flags.Func("schedule", "faults, in the syntax of imds-sim; repeat it for schedules that run side by side", add(&schedules))
 	delay := flags.Duration("latency", 0, "the time that every answer takes")
 	interfaces := flags.Int("interfaces", 0, "network interfaces to add to the two of the default tree")
-	listen := flags.String("listen", "127.0.0.1:0", "address; outside loopback only in a network namespace without a default route")
+	flags.Func("listen", "address (127.0.0.1:0), repeatable; outside loopback only in a network namespace without a default route", add(&addresses))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	phases, err := imdstest.ParseSchedule(*schedule)
-	if err != nil {
-		return fmt.Errorf("-schedule: %w", err)
+	server := imdstest.New(grow(imdstest.DefaultTree(), *interfaces))
+	for _, schedule := range schedules {
+		phases, err := imdstest.ParseSchedule(schedule)
+		if err != nil {
+			return fmt.Errorf("-schedule: %w", err)
+		}
+		server.Also(phases...)
 	}
-	server := imdstest.New(grow(imdstest.DefaultTree(), *interfaces), phases...)
+	if len(addresses) == 0 {
+		addresses = []string{"127.0.0.1:0"}
+	}
 	hold := calibrate(*delay)
 	server.OnRequest = func(r imdstest.Request) {
 		if r.Kind != "SYN" { // the kernel accepts connections; only answers are held back
@@ -52,13 +65,15 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		}
 	}
 	hello := sim.Hello{Latency: median(hold.wait).Seconds(), Start: sim.Monotonic(time.Now())}
-	if hello.URL, err = server.Listen(*listen); err != nil {
-		return err
+	for _, address := range addresses {
+		url, err := server.Listen(address)
+		if err != nil {
+			return errors.Join(err, server.Close())
+		}
+		hello.URL = cmp.Or(hello.URL, url)
 	}
 	out := json.NewEncoder(stdout)
-	if err := out.Encode(hello); err != nil {
-		return err
-	}
+	err := out.Encode(hello)
 	seen := 0
 	for questions := bufio.NewScanner(stdin); questions.Scan() && err == nil; {
 		requests := server.Requests()

@@ -33,7 +33,9 @@ func TestRun(t *testing.T) {
 	out, answers := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run([]string{"-schedule", "503@putx1", "-latency", "5ms"}, questions, answers)
+		done <- run([]string{
+			"-schedule", "503@putx1", "-schedule", "500@meta-data/mac", "-latency", "5ms", "-listen", "127.0.0.1:0", "-listen", "127.0.0.2:0",
+		}, questions, answers)
 		answers.Close()
 	}()
 	lines := json.NewDecoder(bufio.NewReader(out))
@@ -53,7 +55,10 @@ func TestRun(t *testing.T) {
 	if status := ask(t, "GET", hello.URL+"/latest/meta-data/instance-id"); status != http.StatusUnauthorized || time.Since(asked) < 4*time.Millisecond {
 		t.Errorf("GET: %d after %v, want 401, held back by 5 ms", status, time.Since(asked))
 	}
-	for _, want := range []sim.Counts{{PUTs: 2, GETs: 1, Peak: 3}, {}} {
+	if status := ask(t, "GET", hello.URL+"/latest/meta-data/mac"); status != http.StatusInternalServerError || !strings.HasPrefix(hello.URL, "http://127.0.0.1:") {
+		t.Errorf("GET under the second schedule: %d from %s, want 500 from the first address", status, hello.URL)
+	}
+	for _, want := range []sim.Counts{{PUTs: 2, GETs: 2, Peak: 4}, {}} {
 		var got sim.Counts
 		_, failed := io.WriteString(in, "counts\n")
 		if err := lines.Decode(&got); err != nil || failed != nil || got != want {

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestBenchmarks runs all benchmarks with few and short trials. It also accepts a kernel that refuses a namespace.
+// TestBenchmarks runs all benchmarks with few and short trials. It also accepts a kernel that refuses a namespace, and a machine
+// without ip(8).
 func TestBenchmarks(t *testing.T) {
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	file := filepath.Join(t.TempDir(), "late.json")
@@ -37,14 +38,14 @@ func TestBenchmarks(t *testing.T) {
 		wants      string
 	}{
 		{"startup", "-all -n 1 -warmup 0", Startup, " 1 + 1 | 1 + 94 | 1 + 417 |\n## the whole tree, at 1ms (| imds-ready, GOMAXPROCS=64 "},
-		{"lag", "-n 1 -again 2 -shortest 100ms -longest 200ms", Lag(), "## refuse\n|## blackhole\n|## hang\n|## 503\n|hang, lag p50 | 0 of 2 |curl, sleep 1 "},
+		{"lag", "-n 1 -again 2 -shortest 100ms -longest 200ms", Lag(), "## refuse\n|## blackhole\n|## hang\n|## 503\n|## refuse, IPv6 silent\n|cloud-init|hang, lag p50 |hang, lag p90, that of the tuned SDK | 0 of 2 |curl, sleep 1 "},
 		{"late", "-n 1 -again 2 -shortest 300ms -longest 400ms -json " + file, Late(), "imds-ready, eager = false |late address, lag p90 | 0 of 2 "},
-		{"waiting", "-for 2s", Waiting, "CPU time in 2s, refused |connections in any one second, 503 |sleeping and dialling alone |goes, 10000 times\n"},
+		{"waiting", "-for 2s", Waiting, "CPU time in 2s, refused, a third of the curl loop's |connections in any one second, 503 |sleeping and dialling alone |goes, 10000 times\n"},
 		{"packets", "-n 1 -interfaces 0", Packets, "imds-ready, as fast |imds-ready, packets in any one second |    1023 | met |"},
 	} {
 		var stdout strings.Builder
 		err := report.Run(t.Context(), tc.name, "Title", tc.setup, strings.Fields(tc.args), &stdout)
-		if err != nil && (strings.HasSuffix(err.Error(), "or allow user namespaces") || strings.Contains(err.Error(), "joining two network namespaces")) {
+		if err != nil && (strings.HasSuffix(err.Error(), "or allow user namespaces") || strings.Contains(err.Error(), "joining two network namespaces") || strings.Contains(err.Error(), `"ip": executable file not found`)) {
 			continue
 		}
 		if err != nil {
@@ -131,6 +132,10 @@ func TestOutages(t *testing.T) {
 	for _, m := range s.trials(2*time.Second, 5*time.Second) {
 		got = append(got, m.Contestants[0].Name+" "+m.Simulator[1])
 	}
+	dual := sweep{outages: 1, again: 1, kinds: []kind{{name: "dual", dual: true}}}.trials(2*time.Second, 2*time.Second)
+	if args := strings.Join(dual[0].Simulator, " "); len(dual) != 1 || !dual[0].Network.Both || !strings.HasSuffix(args, "-schedule refuse@ipv4:2s,ok -schedule blackhole@ipv6") {
+		t.Errorf("with both families: %+v", dual)
+	}
 	const want = "imds-ready 503:2s,ok; imds-ready 503:3s,ok; imds-ready 503:4s,ok; imds-ready 503:5s,ok; other 503:2s,ok; other 503:5s,ok"
 	if got := strings.Join(got, "; "); got != want {
 		t.Errorf("trials %s, want %s", got, want)
@@ -185,11 +190,20 @@ func TestTargets(t *testing.T) {
 		return measurements{{Scene: "late address", Contestant: daemon, Lag: lag, GaveUp: gaveUp}, {Scene: "late address", Contestant: "other", Lag: time.Hour}}
 	}
 	late := sweep{kinds: []kind{{name: "late address", p90: 50 * time.Millisecond}}, format: ms}
+	hanging := sweep{kinds: []kind{{name: "late address", ahead: true}}, format: ms}
+	beside := func(lag, tuned time.Duration) measurements {
+		return append(lagging(false, lag), measurement{Scene: "late address", Contestant: patientSDK.Name, Lag: tuned})
+	}
 	waiting := func(cpu time.Duration, peak int, stuck bool) measurements {
 		r := process.Result{CPU: cpu}
-		return measurements{{Scene: refused, Contestant: daemon, Result: r, SYNPeak: peak, Stuck: stuck}, {Scene: refused, Contestant: "other", SYNPeak: 1000}}
+		return measurements{
+			{Scene: refused, Contestant: daemon, Result: r, SYNPeak: peak, Stuck: stuck},
+			{Scene: refused, Contestant: "other", SYNPeak: 1000},
+			{Scene: refused, Contestant: curl.Name, Result: process.Result{CPU: 300 * time.Millisecond}},
+			{Scene: refused, Contestant: dialing, Result: process.Result{CPU: 20 * time.Millisecond}},
+		}
 	}
-	const cpu, rate = "CPU time in 30s, refused", "connections in any one second, refused"
+	const loops, bare, rate = "CPU time in 30s, refused, a third of the curl loop's", "CPU time in 30s, refused, four times that of " + dialing, "connections in any one second, refused"
 	for _, tc := range []struct {
 		name  string
 		write func(*report.Report)
@@ -202,11 +216,14 @@ func TestTargets(t *testing.T) {
 		{"soon", func(r *report.Report) { late.report(r, lagging(false, 50*time.Millisecond)) }, ""},
 		{"late", func(r *report.Report) { late.report(r, lagging(false, 51*time.Millisecond)) }, "late address, lag p90"},
 		{"gave up", func(r *report.Report) { late.report(r, lagging(true, 0)) }, "late address, lag p90"},
-		{"frugal", func(r *report.Report) { reportWaiting(r, waiting(50*time.Millisecond, 40, true), 30*time.Second) }, ""},
-		{"half of a minute's CPU time", func(r *report.Report) { reportWaiting(r, waiting(51*time.Millisecond, 40, true), 30*time.Second) }, cpu},
+		{"level with the SDK", func(r *report.Report) { hanging.report(r, beside(time.Second, time.Second)) }, ""},
+		{"behind the SDK", func(r *report.Report) { hanging.report(r, beside(time.Second+1, time.Second)) }, "late address, lag p50, that of the tuned SDK; late address, lag p90, that of the tuned SDK"},
+		{"frugal", func(r *report.Report) { reportWaiting(r, waiting(80*time.Millisecond, 40, true), 30*time.Second) }, ""},
+		{"more than four dialers", func(r *report.Report) { reportWaiting(r, waiting(81*time.Millisecond, 40, true), 30*time.Second) }, bare},
+		{"more than a third of a loop", func(r *report.Report) { reportWaiting(r, waiting(101*time.Millisecond, 40, true), 30*time.Second) }, loops + "; " + bare},
 		{"a flood", func(r *report.Report) { reportWaiting(r, waiting(0, 41, true), 30*time.Second) }, rate},
 		{"not counted", func(r *report.Report) { reportWaiting(r, waiting(0, 0, true), 30*time.Second) }, rate},
-		{"ended", func(r *report.Report) { reportWaiting(r, waiting(0, 1, false), 30*time.Second) }, cpu + "; " + rate},
+		{"ended", func(r *report.Report) { reportWaiting(r, waiting(0, 1, false), 30*time.Second) }, loops + "; " + bare + "; " + rate},
 		{"below the limit", func(r *report.Report) {
 			reportPackets(r, measurements{{Contestant: daemon, PacketPeak: 1023}, {Contestant: "x", PacketPeak: 5000}})
 		}, ""},

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/imds-ready/imds-ready/bench/internal/report"
@@ -28,37 +29,48 @@ const over = 10 * time.Second // after an outage, when a trial is cut
 
 // kind is a kind of outage, with the targets for the daemon's lag. There is no target if the value is 0.
 type kind struct {
-	name     string // also of the simulator's fault
+	name     string // also of the simulator's fault, unless dual is set
 	p50, p90 time.Duration
+	ahead    bool // the daemon's p50 and p90 must not exceed those of the tuned SDK
+	dual     bool // IMDS has an address of each family: IPv6 never answers, and IPv4 refuses during the outage
 }
 
 // Lag has outages of IMDS itself.
 func Lag() report.Setup {
 	return sweep{
-		outages: 24, again: 4, parallel: 6,
-		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl},
+		outages: 16, again: 6, parallel: 6,
+		contestants: []contestant{configured(daemon, endpoint), patientSDK, defaultSDK, curl, cloudInit},
 		kinds: []kind{
-			{"refuse", 200 * time.Millisecond, 500 * time.Millisecond},
-			{"blackhole", 300 * time.Millisecond, 600 * time.Millisecond},
-			{"hang", 700 * time.Millisecond, 0},
-			{"503", 200 * time.Millisecond, 500 * time.Millisecond},
+			{name: "refuse", p50: 100 * time.Millisecond, p90: 250 * time.Millisecond},
+			{name: "blackhole", p50: 180 * time.Millisecond, p90: 350 * time.Millisecond},
+			{name: "hang", p50: 400 * time.Millisecond, p90: 700 * time.Millisecond, ahead: true},
+			{name: "503", p50: 100 * time.Millisecond, p90: 250 * time.Millisecond},
+			{name: "refuse, IPv6 silent", p50: 150 * time.Millisecond, dual: true},
 		},
 		format: seconds,
-		intro:  "Each trial has a simulator of its own on loopback, which does not answer during the outage.",
-		outro:  "\nThe curl loop:\n\n```sh\n" + loop + "\n```\n",
+		intro: `Each trial has a simulator of its own on loopback, which does not answer during the outage. In "refuse, IPv6 silent",
+imds-ready finds IMDS by itself (mode = "auto") in a network namespace: IPv4 refuses connections during the outage, and
+every packet to the IPv6 address is dropped, also afterwards. The others know one address only and take no part.
+cloud-init is the loop of its EC2 data source, which takes any status from 400 as the end.`,
+		outro: "\nThe curl loop:\n\n```sh\n" + loop + "\n```\n",
 	}.setup
+}
+
+// discovering returns the daemon's configuration to find IMDS by itself under an endpoint mode, on a machine that is not
+// an instance according to DMI.
+func discovering(mode string) string {
+	return "[endpoint]\nmode = \"" + mode + "\"\n\n[ready]\non_not_ec2 = \"try\"\n"
 }
 
 // Late has a network without an address while IMDS is up.
 func Late() report.Setup {
-	// The daemon finds IMDS by itself, on a machine that is not an instance according to DMI.
-	const config = "[endpoint]\nmode = \"ipv4\"\n\n[ready]\non_not_ec2 = \"try\"\n"
+	config := discovering("ipv4")
 	lazy := configured(daemon+", eager = false", config+"\n[retry]\neager = false\n")
 	return sweep{
-		outages: 20, again: 3, parallel: 4,
+		outages: 16, again: 6, parallel: 4,
 		contestants: []contestant{configured(daemon, config), lazy, patientSDK, curl},
-		kinds:       []kind{{name: "late address", p90: 50 * time.Millisecond}},
-		base:        trial{Simulator: []string{"-listen", "0.0.0.0:80"}, Network: network{Address: "169.254.169.254"}},
+		kinds:       []kind{{name: "late address", p90: 30 * time.Millisecond}},
+		base:        trial{Simulator: []string{"-listen", "0.0.0.0:80"}, Network: network{Address: ipv4.String()}},
 		format:      ms,
 		intro: `Each trial has a network namespace of its own. IMDS listens from the beginning; the outage ends when 169.254.169.254 is
 added to lo. imds-ready finds IMDS by itself (mode = "ipv4"). The curl loop is that of lag.md.`,
@@ -75,6 +87,10 @@ func (s sweep) setup(flags *flag.FlagSet) func(context.Context, *report.Report) 
 	return func(ctx context.Context, r *report.Report) error {
 		if s.outages < 1 || s.again < 1 || s.parallel < 1 || *shortest <= 0 || *longest < *shortest {
 			return errors.New("-n, -again and -parallel must be at least 1, -shortest positive, and -longest at least -shortest")
+		}
+		if err := importable(ctx); err != nil && slices.ContainsFunc(s.contestants, isCloudInit) {
+			s.contestants = slices.DeleteFunc(slices.Clone(s.contestants), isCloudInit)
+			s.intro += fmt.Sprintf("\nIts row is missing: the package cloud-init is not installed for %s (%v).", cloudInit.Path, err)
 		}
 		all, sdk, err := measure(ctx, s.parallel, s.trials(*shortest, *longest))
 		if err != nil {
@@ -95,11 +111,17 @@ the outage. The SDK is %s.
 	}
 }
 
+func isCloudInit(c contestant) bool { return c.Name == cloudInit.Name }
+
 // trials returns the trials of a sweep. No contestant meets the same outage twice.
 func (s sweep) trials(shortest, longest time.Duration) []trial {
 	var all []trial
 	for _, k := range s.kinds {
-		for _, c := range s.contestants {
+		contestants := s.contestants
+		if k.dual {
+			contestants = []contestant{configured(daemon, discovering("auto"))}
+		}
+		for _, c := range contestants {
 			n := s.outages
 			if c.Name == daemon {
 				n *= s.again
@@ -109,7 +131,15 @@ func (s sweep) trials(shortest, longest time.Duration) []trial {
 				t.Scene, t.Contestants = k.name, []contestant{c}
 				t.Outage = shortest + (longest-shortest)*time.Duration(i)/time.Duration(max(1, n-1))
 				t.Limit = t.Outage + over
-				if t.Network.Address == "" {
+				t.Network.Own = c.Isolated
+				switch {
+				case k.dual:
+					t.Network.Both = true
+					t.Simulator = []string{
+						"-listen", "0.0.0.0:80", "-listen", "[::]:80",
+						"-schedule", fmt.Sprintf("refuse@ipv4:%v,ok", t.Outage), "-schedule", "blackhole@ipv6",
+					}
+				case t.Network.Address == "":
 					t.Simulator = []string{"-schedule", fmt.Sprintf("%s:%v,ok", k.name, t.Outage)}
 				}
 				all = append(all, t)
@@ -135,14 +165,19 @@ func (s sweep) report(r *report.Report, all measurements) []report.Lags {
 				row[1], row[2], row[3] = show(l.P50), show(l.P90), show(l.Max)
 			}
 			rows, cells = append(rows, l), append(cells, row)
-			target := func(quantile string, got float64, limit time.Duration) {
+			target := func(what string, got, limit float64) {
 				if name == daemon && limit > 0 {
-					met := l.Ready() > 0 && l.Ready() == l.Trials && got <= limit.Seconds()
-					r.Target(k.name+", lag "+quantile, s.format(limit), show(got), met)
+					met := l.Ready() > 0 && l.Ready() == l.Trials && got <= limit
+					r.Target(k.name+", lag "+what, show(limit), show(got), met)
 				}
 			}
-			target("p50", l.P50, k.p50)
-			target("p90", l.P90, k.p90)
+			target("p50", l.P50, k.p50.Seconds())
+			target("p90", l.P90, k.p90.Seconds())
+			if k.ahead {
+				tuned := lags(all.of(k.name, patientSDK.Name))
+				target("p50, that of the tuned SDK", l.P50, tuned.P50)
+				target("p90, that of the tuned SDK", l.P90, tuned.P90)
+			}
 		}
 		r.Table([]string{"lag", "p50", "p90", "max", "gave up", "stuck"}, cells...)
 	}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type contestant struct {
 	Config    string // if not empty, the content of {dir}/imds-ready.toml
 	Notifies  bool   // it is ready when it sends READY=1, otherwise when it exits
 	Product   string // if not empty, a file in {dir} that a successful run leaves
+	Isolated  bool   // it runs in a network namespace, because it may look up names
 }
 
 // daemon is the name of the contestant that the targets are about, and of its program.
@@ -65,6 +67,29 @@ const loop = `until TOKEN=$(curl -sf --connect-timeout 1 --max-time 2 -X PUT \
 	curl -sf --connect-timeout 1 --max-time 2 -H "X-aws-ec2-metadata-token: $TOKEN" \
 	"$URL/latest/dynamic/instance-identity/document" >/dev/null
 do sleep 1; done`
+
+// cloudInit is the loop of cloud-init's EC2 data source, which then reads the identity document. PYTHONPATH may lead to a
+// package that is not installed, but only unpacked.
+var cloudInit = contestant{
+	Name: "cloud-init", Path: "/usr/bin/python3", Args: []string{"-c", dataSource, "{url}"},
+	Env: []string{"PYTHONPATH=" + os.Getenv("PYTHONPATH")}, Isolated: true,
+}
+
+// dataSource skips the part of the data source that recognizes AWS by DMI, and gives it the simulator's address only.
+const dataSource = `import sys
+from cloudinit.sources import DataSourceEc2 as ec2
+source = ec2.DataSourceEc2({"datasource": {"Ec2": {"metadata_urls": sys.argv[1:]}}}, None, None)
+source._cloud_name = ec2.CloudNames.AWS
+if not source.wait_for_metadata_service():
+    sys.exit(1)
+ec2.uhelp.readurl(source.metadata_address + "/latest/dynamic/instance-identity/document", headers_cb=source._get_headers)`
+
+// importable returns nil if cloud-init's EC2 data source is installed.
+func importable(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, cloudInit.Path, "-c", "import cloudinit.sources.DataSourceEc2")
+	cmd.Env = cloudInit.Env
+	return cmd.Run()
+}
 
 // program prepares a run against the IMDS at url.
 func (c contestant) program(bin, dir, url string) (process.Program, error) {
@@ -103,8 +128,13 @@ type network struct {
 	Watch   string // if not empty, the interface whose packets are counted
 	Peer    bool   // the simulator has another namespace, joined by a veth pair
 	Address string // if not empty, the address of IMDS, which is added to lo after the outage
+	Own     bool   // the namespace has lo only; for trials without another reason to have one
+	Both    bool   // lo has the addresses of IMDS of both families from the beginning
 	Changes int    // addresses that come and go on lo during a run, evenly up to its limit
 }
+
+// The addresses of IMDS, which only a network namespace of a trial may have.
+var ipv4, ipv6 = netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("fd00:ec2::254")
 
 // measurement is the outcome of one run.
 type measurement struct {
@@ -144,6 +174,11 @@ func (t trial) here(ctx context.Context) (all measurements, err error) {
 	attr := netns.Attr()
 	if !t.Network.Peer {
 		attr = nil
+	}
+	if t.Network.Both {
+		if err := errors.Join(netns.Add("lo:1", ipv4), netns.AddIPv6(ctx, "lo", ipv6)); err != nil {
+			return nil, err
+		}
 	}
 	server, err := sim.Start(ctx, attr, filepath.Join(t.Bin, "simulator"), t.Simulator...)
 	if err != nil {

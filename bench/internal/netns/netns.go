@@ -87,6 +87,16 @@ func Add(name string, addr netip.Addr) error {
 	})
 }
 
+// AddIPv6 gives an interface an IPv6 address, without a subnet. It needs ip(8), since this ioctl takes a structure that
+// package unix does not have.
+func AddIPv6(ctx context.Context, name string, addr netip.Addr) error {
+	out, err := exec.CommandContext(ctx, "ip", "-6", "address", "add", addr.String()+"/128", "dev", name).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("adding %s to %s: %w: %s", addr, name, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 func control(name, doing string, what uint, set func(*unix.Ifreq) error) error {
 	r, err := unix.NewIfreq(name)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,9 @@ func inside(mode string) error {
 	}
 	if Alone() == nil {
 		return errors.New("Alone accepts lo although it is up")
+	}
+	if err := AddIPv6(context.Background(), "lo", netip.MustParseAddr("2001:db8::1")); err != nil && !errors.Is(err, exec.ErrNotFound) {
+		return err
 	}
 	all, err := net.InterfaceAddrs()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 
 // Hello is the simulator's first line.
 type Hello struct {
-	URL     string  `json:"url"`             // the endpoint
+	URL     string  `json:"url"`             // the endpoint, on the first address
 	Latency float64 `json:"latency_seconds"` // by which an answer is held back, measured on the idle simulator
 	Start   float64 `json:"start_seconds"`   // of the schedule, on CLOCK_MONOTONIC
 }
