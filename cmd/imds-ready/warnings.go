@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,34 +31,38 @@ const unitUser = "imds-ready"
 // unitAllows is IPAddressAllow= of the unit; TestUnitAllows compares them.
 var unitAllows = []string{"169.254.169.254", "fd00:ec2::254", "127.0.0.1", "::1"}
 
+// unitHides has the directories that the unit hides, by the setting that hides them;
+// TestUnitHides compares them. A drop-in with that setting may show them.
+var unitHides = map[string][]string{
+	"InaccessiblePaths": {"/tmp", "/var/tmp", "/dev/shm", "/boot", "/run/dbus", "/run/lock", "/var/lib/cloud", "/var/log"},
+	"ProtectHome":       {"/home", "/root", "/run/user"},
+}
+
 // warnings describes settings that are valid but probably not intended. root is the
 // root directory, where the unit may have drop-ins.
 func warnings(c *config.Config, root fs.FS) []string {
 	var all []string
 	p := c.Readiness.Policy
-	for _, r := range c.Readiness.Require {
-		all = append(all, limitWarnings(p, r)...)
+	for i, r := range c.Readiness.Require {
+		own := fmt.Sprintf("require[%d].", i+1)
+		for _, w := range limitWarnings(p, r) {
+			all = append(all, at(c, own+"deadline", own+"max_attempts", "retry.deadline", "retry.max_attempts")+w)
+		}
 	}
 	exceeds := func(key string, d time.Duration) {
 		if p.Deadline > 0 && d > p.Deadline {
-			all = append(all, fmt.Sprintf("retry.%s = %v is longer than retry.deadline = %v, which cuts it short", key, d, p.Deadline))
+			all = append(all, fmt.Sprintf("%sretry.%s = %v is longer than retry.deadline = %v, which cuts it short",
+				at(c, "retry."+key, "retry.deadline"), key, d, p.Deadline))
 		}
 	}
 	exceeds("max_backoff", p.Backoff.Max)
 	exceeds("connect_timeout", p.ConnectTimeout)
 	if b := p.Backoff; b.Initial > b.Max {
-		all = append(all, fmt.Sprintf("retry.initial_backoff = %v is longer than retry.max_backoff = %v, so every pause is %v", b.Initial, b.Max, b.Max))
+		all = append(all, fmt.Sprintf("%sretry.initial_backoff = %v is longer than retry.max_backoff = %v, so every pause is %v: lower it, or raise max_backoff",
+			at(c, "retry.initial_backoff", "retry.max_backoff"), b.Initial, b.Max, b.Max))
 	}
 	all = append(all, ruleWarnings(c)...)
-	dead := func(key string, globs []string) {
-		for _, glob := range globs {
-			if why := config.DeadGlob(glob); why != "" {
-				all = append(all, "metadata."+key+": "+why)
-			}
-		}
-	}
-	dead("include", c.Readiness.Metadata.Include)
-	dead("exclude", c.Readiness.Metadata.Exclude)
+	all = append(all, metadataWarnings(c)...)
 	for _, file := range c.Files {
 		all = append(all, modeWarnings(file)...)
 	}
@@ -68,9 +73,61 @@ func warnings(c *config.Config, root fs.FS) []string {
 		all = append(all, file+" is not read: the name of a drop-in ends in .toml and does not begin with a dot")
 	}
 	for _, e := range c.IMDS.Endpoints {
-		all = append(all, endpointWarnings(e, root)...)
+		all = append(all, endpointWarnings(named(c, "endpoint.url"), e, root)...)
 	}
-	return append(all, slices.Concat(textfileWarnings(c.Readiness.Textfile, root), disabledWarnings(os.Getenv("AWS_EC2_METADATA_DISABLED")))...)
+	if c.Readiness.ExplicitEndpoint && at(c, "endpoint.mode") != "" {
+		url := settingOf(c, "endpoint.url").Source.File // the variable, if it is one
+		if at(c, "endpoint.url") != "" {
+			url = "endpoint.url"
+		}
+		all = append(all, named(c, "endpoint.mode")+" has no effect, because "+url+" is set: remove one of the two")
+	}
+	return append(all, slices.Concat(textfileWarnings(named(c, "output.textfile"), c.Readiness.Textfile, root),
+		disabledWarnings(os.Getenv("AWS_EC2_METADATA_DISABLED")))...)
+}
+
+// at returns "FILE:LINE: " for the first of the keys that a file sets, or "".
+func at(c *config.Config, keys ...string) string {
+	for _, key := range keys {
+		for _, s := range c.Settings {
+			if s.Key == key && s.Source.Line > 0 {
+				return s.Source.String() + ": "
+			}
+		}
+	}
+	return ""
+}
+
+// named returns "FILE:LINE: KEY", the name of the variable that sets the key, or KEY.
+func named(c *config.Config, key string) string {
+	if s := settingOf(c, key).Source; s.File != "" && s.Line == 0 {
+		return s.File
+	}
+	return at(c, key) + key
+}
+
+// metadataWarnings looks for globs that collect or exclude nothing, and for an exclude
+// that leaves nothing.
+func metadataWarnings(c *config.Config) []string {
+	var all []string
+	m := c.Readiness.Metadata
+	include, exclude := named(c, "metadata.include"), named(c, "metadata.exclude")
+	for _, glob := range m.Include {
+		if config.OnlyCredentials(glob) {
+			all = append(all, fmt.Sprintf("%s: %q matches only credentials, which are never collected: remove it", include, glob))
+		} else if why := config.DeadGlob(glob); why != "" {
+			all = append(all, include+": "+why)
+		}
+	}
+	for _, glob := range m.Exclude {
+		if why := config.DeadGlob(glob); why != "" {
+			all = append(all, exclude+": "+why)
+		}
+	}
+	if len(m.Include) > 0 && config.ExcludesAll(m.Include, m.Exclude) {
+		all = append(all, exclude+" leaves nothing of metadata.include to collect: narrow it, or write include = []")
+	}
+	return all
 }
 
 // ruleWarnings looks for rules that can decide nothing.
@@ -96,12 +153,18 @@ func ruleWarnings(c *config.Config) []string {
 }
 
 // textfileWarnings looks for metrics in a directory to which the unit may not write.
-func textfileWarnings(textfile string, root fs.FS) []string {
+func textfileWarnings(name, textfile string, root fs.FS) []string {
 	below := func(dir string) bool {
 		return textfile == dir || strings.HasPrefix(textfile, strings.TrimSuffix(dir, "/")+"/")
 	}
 	if textfile == "" || below(defaultDirectory) {
 		return nil
+	}
+	// Below a hidden directory, systemd ignores ReadWritePaths=.
+	for key, hidden := range unitHides {
+		if i := slices.IndexFunc(hidden, below); i >= 0 && len(unitSettings(root, key)) == 0 {
+			return []string{fmt.Sprintf("%s: the unit hides %s; choose another directory, such as %s", name, hidden[i], defaultDirectory)}
+		}
 	}
 	for _, dir := range unitValues(root, "ReadWritePaths") {
 		if below(strings.TrimLeft(dir, "-+")) {
@@ -109,8 +172,12 @@ func textfileWarnings(textfile string, root fs.FS) []string {
 		}
 	}
 	dir := filepath.Dir(textfile)
-	return []string{fmt.Sprintf("output.textfile: the unit may not write to %s; allow it with `systemctl edit imds-ready`:\n"+
-		"    [Service]\n    ReadWritePaths=%s", dir, dir)}
+	value := "-" + strings.ReplaceAll(dir, "%", "%%")
+	if strings.ContainsAny(value, " \"'\\") {
+		value = strconv.Quote(value)
+	}
+	return []string{fmt.Sprintf("%s: the unit may not write to %s: create it, writable for the user %s, and allow it with `systemctl edit imds-ready`:\n"+
+		"    [Service]\n    ReadWritePaths=%s", name, dir, unitUser, value)}
 }
 
 // disabledWarnings is about AWS_EC2_METADATA_DISABLED.
@@ -120,13 +187,30 @@ func disabledWarnings(value string) []string {
 	case "", "false":
 		return nil
 	case "true":
-		return []string{name + " is set: run makes no request and skips the gate"}
+		return []string{name + " is set: run makes no request and skips the gate: unset it to wait for IMDS"}
 	}
 	return []string{fmt.Sprintf("%s = %q has no effect: only true switches requests off", name, value)}
 }
 
-// unitValues returns the values of a setting in the drop-ins of the unit.
+// unitWord is a word of a list in a unit.
+var unitWord = regexp.MustCompile(`"(\\.|[^"\\])*"|\S+`)
+
+// unitValues returns the words of a list in the drop-ins of the unit.
 func unitValues(root fs.FS, key string) []string {
+	var all []string
+	for _, value := range unitSettings(root, key) {
+		for _, word := range unitWord.FindAllString(value, -1) {
+			if unquoted, err := strconv.Unquote(word); err == nil {
+				word = unquoted
+			}
+			all = append(all, strings.ReplaceAll(word, "%%", "%"))
+		}
+	}
+	return all
+}
+
+// unitSettings returns the values of a setting in the drop-ins of the unit.
+func unitSettings(root fs.FS, key string) []string {
 	var all []string
 	for _, dir := range []string{"usr/lib", "etc", "run"} {
 		files, _ := fs.Glob(root, dir+"/systemd/system/imds-ready.service.d/*.conf") // the pattern is valid
@@ -137,7 +221,7 @@ func unitValues(root fs.FS, key string) []string {
 			}
 			for line := range strings.Lines(string(text)) {
 				if value, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
-					all = append(all, strings.Fields(value)...)
+					all = append(all, value)
 				}
 			}
 		}
@@ -272,14 +356,14 @@ func denied(file string, uid int, gids []string) string {
 
 // endpointWarnings looks for a base path that requests add themselves, and for
 // an address that the unit may not talk to.
-func endpointWarnings(endpoint string, root fs.FS) []string {
+func endpointWarnings(name, endpoint string, root fs.FS) []string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil
 	}
 	var all []string
-	if strings.HasSuffix(u.Path, "/latest") {
-		all = append(all, "endpoint.url: requests add /latest themselves, so they go to "+endpoint+"/latest/...: remove it")
+	if base, _, found := strings.Cut(endpoint+"/", "/latest/"); found {
+		all = append(all, fmt.Sprintf("%s: requests add /latest/... themselves: write %q", name, base))
 	}
 	host := u.Hostname()
 	allowed := func(addr netip.Addr) bool {
@@ -289,8 +373,8 @@ func endpointWarnings(endpoint string, root fs.FS) []string {
 		})
 	}
 	if addr, err := netip.ParseAddr(host); err == nil && !allowed(addr.WithZone("")) {
-		all = append(all, fmt.Sprintf("endpoint.url: the unit's IPAddressAllow= does not include %s, so systemd drops packets to it; "+
-			"allow it with `systemctl edit imds-ready`:\n    [Service]\n    IPAddressAllow=%s", host, host))
+		all = append(all, fmt.Sprintf("%s: the unit's IPAddressAllow= does not include %s, so systemd drops packets to it; "+
+			"allow it with `systemctl edit imds-ready`:\n    [Service]\n    IPAddressAllow=%s", name, host, host))
 	}
 	return all
 }

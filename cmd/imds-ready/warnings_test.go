@@ -24,6 +24,60 @@ func TestUnitAllows(t *testing.T) {
 	}
 }
 
+func TestUnitHides(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/systemd/imds-ready.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hidden []string
+	for line := range strings.Lines(string(unit)) {
+		if value, ok := strings.CutPrefix(line, "InaccessiblePaths="); ok {
+			hidden = append(hidden, strings.Fields(strings.ReplaceAll(value, "-/", "/"))...)
+		}
+	}
+	if want := unitHides["InaccessiblePaths"]; !slices.Equal(hidden, want) {
+		t.Errorf("the unit hides %q, not %q", hidden, want)
+	}
+	if !strings.Contains(string(unit), "\nProtectHome=yes\n") {
+		t.Error("the unit does not contain ProtectHome=yes")
+	}
+}
+
+// The unit hides some directories even from ReadWritePaths=, and the advice about others
+// is what a drop-in needs.
+func TestTextfileWarnings(t *testing.T) {
+	dropIn := func(settings string) fstest.MapFS {
+		return fstest.MapFS{"etc/systemd/system/imds-ready.service.d/override.conf": {Data: []byte("[Service]\n" + settings + "\n")}}
+	}
+	const hides = "N: the unit hides %s; choose another directory, such as /run/imds"
+	for _, tt := range []struct{ textfile, dropIn, want string }{
+		{"/tmp/x.prom", "", strings.Replace(hides, "%s", "/tmp", 1)},
+		{"/var/log/a/x.prom", "ReadWritePaths=-/var/log/a", strings.Replace(hides, "%s", "/var/log", 1)},
+		{"/var/log/a/x.prom", "InaccessiblePaths=\nReadWritePaths=-/var/log/a", ""},
+		{"/root/x.prom", "", strings.Replace(hides, "%s", "/root", 1)},
+		{"/home/a/x.prom", "ProtectHome=no\nReadWritePaths=-/home/a", ""},
+		{"/srv/a b/50%/x.prom", `ReadWritePaths=/srv/c "-/srv/a b/50%%"`, ""},
+		{"/srv/a b/50%/x.prom", "", "N: the unit may not write to /srv/a b/50%: create it, writable for the user imds-ready, and allow it with " +
+			"`systemctl edit imds-ready`:\n    [Service]\n    ReadWritePaths=\"-/srv/a b/50%%\""},
+	} {
+		if got := strings.Join(textfileWarnings("N", tt.textfile, dropIn(tt.dropIn)), "; "); got != tt.want {
+			t.Errorf("%s with %q: %q, want %q", tt.textfile, tt.dropIn, got, tt.want)
+		}
+	}
+}
+
+func TestEndpointWarnings(t *testing.T) {
+	const base, added = "http://127.0.0.1:1", `N: requests add /latest/... themselves: write "http://127.0.0.1:1"`
+	for path, want := range map[string]string{
+		"": "", "/latestx": "", "/x-latest/y": "",
+		"/latest": added, "/latest/meta-data": added, "/latest/api/token": added,
+	} {
+		if got := strings.Join(endpointWarnings("N", base+path, fstest.MapFS{}), "; "); got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
 // A drop-in of the unit answers a warning about it.
 func TestWarningsKnowDropIns(t *testing.T) {
 	none := fstest.MapFS{}
@@ -46,7 +100,7 @@ func TestWarningsKnowDropIns(t *testing.T) {
 		{"/srv/b/c/x.prom", root, false},
 		{"/srv/c/x.prom", root, true},
 	} {
-		if got := textfileWarnings(tt.textfile, tt.root); (len(got) > 0) != tt.warned {
+		if got := textfileWarnings("output.textfile", tt.textfile, tt.root); (len(got) > 0) != tt.warned {
 			t.Errorf("%s: %q", tt.textfile, got)
 		}
 	}
@@ -61,7 +115,7 @@ func TestWarningsKnowDropIns(t *testing.T) {
 		{"http://192.0.3.1", root, true},
 		{"http://169.254.169.254", none, false},
 	} {
-		if got := endpointWarnings(tt.endpoint, tt.root); (len(got) > 0) != tt.warned {
+		if got := endpointWarnings("endpoint.url", tt.endpoint, tt.root); (len(got) > 0) != tt.warned {
 			t.Errorf("%s: %q", tt.endpoint, got)
 		}
 	}

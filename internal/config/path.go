@@ -165,6 +165,29 @@ func DeadGlob(pattern string) (why string) {
 	return ""
 }
 
+// OnlyCredentials reports whether a glob of metadata.include matches only credentials,
+// which are never collected. It may miss one with braces.
+func OnlyCredentials(pattern string) bool {
+	// Only a tag may have that name.
+	const tag = paths.Tags + "security-credentials"
+	return !strings.Contains(pattern, "{") && paths.IsCredentials(pattern) && !doublestar.MatchUnvalidated(pattern, tag)
+}
+
+// ExcludesAll reports whether the globs of metadata.exclude match all that those of
+// metadata.include match. It may miss a combination of several globs.
+func ExcludesAll(include, exclude []string) bool {
+	left := func(wanted string) bool {
+		return !slices.ContainsFunc(exclude, func(glob string) bool {
+			if glob == wanted || glob == "**" || glob == paths.MetaData+"**" {
+				return true
+			}
+			dir, ok := strings.CutSuffix(glob, "/**")
+			return ok && !strings.ContainsAny(dir, `*?[{\`) && strings.HasPrefix(wanted, dir+"/")
+		})
+	}
+	return !slices.ContainsFunc(include, left)
+}
+
 // DeadRuleGlob returns why the path of a rule can match no path that is ever
 // requested, or "" if it may match one.
 func DeadRuleGlob(pattern string) (why string) {

@@ -2,7 +2,10 @@
 
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestRequirePath(t *testing.T) {
 	const (
@@ -84,6 +87,43 @@ func TestGlobs(t *testing.T) {
 		}
 		if _, got := ruleGlob(pattern); pattern != "" && got != want || pattern == "" && got != "" {
 			t.Errorf("%q as the path of a rule: %q", pattern, got)
+		}
+	}
+}
+
+func TestOnlyCredentials(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"meta-data/iam/security-credentials/**":                   true,
+		"meta-data/iam/security-credentials/":                     true,
+		"meta-data/identity-credentials/*/Security-Credentials/*": true,
+		"meta-data/identity-credentials/**":                       false,
+		"meta-data/{mac,iam/security-credentials/x}":              false,
+		"**/security-credentials":                                 false, // a tag
+		"meta-data/tags/instance/security-credentials":            false,
+	} {
+		if got := OnlyCredentials(pattern); got != want {
+			t.Errorf("%s: %v", pattern, got)
+		}
+	}
+}
+
+func TestExcludesAll(t *testing.T) {
+	for _, tt := range []struct {
+		include, exclude string
+		want             bool
+	}{
+		{"meta-data/**", "", false},
+		{"meta-data/**", "meta-data/**", true},
+		{"**", "meta-data/**", true}, // nothing else is collected by pattern
+		{"meta-data/**", "**", true},
+		{"meta-data/**", "meta-data/*", false},
+		{"meta-data/**", "meta-data/*/x/**", false},
+		{"meta-data/**", "meta-data/tags/**", false},
+		{"meta-data/mac meta-data/tags/**", "meta-data/tags/** meta-data/mac", true},
+		{"meta-data/mac meta-data/tags/instance/a*", "meta-data/tags/**", false},
+	} {
+		if got := ExcludesAll(strings.Fields(tt.include), strings.Fields(tt.exclude)); got != tt.want {
+			t.Errorf("include %s, exclude %s: %v", tt.include, tt.exclude, got)
 		}
 	}
 }
