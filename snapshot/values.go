@@ -77,9 +77,9 @@ func open(dir, bootID string, between func()) (*Values, error) {
 }
 
 // verified returns s, or [ErrReplaced] if st is [Waiting] and does not list the digest of
-// the file.
+// the file, or lists a collection without it.
 func (s source) verified(st Status, dir, name string) source {
-	if st.State != Waiting || s.text == nil {
+	if st.State != Waiting || s.err != nil || s.text == nil && st.Generation == 0 {
 		return s
 	}
 	sum := sha256.Sum256(s.text)

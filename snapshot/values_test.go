@@ -271,8 +271,24 @@ func TestOpenWhileWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := v.Lookup("n"); (err == nil) != tt.want {
+		if _, err := v.Lookup("n"); (err == nil) != tt.want || err != nil && !errors.Is(err, ErrReplaced) {
 			t.Errorf("%s: %v, want a value: %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// A file that a run removed, because a daemon was killed before it listed it, may have
+// had the key. Before the first collection there is nothing to miss.
+func TestOpenAfterRemoval(t *testing.T) {
+	for generation, want := range []bool{false, true} {
+		dir := t.TempDir()
+		write(t, dir, Status{State: Waiting, BootID: "b", Generation: generation})
+		v, err := Open(dir, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Lookup("n"); errors.Is(err, ErrReplaced) != want {
+			t.Errorf("generation %d: %v, want ErrReplaced: %v", generation, err, want)
 		}
 	}
 }

@@ -323,7 +323,11 @@ func (k *killing) open(boot string, isOfBoot func(string) bool) {
 	var values []string
 	for _, key := range []string{"identity", "meta-data"} {
 		value, err := v.Lookup(key)
-		if _, absent := errors.AsType[*snapshot.KeyError](err); err != nil && !absent {
+		_, absent := errors.AsType[*snapshot.KeyError](err)
+		if v.Status().State == snapshot.Waiting && errors.Is(err, snapshot.ErrReplaced) {
+			absent = true
+		}
+		if err != nil && !absent {
 			k.wrong.add("Open: %v", err)
 			return
 		}
