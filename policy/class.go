@@ -142,9 +142,21 @@ func named(attempt bool) []Class {
 // a status from 400 to 599, "4xx" or "5xx". Otherwise the error explains what is wrong
 // and what to write instead.
 func CheckOn(on string) error {
+	if on == "4xx" || on == "5xx" {
+		return nil
+	}
+	return check(on, "a status from 400 to 599, 4xx and 5xx")
+}
+
+// CheckClass returns nil if an attempt can end with a class: a named class or a status
+// from 400 to 599. Otherwise the error explains what is wrong and what to write instead.
+func CheckClass(class string) error { return check(class, "and the statuses from 400 to 599") }
+
+// check is [CheckClass]; others are what the error lists after the named classes.
+func check(on, others string) error {
 	c := Class(on)
 	switch {
-	case slices.Contains(named(true), c), on == "4xx", on == "5xx":
+	case slices.Contains(named(true), c):
 		return nil
 	case slices.Contains(named(false), c):
 		return fmt.Errorf("%q is never the class of an attempt", on)
@@ -167,7 +179,7 @@ func CheckOn(on string) error {
 	for _, c := range named(true) {
 		names = append(names, string(c))
 	}
-	return fmt.Errorf("no class is %q; classes are %s, a status from 400 to 599, 4xx and 5xx", on, strings.Join(names, ", "))
+	return fmt.Errorf("no class is %q; classes are %s, %s", on, strings.Join(names, ", "), others)
 }
 
 // matchesOn reports whether a valid entry of "on" covers the class. Disabled is also a

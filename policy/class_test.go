@@ -124,6 +124,21 @@ func TestCheckOn(t *testing.T) {
 	}
 }
 
+// TestCheckClass checks that a class is what an attempt can end with, so neither 4xx nor
+// 5xx, which the error does not offer.
+func TestCheckClass(t *testing.T) {
+	for _, class := range []string{"disabled", "400", "599"} {
+		if err := policy.CheckClass(class); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, class := range []string{"4xx", "5xx", "timeout", "600", "deadline"} {
+		if err := policy.CheckClass(class); err == nil || strings.Contains(err.Error(), ", 4xx") {
+			t.Errorf("%s: %v", class, err)
+		}
+	}
+}
+
 // FuzzCheckOn checks that an entry is valid exactly if a rule with it can match the
 // class of some attempt.
 func FuzzCheckOn(f *testing.F) {

@@ -300,16 +300,20 @@ const decides = "decides"
 
 // checkExplain checks the arguments of --explain.
 func checkExplain(class, path string) error {
-	if err := policy.CheckOn(class); err != nil {
-		return fmt.Errorf("invalid --explain: %w", err)
-	}
-	if strings.HasSuffix(class, "xx") {
+	if class == "4xx" || class == "5xx" {
 		return fmt.Errorf("invalid --explain %s: must be the class of one attempt: write a status, such as %c04", class, class[0])
+	}
+	if err := config.CheckClass(class); err != nil {
+		return fmt.Errorf("invalid --explain: %w", err)
 	}
 	if path == "" {
 		return nil
 	}
 	if err := config.CheckPath(path); err != nil {
+		_, ok := failure(onToken, policy.Class(class), "", circumstance{})
+		if ok && (path == "token" || strings.HasSuffix(path, "api/token")) {
+			return fmt.Errorf("invalid PATH %q: for the token request, leave out PATH", path)
+		}
 		return fmt.Errorf("the path %w", err)
 	}
 	return nil

@@ -91,7 +91,7 @@ func parse(keys schema, file, text string) document {
 	}
 	if broken != nil && !explained {
 		r.source.Line = line
-		r.problem("", "", "broken TOML: "+advice(text, line, broken))
+		r.problem("", "", "broken TOML: "+advice(keys, text, line, broken))
 	}
 	r.finish(broken != nil)
 	return r.document
@@ -136,10 +136,13 @@ func check(text string) (line int, err error) {
 
 // advice says what to write in a line that is not TOML, for mistakes that the
 // library can only call unexpected characters, or else what the library says.
-func advice(text string, line int, broken error) string {
+func advice(keys schema, text string, line int, broken error) string {
 	// Each is looked for in the line without strings and comments.
 	slips := []struct{ pattern, advice string }{
 		{`(^|\s)//`, "a comment begins with #, not with //"},
+		{`(^|\s);`, "a comment begins with #, not with ;"},
+		{`^\s*\[\s*[\w.-]+\s*$`, "close the table's name with ]"},
+		{`^\s*\[\[\s*[\w.-]+\s*\]?\s*$`, "close the table's name with ]]"},
 		{`[“”„‘’]`, `write straight quotes, " or ', instead of curly ones`},
 		{`^[\s{]*[\w.-]*("")?\s*:`, "write key = value instead of key: value"},
 		{`=\s*((?i:yes|no|on|off)|True|TRUE|False|FALSE)\s*$`, "a boolean must be true or false"},
@@ -153,6 +156,19 @@ func advice(text string, line int, broken error) string {
 	for _, slip := range slips {
 		if regexp.MustCompile(slip.pattern).MatchString(text) {
 			return slip.advice
+		}
+	}
+	if m := regexp.MustCompile(`^\s*([\w.-]+)\s+([\w-]+(\s+[\w-]+)*)\s*=`).FindStringSubmatch(text); m != nil {
+		between := "_"
+		if keys.lookup(m[1]) == isTable {
+			between = "."
+		}
+		return "a key has no spaces: write " + m[1] + between + strings.Join(strings.Fields(m[2]), "_")
+	}
+	if regexp.MustCompile(`^(strings cannot contain newlines|unexpected EOF; expected ('"'|"'"))$`).MatchString(broken.Error()) {
+		rest := strings.ReplaceAll(text, `""`, "") // without the strings that are closed
+		if i := strings.IndexAny(rest, `"'`); i >= 0 {
+			return "the string is not closed: add " + rest[i:i+1]
 		}
 	}
 	_, value, _ := strings.Cut(text, "=")

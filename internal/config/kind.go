@@ -192,6 +192,7 @@ func list(empty string, check func(string) (problem string)) kind[[]string] {
 // alternatives is a string, or a list of strings of which any will do. An empty
 // string stands for no restriction, which is nil.
 func alternatives() kind[[]string] {
+	const wanted = "a string or a list of strings"
 	several := list("an empty list matches nothing", func(s string) string {
 		switch {
 		case s == "":
@@ -202,13 +203,19 @@ func alternatives() kind[[]string] {
 		return ""
 	})
 	return kind[[]string]{
-		valid: `a string or a list of strings; "" for any value`,
+		valid: wanted + `; "" for any value`,
 		read: func(raw any) ([]string, []string) {
 			if raw == "" {
 				return nil, nil
 			}
-			if s, ok := raw.(string); ok {
-				raw = []any{s}
+			switch raw.(type) {
+			case string:
+				raw = []any{raw}
+			case int64, bool:
+				return nil, []string{wrongType(raw, wanted) + ": write " + quote(fmt.Sprint(raw))}
+			case []any:
+			default:
+				return nil, []string{wrongType(raw, wanted)}
 			}
 			return several.read(raw)
 		},

@@ -19,16 +19,28 @@ import (
 
 const validPath = "an exact path below meta-data/ or dynamic/, or user-data; with a final slash, a listing"
 
-var version = regexp.MustCompile(`^(latest|\d{4}-\d\d-\d\d)$`)
+const notRelative = "must be relative to the version"
+
+// upToVersion is the beginning of a URL or of an absolute path, and the version.
+var upToVersion = regexp.MustCompile(`^(\w+://[^/]*|\d+(\.\d+){3}/)?/*((latest|\d{4}-\d\d-\d\d)(/+|$))?`)
+
+// belowVersion returns what is below the version of a path or of a pattern.
+func belowVersion(path string) string { return path[len(upToVersion.FindString(path)):] }
 
 // requirePath checks the path of a [[require]]: exact, below the version.
 func requirePath(path string) (value, problem string) {
+	if below := belowVersion(path); below != "" && below != path {
+		if value, problem = requirePath(below); problem == "" {
+			problem = notRelative + ": write " + quote(value)
+		}
+		return "", problem
+	}
 	segments := strings.Split(path, "/")
 	switch {
 	case path == "":
 		return "", "is empty"
-	case path[0] == '/':
-		return "", "begins with a slash: drop it"
+	case belowVersion(path) == "":
+		return "", "is not a path of IMDS"
 	case strings.ContainsFunc(path, unicode.IsControl):
 		return "", "has a control character"
 	case strings.ContainsAny(path, "*?[{"):
@@ -37,8 +49,6 @@ func requirePath(path string) (value, problem string) {
 		return "", `has a segment "." or ".."`
 	case slices.Contains(segments[:len(segments)-1], ""):
 		return "", "has an empty segment"
-	case version.MatchString(segments[0]):
-		return "", "begins with the version: drop " + segments[0] + "/"
 	case path == paths.UserData:
 		return path, ""
 	case len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic":
@@ -123,10 +133,10 @@ func glob(pattern string) (problem string) {
 	switch {
 	case pattern == "":
 		return "an empty pattern matches nothing"
-	case pattern[0] == '/':
-		return quote(pattern) + " begins with a slash: drop it"
 	case !doublestar.ValidatePattern(pattern):
 		return quote(pattern) + " is not a valid glob: a bracket or brace is not closed, or it ends with a backslash"
+	case pattern[0] == '/':
+		return absoluteGlob(pattern)
 	}
 	return ""
 }
@@ -137,14 +147,46 @@ func includeGlob(pattern string) (problem string) {
 	if problem := glob(pattern); problem != "" {
 		return problem
 	}
+	if inMetaData(pattern) {
+		return ""
+	}
+	never := quote(pattern) + " can never match below meta-data/"
+	switch meant := meantGlob(pattern, inMetaData); {
+	case meant == "":
+		return never + ": begin it with meta-data/"
+	case inMetaData(meant):
+		return never + ": write " + quote(meant)
+	}
+	return never + ": remove it"
+}
+
+// inMetaData reports whether a pattern may match something below meta-data/.
+func inMetaData(pattern string) bool {
 	first, rest, _ := strings.Cut(pattern, "/")
-	if severed(first) {
-		return ""
+	return severed(first) || first == "**" || rest != "" && doublestar.MatchUnvalidated(first, "meta-data")
+}
+
+// absoluteGlob is the problem of a pattern that is not relative to the version.
+func absoluteGlob(pattern string) (problem string) {
+	problem = quote(pattern) + " " + notRelative
+	if meant := meantGlob(pattern, inTree); meant != "" {
+		problem += ": write " + quote(meant)
 	}
-	if first == "**" || rest != "" && doublestar.MatchUnvalidated(first, "meta-data") {
-		return ""
+	return problem
+}
+
+// meantGlob returns the pattern that was probably meant by one that matches nothing,
+// or "".
+func meantGlob(pattern string, matches func(string) bool) string {
+	below := belowVersion(pattern)
+	if matches(below) && !strings.HasSuffix(below, "/") {
+		return below
 	}
-	return quote(pattern) + ` can never match below meta-data/: begin it with meta-data/, as in "meta-data/**"`
+	meant := meantPath(strings.Split(below, "/"))
+	if strings.HasSuffix(meant, "/") {
+		meant += "**" // only directories end in a slash
+	}
+	return meant
 }
 
 // severed reports whether the first segment of a pattern ends within braces or a class.
@@ -191,15 +233,27 @@ func ExcludesAll(include, exclude []string) bool {
 // DeadRuleGlob returns why the path of a rule can match no path that is ever
 // requested, or "" if it may match one.
 func DeadRuleGlob(pattern string) (why string) {
-	first, rest, below := strings.Cut(pattern, "/")
-	if pattern == "" || first == "**" || severed(first) {
+	if pattern == "" || inTree(pattern) {
 		return ""
+	}
+	if belowVersion(pattern) != pattern {
+		return absoluteGlob(pattern)
+	}
+	problem := quote(pattern) + " can match no path of IMDS"
+	if meant := meantGlob(pattern, inTree); meant != "" {
+		return problem + ": write " + quote(meant)
+	}
+	return problem + ": begin it with meta-data/ or dynamic/"
+}
+
+// inTree reports whether a pattern may match a path of IMDS.
+func inTree(pattern string) bool {
+	first, rest, below := strings.Cut(pattern, "/")
+	if first == "**" || severed(first) {
+		return true
 	}
 	matches := func(name string) bool { return doublestar.MatchUnvalidated(first, name) }
-	if below && (matches("meta-data") || matches("dynamic")) || matches(paths.UserData) && (!below || rest == "**") {
-		return ""
-	}
-	return quote(pattern) + ` can match no path of IMDS: begin it with meta-data/ or dynamic/, as in "meta-data/iam/**"`
+	return below && (matches("meta-data") || matches("dynamic")) || matches(paths.UserData) && (!below || rest == "**")
 }
 
 // CheckPath returns an error if a path cannot be required or collected. The error says
@@ -222,8 +276,34 @@ func ruleGlob(pattern string) (value, problem string) {
 
 // ruleClass checks an entry of a rule's on.
 func ruleClass(on string) (problem string) {
-	if err := policy.CheckOn(words.Shorten(on, maxShown)); err != nil {
-		return err.Error()
+	on = words.Shorten(on, maxShown)
+	if err := policy.CheckOn(on); err != nil {
+		return meantClass(on, err, "4xx", "5xx").Error()
 	}
 	return ""
+}
+
+// CheckClass returns an error if no attempt can end with a class. The error says
+// what to write instead.
+func CheckClass(class string) error {
+	class = words.Shorten(class, maxShown)
+	return meantClass(class, policy.CheckClass(class))
+}
+
+// meantClass turns the error about a misspelled class into a question. The class may
+// also be one of the others.
+func meantClass(class string, err error, others ...policy.Class) error {
+	if err == nil || len(class) > 24 { // no class is that long
+		return err
+	}
+	best, meant := len(class)/4, policy.Class("")
+	for _, c := range append(policy.AttemptClasses(), others...) {
+		if d := words.Distance(strings.ToLower(class), string(c)); d <= best && (d < best || meant == "") {
+			best, meant = d, c
+		}
+	}
+	if meant == "" {
+		return err
+	}
+	return errors.New("no class is " + quote(class) + ", did you mean " + quote(string(meant)) + "?")
 }
