@@ -188,8 +188,8 @@ func (c *collection) roots() []item {
 		roots = append(roots, item{path: paths.MetaData, listed: true}) // it always exists
 	}
 	if c.Metadata.Signatures {
-		for _, name := range []string{"pkcs7", "rsa2048", "signature"} {
-			roots = append(roots, item{path: strings.TrimSuffix(paths.Identity, "document") + name})
+		for _, path := range paths.Signatures() {
+			roots = append(roots, item{path: path})
 		}
 	}
 	if c.Metadata.UserData {

@@ -64,14 +64,11 @@ func requirePath(path string) (value, problem string) {
 	if problem := credentials(path); problem != "" || segments[0] != "dynamic" {
 		return path, problem
 	}
-	if name, ok := strings.CutPrefix(path, identityDir); !ok || !slices.Contains([]string{"document", "pkcs7", "rsa2048", "signature"}, name) {
-		return "", "would be in no file: of dynamic/, only " + identityDir + "document, pkcs7, rsa2048 and signature can be required"
+	if path != paths.Identity && !slices.Contains(paths.Signatures(), path) {
+		return "", "would be in no file: of dynamic/, only " + paths.Identity + ", pkcs7, rsa2048 and signature can be required"
 	}
 	return path, ""
 }
-
-// identityDir has the identity document and its signatures.
-var identityDir = strings.TrimSuffix(paths.Identity, "document")
 
 // meantPath returns the path that was probably meant by one outside of the
 // tree, such as iam/info.

@@ -11,8 +11,10 @@ import (
 )
 
 const (
+	// IdentityDir has the instance identity document and its signatures.
+	IdentityDir = "dynamic/instance-identity/"
 	// Identity is the instance identity document.
-	Identity = "dynamic/instance-identity/document"
+	Identity = IdentityDir + "document"
 	// UserData is what the instance was launched with.
 	UserData = "user-data"
 	// MetaData is the root of the tree.
@@ -29,6 +31,11 @@ const (
 	// Macs has a directory for each network interface.
 	Macs = MetaData + "network/interfaces/macs/"
 )
+
+// Signatures returns the paths of the signatures of the identity document, sorted.
+func Signatures() []string {
+	return []string{IdentityDir + "pkcs7", IdentityDir + "rsa2048", IdentityDir + "signature"}
+}
 
 // IsCredentials reports whether a path names credentials, or a listing of
 // them, or something below it, in any case of letters. They are never fetched,

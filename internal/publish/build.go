@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/words"
@@ -184,7 +183,7 @@ type signatureSet struct {
 }
 
 // signaturePath returns the path of a signature, or of the signed document.
-func signaturePath(name string) string { return strings.TrimSuffix(paths.Identity, "document") + name }
+func signaturePath(name string) string { return paths.IdentityDir + name }
 
 // signatures returns the collected signatures.
 func (b *builder) signatures() signatureSet {
