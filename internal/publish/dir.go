@@ -170,8 +170,7 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 func (d *Dir) removeUnlisted(st snapshot.Status) (snapshot.Status, error) {
 	st.Files = maps.Clone(st.Files)
 	for _, name := range []string{snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile, snapshot.IdentityFile} {
-		data, _, err := atomicfile.Read(d.self, name, maxFile)
-		if want := st.Files[name]; err == nil && want != nil && *want == *(File{Data: data}).Sum() {
+		if _, listed := d.readListed(st, name); listed {
 			continue
 		}
 		if _, err := d.remove(name); err != nil {
@@ -182,21 +181,34 @@ func (d *Dir) removeUnlisted(st snapshot.Status) (snapshot.Status, error) {
 	return st, nil
 }
 
+// readListed reads a file, and reports whether it is the one that st lists: it has the
+// digest, or it is secret, which has none.
+func (d *Dir) readListed(st snapshot.Status, name string) (data []byte, listed bool) {
+	want, listed := st.Files[name]
+	if !listed {
+		return nil, false
+	}
+	data, info, err := atomicfile.Read(d.self, name, maxFile)
+	switch {
+	case err != nil:
+		return nil, false
+	case want == nil:
+		return data, isSecret(name) && info.Mode().Perm() == 0o600
+	default:
+		return data, *want == *(File{Data: data}).Sum()
+	}
+}
+
 // Previous reads the content of the files for [Build]. st is their status, as returned by
 // [Dir.Begin]. A file counts as absent if it cannot be read, is not listed in st, or does
 // not have the digest in st.
 func (d *Dir) Previous(st snapshot.Status) *Previous {
 	p := &Previous{missing: st.Missing}
 	read := func(name string) []byte {
-		want, listed := st.Files[name]
-		data, info, err := atomicfile.Read(d.self, name, maxFile)
-		if !listed || err != nil {
-			return nil
+		if data, listed := d.readListed(st, name); listed {
+			return data
 		}
-		if f := (File{Data: data}); want != nil && *want != *f.Sum() || want == nil && info.Mode().Perm() != 0o600 {
-			return nil
-		}
-		return data
+		return nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(read(snapshot.MetaDataFile)))
 	dec.UseNumber() // preserves the digits of the file
