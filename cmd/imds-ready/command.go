@@ -85,9 +85,7 @@ func explainFlag(c *cobra.Command, err error) error {
 				similar = append(similar, "--"+f.Name)
 			}
 		})
-		if len(similar) > 0 {
-			return fmt.Errorf("%w: did you mean %s?", err, strings.Join(similar, " or "))
-		}
+		return fmt.Errorf("%w%s", err, didYouMean(similar))
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok && e.GetFlag().Value.Type() == "duration" {
 		return fmt.Errorf("invalid --%s %q: must be a duration with a unit (ms, s, m, h), such as 90s", e.GetFlag().Name, e.GetValue())

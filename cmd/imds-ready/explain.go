@@ -45,6 +45,11 @@ type decisions struct {
 	Classes  []string `json:"classes"` // some with the part of the class or the path that the row is about
 }
 
+// same reports whether two rows differ in their classes only.
+func (d decisions) same(o decisions) bool {
+	return d.Required == o.Required && d.Optional == o.Optional && d.Token == o.Token
+}
+
 // rule is a [[retry.rule]] in words.
 type rule struct {
 	From   string        `json:"from"`
@@ -66,9 +71,12 @@ func rules(c *config.Config) []rule {
 	return all
 }
 
-// settingOf returns the setting of a key that is in force.
+// settingOf returns the setting of a key that is in force, or the zero Setting.
 func settingOf(c *config.Config, key string) config.Setting {
-	return c.Settings[slices.IndexFunc(c.Settings, func(s config.Setting) bool { return s.Key == key })]
+	if i := slices.IndexFunc(c.Settings, func(s config.Setting) bool { return s.Key == key }); i >= 0 {
+		return c.Settings[i]
+	}
+	return config.Setting{}
 }
 
 func (r rule) String() string {
@@ -186,10 +194,7 @@ func tableOfDecisions(c *config.Config) []decisions {
 	}
 	var table []decisions
 	add := func(d decisions, name string) {
-		same := func(o decisions) bool {
-			return o.Required == d.Required && o.Optional == d.Optional && o.Token == d.Token
-		}
-		i := slices.IndexFunc(table, same)
+		i := slices.IndexFunc(table, d.same)
 		if i < 0 {
 			i, table = len(table), append(table, d)
 		}
@@ -202,7 +207,7 @@ func tableOfDecisions(c *config.Config) []decisions {
 			if at.name == "" {
 				ordinary = d
 				add(d, label(class, ""))
-			} else if d.Required != ordinary.Required || d.Optional != ordinary.Optional || d.Token != ordinary.Token {
+			} else if !d.same(ordinary) {
 				add(d, label(class, at.name))
 			}
 		}

@@ -89,10 +89,8 @@ func warnings(c *config.Config, root fs.FS) []string {
 // at returns "FILE:LINE: " for the first of the keys that a file sets, or "".
 func at(c *config.Config, keys ...string) string {
 	for _, key := range keys {
-		for _, s := range c.Settings {
-			if s.Key == key && s.Source.Line > 0 {
-				return s.Source.String() + ": "
-			}
+		if s := settingOf(c, key).Source; s.Line > 0 {
+			return s.String() + ": "
 		}
 	}
 	return ""
