@@ -12,15 +12,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // descriptors runs the daemon with few file descriptors.
 func (t *torture) descriptors(ctx context.Context) {
-	sim := imdstest.New(imdstest.DefaultTree())
-	sim.Forget = true
-	url, err := sim.Listen("127.0.0.1:0")
+	sim, url, err := simulate()
 	if err != nil {
 		t.fact(false, "starting the simulator: %v", err)
 		return

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/imds-ready/imds-ready/imds/imdstest"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -21,9 +20,7 @@ const exitCannotWrite = 77
 
 // fullDisks runs the daemon in a tmpfs that is too small.
 func (t *torture) fullDisks(ctx context.Context) {
-	sim := imdstest.New(imdstest.DefaultTree())
-	sim.Forget = true
-	url, err := sim.Listen("127.0.0.1:0")
+	sim, url, err := simulate()
 	if err != nil {
 		t.fact(false, "starting the simulator: %v", err)
 		return

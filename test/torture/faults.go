@@ -51,6 +51,14 @@ func (t *torture) faults(ctx context.Context) {
 	inParallel(all)
 }
 
+// simulate starts a simulator on loopback. The caller closes it.
+func simulate(schedule ...imdstest.Phase) (sim *imdstest.Server, url string, err error) {
+	sim = imdstest.New(imdstest.DefaultTree(), schedule...)
+	sim.Forget = true
+	url, err = sim.Listen("127.0.0.1:0")
+	return sim, url, err
+}
+
 // fault runs the daemon and the readers against one schedule of faults.
 func (t *torture) fault(ctx context.Context, schedule string, exit int, deadline time.Duration) {
 	phases, err := imdstest.ParseSchedule(schedule)
@@ -58,9 +66,7 @@ func (t *torture) fault(ctx context.Context, schedule string, exit int, deadline
 		t.fact(false, "%s: %v", schedule, err)
 		return
 	}
-	sim := imdstest.New(imdstest.DefaultTree(), phases...)
-	sim.Forget = true
-	url, err := sim.Listen("127.0.0.1:0")
+	sim, url, err := simulate(phases...)
 	if err != nil {
 		t.fact(false, "%s: %v", schedule, err)
 		return

@@ -32,27 +32,28 @@ var stamp = regexp.MustCompile(`b\d+r\d+`)
 
 // stamped returns an answer with a small tree whose values contain the stamp.
 func stamped(stamp string) answer {
+	const nic = "meta-data/network/interfaces/macs/02:00:00:00:00:01/"
 	identity := fmt.Sprintf(`{"accountId":"111122223333","instanceId":"i-%[1]s","region":"%[1]s"}`, stamp)
 	return ordinary(identity, map[string]string{
-		"meta-data/":                                           "ami-id\ninstance-id\nlocal-hostname\nmac\nnetwork/\nplacement/\nsecurity-groups\ntags/",
-		"meta-data/ami-id":                                     "ami-" + stamp,
-		"meta-data/instance-id":                                "i-" + stamp,
-		"meta-data/local-hostname":                             "ip-" + stamp,
-		"meta-data/mac":                                        "02:00:00:00:00:01",
-		"meta-data/network/":                                   "interfaces/",
-		"meta-data/network/interfaces/":                        "macs/",
-		"meta-data/network/interfaces/macs/":                   "02:00:00:00:00:01/",
-		"meta-data/network/interfaces/macs/02:00:00:00:00:01/": "subnet-id\nvpc-id",
-		"meta-data/network/interfaces/macs/02:00:00:00:00:01/subnet-id": "subnet-" + stamp,
-		"meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id":    "vpc-" + stamp,
-		"meta-data/placement/":         "region",
-		"meta-data/placement/region":   stamp,
-		"meta-data/security-groups":    stamp + "\ndefault",
-		"meta-data/tags/":              "instance/",
-		"meta-data/tags/instance/":     "Name\nRole",
-		"meta-data/tags/instance/Name": stamp,
-		"meta-data/tags/instance/Role": strings.Repeat(stamp+" ", 500), // several pages
-		"user-data":                    stamp + strings.Repeat("x", 200_000) + stamp + "\n",
+		"meta-data/":                         "ami-id\ninstance-id\nlocal-hostname\nmac\nnetwork/\nplacement/\nsecurity-groups\ntags/",
+		"meta-data/ami-id":                   "ami-" + stamp,
+		"meta-data/instance-id":              "i-" + stamp,
+		"meta-data/local-hostname":           "ip-" + stamp,
+		"meta-data/mac":                      "02:00:00:00:00:01",
+		"meta-data/network/":                 "interfaces/",
+		"meta-data/network/interfaces/":      "macs/",
+		"meta-data/network/interfaces/macs/": "02:00:00:00:00:01/",
+		nic:                                  "subnet-id\nvpc-id",
+		nic + "subnet-id":                    "subnet-" + stamp,
+		nic + "vpc-id":                       "vpc-" + stamp,
+		"meta-data/placement/":               "region",
+		"meta-data/placement/region":         stamp,
+		"meta-data/security-groups":          stamp + "\ndefault",
+		"meta-data/tags/":                    "instance/",
+		"meta-data/tags/instance/":           "Name\nRole",
+		"meta-data/tags/instance/Name":       stamp,
+		"meta-data/tags/instance/Role":       strings.Repeat(stamp+" ", 500), // several pages
+		"user-data":                          stamp + strings.Repeat("x", 200_000) + stamp + "\n",
 	})
 }
 
