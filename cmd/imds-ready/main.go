@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// The program sets the number of processors itself, so the runtime need not read the
+// limits of the control group (https://go.dev/doc/godebug).
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command imds-ready blocks until EC2's Instance Metadata Service answers,
 // writes the metadata to /run/imds and sends READY=1 to systemd. See
 // imds-ready --help.

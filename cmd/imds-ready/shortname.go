@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -99,13 +100,15 @@ func (p *program) completeShortNames(v *snapshot.Values, typed string) []cobra.C
 }
 
 // upToVersion matches the part of a URL or its path that ends with the version.
-var upToVersion = regexp.MustCompile(`^(https?://[^/]+/(.*?/)??|/?)(latest|[0-9]{4}-[0-9]{2}-[0-9]{2}|1\.0)/`)
+var upToVersion = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(https?://[^/]+/(.*?/)??|/?)(latest|[0-9]{4}-[0-9]{2}-[0-9]{2}|1\.0)/`)
+})
 
 // pasted returns the key in an argument that may have been copied from a URL of
 // IMDS, such as http://169.254.169.254/latest/meta-data/instance-id or
 // /latest/meta-data/instance-id.
 func pasted(arg string) string {
-	prefix := upToVersion.FindString(arg)
+	prefix := upToVersion().FindString(arg)
 	if prefix == "" {
 		return arg
 	}

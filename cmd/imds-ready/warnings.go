@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -191,13 +192,15 @@ func disabledWarnings(value string) []string {
 }
 
 // unitWord is a word of a list in a unit.
-var unitWord = regexp.MustCompile(`"(\\.|[^"\\])*"|\S+`)
+var unitWord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"(\\.|[^"\\])*"|\S+`)
+})
 
 // unitValues returns the words of a list in the drop-ins of the unit.
 func unitValues(root fs.FS, key string) []string {
 	var all []string
 	for _, value := range unitSettings(root, key) {
-		for _, word := range unitWord.FindAllString(value, -1) {
+		for _, word := range unitWord().FindAllString(value, -1) {
 			if unquoted, err := strconv.Unquote(word); err == nil {
 				word = unquoted
 			}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -22,10 +23,12 @@ const validPath = "an exact path below meta-data/ or dynamic/, or user-data; wit
 const notRelative = "must be relative to the version"
 
 // upToVersion is the beginning of a URL or of an absolute path, and the version.
-var upToVersion = regexp.MustCompile(`^(\w+://[^/]*|\d+(\.\d+){3}/)?/*((latest|\d{4}-\d\d-\d\d)(/+|$))?`)
+var upToVersion = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\w+://[^/]*|\d+(\.\d+){3}/)?/*((latest|\d{4}-\d\d-\d\d)(/+|$))?`)
+})
 
 // belowVersion returns what is below the version of a path or of a pattern.
-func belowVersion(path string) string { return path[len(upToVersion.FindString(path)):] }
+func belowVersion(path string) string { return path[len(upToVersion().FindString(path)):] }
 
 // requirePath checks the path of a [[require]]: exact, below the version.
 func requirePath(path string) (value, problem string) {

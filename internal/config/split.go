@@ -5,6 +5,7 @@ package config
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // maxNesting bounds brackets within brackets, and the dots of one key. No
@@ -23,7 +24,9 @@ type statement struct {
 // skipped is a string of one of the four kinds, or a comment. Up to two quotes
 // may stand before the closing three. A string that does not end on its line,
 // where it must, ends there: the library reports it.
-var skipped = regexp.MustCompile(`^(?:"""(?:\\(?s:.)|[^\\])*?"{3,5}|'''(?s:.)*?'{3,5}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#[^\n]*)`)
+var skipped = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:"""(?:\\(?s:.)|[^\\])*?"{3,5}|'''(?s:.)*?'{3,5}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#[^\n]*)`)
+})
 
 // splitter finds where statements begin and end: at a newline that is not in a
 // string, a bracket or a comment. It reads nothing else, the TOML library
@@ -60,7 +63,7 @@ func splitAt(ends, text string) (found []statement, deep int) {
 		}
 		s.take(c, pos)
 		if c == '"' || c == '\'' || c == '#' {
-			t := skipped.FindString(text[pos:])
+			t := skipped().FindString(text[pos:])
 			s.line += strings.Count(t, "\n")
 			pos += len(t) - 1
 		}

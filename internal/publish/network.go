@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
@@ -40,7 +41,9 @@ type networkInterface struct {
 }
 
 // macAddress matches the name of an interface in IMDS.
-var macAddress = regexp.MustCompile(`^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$`)
+var macAddress = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$`)
+})
 
 // network returns the interfaces of t. It returns false if no interface has a leaf and none
 // is missing. A listed interface has an entry even if none of its values could be fetched.
@@ -51,14 +54,14 @@ func (b *builder) network(t *tree) (networkFile, bool) {
 	macs := map[string]bool{}
 	found := false
 	for mac := range dir {
-		if leaves, isDir := t.dir(paths.Macs + mac); isDir && macAddress.MatchString(mac) {
+		if leaves, isDir := t.dir(paths.Macs + mac); isDir && macAddress().MatchString(mac) {
 			macs[mac] = true
 			found = found || len(leaves) > 0
 		}
 	}
 	for path := range b.missing {
 		rest, below := strings.CutPrefix(path, paths.Macs)
-		if mac, _, ok := strings.Cut(rest, "/"); below && ok && macAddress.MatchString(mac) {
+		if mac, _, ok := strings.Cut(rest, "/"); below && ok && macAddress().MatchString(mac) {
 			macs[mac], found = true, true
 		}
 	}

@@ -49,6 +49,11 @@ func bounded(st snapshot.Status) snapshot.Status {
 // many do not. Entries are chosen by depth, those nearest to the root first, and then by
 // name, because the failure of a listing matters more than failures below it.
 func shallowest[V any](m map[string]V, bytes int) (map[string]V, int) {
+	if len(m) <= maxEntries {
+		if all, err := encode(m); err == nil && len(all) <= bytes {
+			return m, 0
+		}
+	}
 	kept := map[string]V{}
 	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
 	for _, path := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
