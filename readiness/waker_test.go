@@ -39,7 +39,8 @@ func networkChanges(at ...time.Duration) func(context.Context) (<-chan struct{},
 	}
 }
 
-// A change of the network ends a pause, unless the last attempt was answered.
+// A change of the network ends a pause, unless the last attempt was answered. The next
+// attempt follows 2 ms later.
 func TestChangeEndsAPause(t *testing.T) {
 	for _, tt := range []struct {
 		name, schedule string
@@ -48,17 +49,22 @@ func TestChangeEndsAPause(t *testing.T) {
 		want           string // when the attempts begin
 	}{
 		{"no change", "unreachable:1s,ok", true, nil, "0s 50ms 150ms 350ms 750ms 1.25s"},
-		{"at once", "unreachable:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.01s"},
-		{"connection refused", "refuse:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.01s"},
+		{"at once", "unreachable:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.012s"},
+		{"connection refused", "refuse:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.012s"},
 		{"not after an answer", "503:1s,ok", true, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.25s"},
 		{"not eager", "unreachable:1s,ok", false, []time.Duration{1010 * time.Millisecond}, "0s 50ms 150ms 350ms 750ms 1.25s"},
 		{
-			"a burst: the address comes 0.3 ms before its route", "unreachable:1005ms,ok", true,
-			[]time.Duration{time.Second, 1000300 * time.Microsecond, 1001 * time.Millisecond},
-			"0s 50ms 150ms 350ms 750ms 1s 1.026s",
+			"the address comes 0.3 ms before its route", "unreachable:1000300us,ok", true,
+			[]time.Duration{time.Second, 1000300 * time.Microsecond},
+			"0s 50ms 150ms 350ms 750ms 1.002s",
+		},
+		{
+			"a change while another one settles", "unreachable:1005ms,ok", true,
+			[]time.Duration{time.Second, 1001 * time.Millisecond},
+			"0s 50ms 150ms 350ms 750ms 1.002s 1.028s",
 		},
 		{ // the third attempt lasts from 650 to 900 ms, and the pause after it is not 200 but 0 ms
-			"during an attempt", "blackhole:1s,ok", true, []time.Duration{800 * time.Millisecond}, "0s 300ms 650ms 900ms 1.55s",
+			"during an attempt", "blackhole:1s,ok", true, []time.Duration{800 * time.Millisecond}, "0s 300ms 650ms 902ms 1.552s",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,7 +131,7 @@ func TestFloodOfChangesForManyPaths(t *testing.T) {
 		tries++
 	}
 	tr.run(t)
-	if len(last) != len(paths) || tries < 1000 {
+	if len(last) != len(paths) || tries < 50*len(paths) || tries > mostInFlood*len(paths) {
 		t.Errorf("%d tries of %d paths", tries, len(last))
 	}
 }
@@ -138,6 +144,10 @@ func flood() []time.Duration {
 	}
 	return times
 }
+
+// mostInFlood is how often a path can be tried during flood: changes end 20 pauses and then
+// 4 in a second, and up to 25 pauses end by themselves.
+const mostInFlood = 20 + 40 + 25
 
 // However often the network changes, there are never two attempts within 25 ms.
 func TestFloodOfChanges(t *testing.T) {
@@ -155,7 +165,7 @@ func TestFloodOfChanges(t *testing.T) {
 		}
 		before = r.At
 	}
-	if n > 401 || tr.exit != readiness.ExitOK {
+	if n > mostInFlood || tr.exit != readiness.ExitOK {
 		t.Errorf("%d attempts in 10 s, exit %d", n, tr.exit)
 	}
 }

@@ -121,6 +121,7 @@ type run struct {
 	deadline     time.Time    // of the attempts, or zero
 	answered     bool         // by the first address family, or the only one
 	secondAnswer policy.Class // the last answer of the second family
+	news         allowance
 }
 
 func (r *run) loop(ctx context.Context) ([]byte, error) {
@@ -129,9 +130,9 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 		r.deadline = r.Start.Add(r.policy.Deadline)
 	}
 	var last *GiveUpError
+	wake := r.wake() // before the attempt, so that no news is lost
 	for {
 		r.Step(LongestAttempt(r.policy))
-		news := r.news() // before the attempt, so that no news is lost
 		begun := time.Now()
 		body, err := r.attempt(ctx)
 		if err == nil {
@@ -165,10 +166,10 @@ func (r *run) loop(ctx context.Context) ([]byte, error) {
 		}
 		r.Step(v.Pause)
 		if !wakeable(f) {
-			news = nil
+			wake = nil
 		}
 		failed := r.Start.Add(elapsed) // the calls of observers took time since
-		if err := pauseOrNews(ctx, failed.Add(v.Pause), news, begun.Add(minApart)); err != nil {
+		if wake, err = r.pauseOrNews(ctx, begun, failed.Add(v.Pause), wake); err != nil {
 			return nil, err
 		}
 		if budget.Expired(time.Since(r.Start)) {
@@ -233,14 +234,45 @@ func (r *run) decisive(f policy.Failure) policy.Class {
 	return f.Class
 }
 
-// minApart is the shortest time between the starts of two attempts at a path if news of
-// the network ends the pause between them. An address is announced 0.3 ms before its
-// route works, and a flood of news must not become a flood of requests. The documented
-// limits are 25 ms and 40 attempts per second.
-const minApart = 26 * time.Millisecond
+// News of the network ends a pause early, within these limits: a flood of news must not
+// become a flood of requests.
+const (
+	// minApart is the shortest time between the starts of two attempts at a path. The
+	// documented limits are 25 ms and 40 attempts per second.
+	minApart = 26 * time.Millisecond
+	// settling is the time from news to the attempt: an address is announced 0.3 ms
+	// before its route works.
+	settling = 2 * time.Millisecond
+	// News can end maxEarly pauses in a row, and then one in each earlyEvery. A boot
+	// seldom has more changes than that.
+	maxEarly   = 20
+	earlyEvery = 250 * time.Millisecond
+)
 
-// news returns the channel that ends the next pause early, or nil.
-func (r *run) news() <-chan struct{} {
+// allowance counts the pauses that news can still end.
+type allowance struct {
+	left    float64
+	counted time.Time
+}
+
+// take uses up one pause, and returns false if none is left.
+func (a *allowance) take() bool {
+	now := time.Now()
+	if a.counted.IsZero() {
+		a.left = maxEarly
+	} else {
+		a.left = min(maxEarly, a.left+float64(now.Sub(a.counted))/float64(earlyEvery))
+	}
+	a.counted = now
+	if a.left < 1 {
+		return false
+	}
+	a.left--
+	return true
+}
+
+// wake returns the channel that ends the next pause early, or nil.
+func (r *run) wake() <-chan struct{} {
 	if r.Wake == nil || !r.policy.Eager {
 		return nil
 	}
@@ -257,32 +289,46 @@ func wakeable(f policy.Failure) bool {
 	}
 }
 
-// pauseOrNews sleeps until end, or until there is news, but at least until earliest.
-func pauseOrNews(ctx context.Context, end time.Time, news <-chan struct{}, earliest time.Time) error {
-	if err := pause(ctx, time.Until(end), news); err != nil {
-		return err
+// pauseOrNews sleeps until end, or until wake is closed. In that case it sleeps until the
+// change has settled, and at least until minApart after begun, when the last attempt
+// began. It returns the channel for the next pause. News that comes while a change settles
+// ends that pause.
+func (r *run) pauseOrNews(ctx context.Context, begun, end time.Time, wake <-chan struct{}) (again <-chan struct{}, err error) {
+	woken, err := pause(ctx, end, wake)
+	again = r.wake()
+	if err != nil || !woken {
+		return again, err
 	}
-	if earliest.After(end) {
-		earliest = end
+	next := end
+	if r.news.take() {
+		next = time.Now().Add(settling)
+		if soonest := begun.Add(minApart); soonest.Before(end) && soonest.After(next) {
+			next = soonest
+		}
 	}
-	return pause(ctx, time.Until(earliest), nil) // without news, no time is left
+	if !r.deadline.IsZero() && next.After(r.deadline) {
+		next = r.deadline
+	}
+	_, err = pause(ctx, next, nil)
+	return again, err
 }
 
-// pause sleeps for d, or until news is closed. If the context ends, it returns the
-// context's cause. If news is nil, nothing ends the pause early.
-func pause(ctx context.Context, d time.Duration, news <-chan struct{}) error {
+// pause sleeps until end, or until wake is closed, and reports which. If the context
+// ends, it returns the context's cause. If wake is nil, nothing ends the pause early.
+func pause(ctx context.Context, end time.Time, wake <-chan struct{}) (woken bool, err error) {
+	d := time.Until(end)
 	if d <= 0 {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
-	case <-news:
-		return nil
+		return false, nil
+	case <-wake:
+		return true, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,28 +31,60 @@ func Watch(ctx context.Context) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("joining the groups of rtnetlink: %w", err)
 	}
 	socket := os.NewFile(uintptr(fd), "netlink") // non-blocking: reads wait in the runtime's poller
+	conn, err := socket.SyscallConn()
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("reading the netlink socket: %w", err)
+	}
 	changed := make(chan struct{}, 1)
 	stop := context.AfterFunc(ctx, func() { socket.Close() })
 	go func() {
 		defer close(changed)
 		defer stop()
 		defer socket.Close()
-		listen(socket, changed)
+		listen(ctx, func() error { return drain(conn) }, changed)
 	}()
 	return changed, nil
 }
 
-// listen reads datagrams and ignores their content. ENOBUFS means that there were more
-// than the socket could hold, which is a change as well.
-func listen(socket io.Reader, changed chan<- struct{}) {
-	one := make([]byte, 1) // the rest of a datagram is dropped
+// rest is the time between two reads. A change in between is noticed after it, so that a
+// flood of changes costs little.
+const rest = 25 * time.Millisecond
+
+// listen fills the slot after each read, until one fails or the context ends. ENOBUFS
+// means that there were more datagrams than the socket could hold, which is a change as
+// well.
+func listen(ctx context.Context, read func() error, changed chan<- struct{}) {
 	for {
-		if _, err := socket.Read(one); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		if err := read(); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return
 		}
 		select {
 		case changed <- struct{}{}:
 		default: // the slot is full
 		}
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+			return
+		}
 	}
+}
+
+// drain waits for a datagram and reads all that are there. Their content is ignored.
+func drain(conn syscall.RawConn) (err error) {
+	one := make([]byte, 1) // the rest of a datagram is dropped
+	closed := conn.Read(func(fd uintptr) bool {
+		for n := 0; ; n++ {
+			if _, err = unix.Read(int(fd), one); err == nil || errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if errors.Is(err, unix.EAGAIN) {
+				err = nil
+				return n > 0
+			}
+			return true
+		}
+	})
+	return errors.Join(err, closed)
 }

@@ -5,11 +5,11 @@ package netevents
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -23,19 +23,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// reads is a socket that returns these errors and then EOF. A nil error is a datagram.
+// reads are the results of reading a socket, before it is closed.
 type reads []error
 
-func (r *reads) Read(p []byte) (int, error) {
+func (r *reads) next() error {
 	if len(*r) == 0 {
-		return 0, io.EOF
+		return os.ErrClosed
 	}
 	err := (*r)[0]
 	*r = (*r)[1:]
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return err
 }
 
 func TestListen(t *testing.T) {
@@ -53,13 +50,32 @@ func TestListen(t *testing.T) {
 		{"another error ends the watch", reads{errors.New("closed"), nil}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			changed := make(chan struct{}, 1)
-			listen(&tt.reads, changed)
-			if len(changed) != tt.want {
-				t.Errorf("%d changes, want %d", len(changed), tt.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				changed, n := make(chan struct{}, 1), len(tt.reads)
+				start := time.Now()
+				listen(t.Context(), tt.reads.next, changed)
+				if len(changed) != tt.want {
+					t.Errorf("%d changes, want %d", len(changed), tt.want)
+				}
+				if took := time.Since(start); tt.want > 0 && took != time.Duration(n)*rest {
+					t.Errorf("%d reads within %v, want them %v apart", n, took, rest)
+				}
+			})
 		})
 	}
+}
+
+// The end of the context ends the rest as well, because READY=1 waits for the listener.
+func TestListenEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		start, changed := time.Now(), make(chan struct{}, 1)
+		listen(ctx, (&reads{nil, nil}).next, changed)
+		if took := time.Since(start); took != time.Millisecond {
+			t.Errorf("listened for %v", took)
+		}
+	})
 }
 
 func TestWatchEndsWithItsContext(t *testing.T) {
