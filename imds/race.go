@@ -51,6 +51,11 @@ type outcome struct {
 	err   *Error
 }
 
+// SecondConnect returns how long the second endpoint of a race may take to connect: half
+// of the connect timeout. A family that drops every packet must not slow down the attempts
+// at the other one.
+func (t Timeouts) SecondConnect() time.Duration { return t.withDefaults().Connect / 2 }
+
 // race requests a token from every candidate. Only a token settles it: an answer
 // without one may come from a family that is half configured. Once the first
 // endpoint has answered without a token, the second has [Patience] left; once the
@@ -70,7 +75,10 @@ func (c *Client) race(ctx context.Context, t Timeouts, f *flight) (*token, *Erro
 		if started == len(endpoints) {
 			return
 		}
-		side := started
+		side, t := started, t
+		if side > 0 {
+			t.Connect = t.SecondConnect()
+		}
 		started++
 		pending++
 		go func() {

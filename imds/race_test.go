@@ -115,9 +115,9 @@ func TestRaceBothFail(t *testing.T) {
 		wantOther     error
 	}{
 		{"refused twice", side{connect: syscall.ECONNREFUSED}, side{connect: syscall.ECONNREFUSED}, 0, syscall.ECONNREFUSED, syscall.ECONNREFUSED},
-		{"refused and lost", side{connect: syscall.ECONNREFUSED}, side{hole: true}, 250 * ms, syscall.ECONNREFUSED, nil},
+		{"refused and lost", side{connect: syscall.ECONNREFUSED}, side{hole: true}, 125 * ms, syscall.ECONNREFUSED, nil},
 		{"lost and refused", side{hole: true}, side{connect: syscall.ECONNREFUSED}, 250 * ms, nil, syscall.ECONNREFUSED},
-		{"lost twice", side{hole: true}, side{hole: true}, 400 * ms, nil, nil},
+		{"lost twice", side{hole: true}, side{hole: true}, 275 * ms, nil, nil},
 		{"hanging twice", side{put: hangs}, side{put: hangs}, 2150 * ms, nil, nil},
 		{"hanging and unreachable", side{put: hangs}, side{connect: syscall.EHOSTUNREACH}, 2 * time.Second, nil, syscall.EHOSTUNREACH},
 		{"not HTTP twice", side{put: malformed}, side{put: malformed}, 0, imds.ErrMalformed, imds.ErrMalformed},

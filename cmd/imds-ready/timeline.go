@@ -66,17 +66,18 @@ func outages(c *config.Config) []outage {
 	identity := c.Readiness.Require[0]
 	p.MaxAttempts, p.Deadline = identity.MaxAttempts, identity.Deadline
 	// With two address families the second starts when the first fails, or after the
-	// head start, and therefore times out later.
-	cost := func(timeout time.Duration) seconds {
+	// head start, and therefore can time out later.
+	cost := func(timeout, second time.Duration) seconds {
 		if len(c.IMDS.Endpoints) > 1 {
-			return seconds(min(imds.HeadStart, timeout) + timeout)
+			return seconds(max(timeout, min(imds.HeadStart, timeout)+second))
 		}
 		return seconds(timeout)
 	}
+	connect := imds.Timeouts{Connect: p.ConnectTimeout}
 	all := []outage{
 		{Name: "refuses connections", Class: policy.ConnectionRefused},
-		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: cost(p.ConnectTimeout)},
-		{Name: "hangs", Class: policy.ReadTimeout, Cost: cost(p.ReadTimeout)},
+		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: cost(p.ConnectTimeout, connect.SecondConnect())},
+		{Name: "hangs", Class: policy.ReadTimeout, Cost: cost(p.ReadTimeout, p.ReadTimeout)},
 		{Name: "answers 503", Class: policy.Status(http.StatusServiceUnavailable)},
 	}
 	for i := range all {
