@@ -24,7 +24,7 @@ func TestBackoffSequence(t *testing.T) {
 		backoff policy.Backoff
 		want    []time.Duration
 	}{
-		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{50 * ms, 52500 * time.Microsecond, 55125 * time.Microsecond, 57881250, 60775312}},
+		{"boot", exact(preset(t, "boot")).Backoff, []time.Duration{80 * ms, 81199999, 82417999, 83654269, 84909084}},
 		{"doubling", doubling(t).Backoff, []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}},
 		{"sdk", exact(preset(t, "sdk")).Backoff, []time.Duration{1000 * ms, 2000 * ms, 4000 * ms, 8000 * ms, 16000 * ms, 20000 * ms, 20000 * ms}},
 		{"multiplier 1", curve(70*ms, time.Second, 1), []time.Duration{70 * ms, 70 * ms, 70 * ms, 70 * ms}},
@@ -47,20 +47,20 @@ func TestBackoffSequence(t *testing.T) {
 	}
 }
 
-// Each pause of boot is 5 % longer than the one before, so that it is about 5 % of the
-// wait so far. It reaches 250 ms after 33 pauses and 4 s.
+// Each pause of boot is 1.5 % longer than the one before, so that it is about 80 ms plus
+// 1.5 % of the wait so far. It reaches 250 ms after 77 pauses and 11 s.
 func TestBackoffOfBoot(t *testing.T) {
 	b := exact(preset(t, "boot")).Backoff
 	waited := time.Duration(0)
-	for n := range 33 {
+	for n := range 77 {
 		d := b.Delay(n)
-		if share := float64(d) / float64(waited+b.Initial*20); n > 0 && (share < 0.045 || share > 0.05+1e-6) {
+		if want := b.Initial + waited*15/1000; (d - want).Abs() > time.Microsecond {
 			t.Errorf("pause %d is %v after %v", n, d, waited)
 		}
 		waited += d
 	}
-	if b.Delay(32) >= 250*ms || b.Delay(33) != 250*ms || waited.Round(time.Second) != 4*time.Second {
-		t.Errorf("pauses %v and %v after %v", b.Delay(32), b.Delay(33), waited)
+	if b.Delay(76) >= 250*ms || b.Delay(77) != 250*ms || waited.Round(time.Second) != 11*time.Second {
+		t.Errorf("pauses %v and %v after %v", b.Delay(76), b.Delay(77), waited)
 	}
 }
 

@@ -239,11 +239,11 @@ func TestPauseFromStart(t *testing.T) {
 		took, retryAfter time.Duration
 		want             time.Duration
 	}{
-		{"a quick failure", boot, 10 * ms, 0, 40 * ms},
+		{"a quick failure", boot, 10 * ms, 0, 70 * ms},
 		{"a connect timeout", boot, 250 * ms, 0, 0},
-		{"exactly the pause", boot, 50 * ms, 0, 0},
+		{"exactly the pause", boot, 80 * ms, 0, 0},
 		{"Retry-After", boot, 40 * ms, 2 * time.Second, 2 * time.Second},
-		{"Retry-After below what is left", boot, 10 * ms, 20 * ms, 40 * ms},
+		{"Retry-After below what is left", boot, 10 * ms, 20 * ms, 70 * ms},
 		{"sdk", sdk, 400 * ms, 0, time.Second},
 	} {
 		f := required("503")

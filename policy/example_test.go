@@ -28,11 +28,11 @@ func Example() {
 		fmt.Printf("%s: %s, attempt %d, again in %v\n", class, v.Action, v.Attempt, v.Pause)
 	}
 	// Output:
-	// unreachable: wait, attempt 0, again in 50ms
-	// connection-refused: retry, attempt 1, again in 50ms
-	// connection-refused: retry, attempt 2, again in 52.5ms
-	// 404: retry, attempt 3, again in 50ms
-	// 404: retry, attempt 4, again in 52.5ms
+	// unreachable: wait, attempt 0, again in 80ms
+	// connection-refused: retry, attempt 1, again in 80ms
+	// connection-refused: retry, attempt 2, again in 81.199999ms
+	// 404: retry, attempt 3, again in 80ms
+	// 404: retry, attempt 4, again in 81.199999ms
 	// 404: giving up after attempt 5: max_attempts reached
 }
 

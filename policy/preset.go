@@ -76,7 +76,7 @@ func Preset(name string) (Policy, bool) {
 func Boot() Policy {
 	return Policy{
 		Deadline:             5 * time.Minute,
-		Backoff:              Backoff{Initial: 50 * time.Millisecond, Max: 250 * time.Millisecond, Multiplier: 1.05, Jitter: JitterEqual},
+		Backoff:              Backoff{Initial: 80 * time.Millisecond, Max: 250 * time.Millisecond, Multiplier: 1.015, Jitter: JitterEqual},
 		ConnectTimeout:       250 * time.Millisecond,
 		ReadTimeout:          2 * time.Second,
 		RetryConnectTimeouts: true,

@@ -50,7 +50,7 @@ func TestTimelineStart(t *testing.T) {
 		{"boot, hanging", boot, hanging, boot.ReadTimeout, []time.Duration{0, 2050 * ms, 4150 * ms, 6350 * ms, 8750 * ms, 11250 * ms, 13750 * ms}},
 		// With pauses from the start of an attempt, a connect timeout is part of its pause.
 		{"boot itself, black hole", exact(preset(t, "boot")), blackHoled, 100 * ms, []time.Duration{0, 100 * ms, 200 * ms, 300 * ms}},
-		{"boot itself, refusing", exact(preset(t, "boot")), refusing, 10 * ms, []time.Duration{0, 50 * ms, 102500 * time.Microsecond}},
+		{"boot itself, refusing", exact(preset(t, "boot")), refusing, 10 * ms, []time.Duration{0, 80 * ms, 161199999}},
 		{"sdk, 503", sdk, answer503, 0, []time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms}},
 		{"sdk with the toggle, black hole", toggled, blackHoled, sdk.ConnectTimeout, []time.Duration{0, 2000 * ms, 5000 * ms, 10000 * ms}},
 		{"sdk, black hole", sdk, blackHoled, sdk.ConnectTimeout, []time.Duration{0}},

@@ -104,7 +104,8 @@ func (tr *trial) preset(t testing.TB, name string, toggle bool) *trial {
 	}
 	p.Backoff.Jitter, p.Hedge = policy.JitterNone, 0
 	if name == policy.PresetBoot { // pauses that are easy to read in a trace
-		p.Backoff.Max, p.Backoff.Multiplier, p.FromStart = 500*time.Millisecond, 2, false
+		p.Backoff = policy.Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Multiplier: 2}
+		p.FromStart = false
 	}
 	p.RetryConnectTimeouts = toggle
 	tr.config.Policy = p

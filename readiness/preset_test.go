@@ -20,7 +20,7 @@ func (tr *trial) asShipped() *trial {
 	return tr.limits(attempts, deadline)
 }
 
-// With the preset boot, each pause is 5 % longer than the one before and counts from the
+// With the preset boot, each pause is 1.5 % longer than the one before and counts from the
 // start of the attempt. A token request is repeated every 500 ms.
 func TestBootAsShipped(t *testing.T) {
 	const us = time.Microsecond
@@ -31,7 +31,7 @@ func TestBootAsShipped(t *testing.T) {
 	}{
 		{
 			"refused", "refuse", 7,
-			[]time.Duration{0, 50000 * us, 102500 * us, 157625 * us, 215506250, 276281562, 340095640},
+			[]time.Duration{0, 80000 * us, 161199999, 243617998, 327272267, 412181351, 498364071},
 		},
 		{"a connect timeout is part of its pause", "blackhole", 4, []time.Duration{0, 250000 * us, 500000 * us, 750000 * us}},
 		{"a Retry-After counts from the end", "503;retry-after=1x1,503", 2, []time.Duration{0, time.Second}},
@@ -41,7 +41,7 @@ func TestBootAsShipped(t *testing.T) {
 		},
 		{
 			"an attempt that gets further restarts the curve", "refusex3,503", 6,
-			[]time.Duration{0, 50000 * us, 102500 * us, 157625 * us, 207625 * us, 260125 * us},
+			[]time.Duration{0, 80000 * us, 161199999, 243617998, 323617998, 404817997},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestUnusualPolicies(t *testing.T) {
 	tr = faulty(t, "refuse:1s,ok").gateOnly().asShipped()
 	tr.config.Policy.Backoff.Multiplier = 1
 	tr.run(t)
-	if got := strings.Join(tr.trace(), ""); tr.elapsed != time.Second || strings.Count(got, "refuse") != 20 {
-		t.Errorf("ready after %v with %d attempts, want one each 50 ms", tr.elapsed, strings.Count(got, "refuse"))
+	if got := strings.Join(tr.trace(), ""); tr.elapsed != 1040*time.Millisecond || strings.Count(got, "refuse") != 13 {
+		t.Errorf("ready after %v with %d attempts, want one each 80 ms", tr.elapsed, strings.Count(got, "refuse"))
 	}
 }
