@@ -55,9 +55,19 @@ func (w *wire) explain() error {
 	}
 }
 
+// bufferBytes is the size of the buffers of a request and of its answer. Nearly all of
+// them fit. With the 4 KiB of net/http, a collection of 95 paths caused 160 more page
+// faults.
+const bufferBytes = 1 << 10
+
 // exchange sends a request and reads its answer.
 func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error) {
-	if err := message.Write(conn); err != nil { // buffered, so in one piece
+	bw := bufio.NewWriterSize(conn, bufferBytes)
+	err := message.Write(bw)
+	if err == nil {
+		err = bw.Flush()
+	}
+	if err != nil {
 		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's equivalent of EPIPE
 			err = io.ErrUnexpectedEOF
 		}
@@ -67,7 +77,7 @@ func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error
 		r.sent()
 	}
 	w := &wire{conn: conn, left: maxHeaderBytes}
-	br := bufio.NewReader(w)
+	br := bufio.NewReaderSize(w, bufferBytes)
 	resp, err := w.header(br, r.method)
 	if err != nil {
 		return nil, r.fail(err)

@@ -133,6 +133,7 @@ func (c Collector) Run(ctx context.Context) Result {
 	}
 	r.queue = r.roots()
 	var all sync.WaitGroup
+	idle := make(chan item) // a new goroutine for each path would grow its stack each time
 	for {
 		it, ok := r.next()
 		if !ok {
@@ -142,8 +143,17 @@ func (c Collector) Run(ctx context.Context) Result {
 			r.finish(it, outcome{class: policy.PastDeadline})
 			continue
 		}
-		all.Go(func() { r.finish(it, r.get(ctx, it)) })
+		select {
+		case idle <- it:
+		default:
+			all.Go(func() {
+				for more := true; more; it, more = <-idle {
+					r.finish(it, r.get(ctx, it))
+				}
+			})
+		}
 	}
+	close(idle)
 	all.Wait()
 	return Result{Leaves: r.leaves, Missing: r.missing}
 }
