@@ -48,6 +48,7 @@ The lag is of the boots that do not give up: where many do, it is that of the sh
 
 `, *n, medianSeconds, sigma, at(0.5), at(0.9), at(0.99), at(1), roundTrip)
 		write(r, all)
+		all[0].targets(r)
 		return nil
 	}
 }
@@ -76,6 +77,20 @@ func contestants() []contestant {
 	}
 }
 
+// targets compares the preset boot with its targets.
+func (c contestant) targets(r *report.Report) {
+	for _, t := range []struct {
+		quantile float64
+		limit    time.Duration
+	}{{0.5, 80 * time.Millisecond}, {0.9, 250 * time.Millisecond}, {0.99, 600 * time.Millisecond}} {
+		got := report.Quantile(c.endings.lags(), t.quantile)
+		r.Target(fmt.Sprintf("%s, lag p%.0f", c.name, 100*t.quantile), seconds(t.limit), seconds(got), got <= t.limit)
+	}
+	const maxRequests = 30
+	mean, _ := c.endings.requests()
+	r.Target(c.name+", requests per boot", fmt.Sprint(maxRequests), fmt.Sprintf("%.1f", mean), mean <= maxRequests)
+}
+
 // write writes a row for each contestant, and then one for each kind of outage.
 func write(r *report.Report, all []contestant) {
 	var policies, outages [][]string
@@ -83,7 +98,9 @@ func write(r *report.Report, all []contestant) {
 	for _, c := range all {
 		e := c.endings
 		mean, p99 := e.requests()
-		policies = append(policies, []string{c.name, e.lag(0.5), e.lag(0.9), e.lag(0.99), e.lag(1), mean, p99, e.giveUps()})
+		policies = append(policies, []string{
+			c.name, e.lag(0.5), e.lag(0.9), e.lag(0.99), e.lag(1), fmt.Sprintf("%.1f", mean), fmt.Sprintf("%.0f", p99), e.giveUps(),
+		})
 		header = append(header, c.name)
 	}
 	for _, k := range kinds() {
@@ -114,12 +131,17 @@ func (all endings) ready() endings {
 	return slices.DeleteFunc(slices.Clone(all), func(e ending) bool { return e.gaveUp })
 }
 
-// lag returns a quantile of the lags, or "-" if every boot gave up.
-func (all endings) lag(q float64) string {
-	var lags []time.Duration
+// lags returns the lags of the boots that did not give up.
+func (all endings) lags() (lags []time.Duration) {
 	for _, e := range all.ready() {
 		lags = append(lags, e.lag)
 	}
+	return lags
+}
+
+// lag returns a quantile of the lags, or "-" if every boot gave up.
+func (all endings) lag(q float64) string {
+	lags := all.lags()
 	if len(lags) == 0 {
 		return "-"
 	}
@@ -127,12 +149,12 @@ func (all endings) lag(q float64) string {
 }
 
 // requests returns the mean and the 99th percentile of the requests of a boot.
-func (all endings) requests() (mean, p99 string) {
+func (all endings) requests() (mean, p99 float64) {
 	sum, each := 0.0, []float64(nil)
 	for _, e := range all {
 		sum, each = sum+float64(e.requests), append(each, float64(e.requests))
 	}
-	return fmt.Sprintf("%.1f", sum/float64(len(all))), fmt.Sprintf("%.0f", report.Quantile(each, 0.99))
+	return sum / float64(len(all)), report.Quantile(each, 0.99)
 }
 
 // giveUps returns how many of a thousand boots gave up, or "-" if there was no boot.
@@ -204,6 +226,7 @@ const (
 	roundTrip = 500 * time.Microsecond // of an answered request with its connection: the hypervisor is close
 	maxPUTs   = 4                      // of an attempt that hangs, under an eager policy (imds-ready.toml(5))
 	minApart  = 26 * time.Millisecond  // between the starts of two attempts, even if an eager policy wakes up in between
+	settling  = 2 * time.Millisecond   // from the change of the network that wakes an eager policy up to the attempt
 )
 
 // boot plays one boot: attempt, verdict, pause, until it has the document or the budget is spent. Package readiness does
@@ -232,7 +255,7 @@ func boot(p policy.Policy, o outage) ending {
 		// An eager policy ends the pause after such a failure when the network comes up.
 		wakes := class == policy.Unreachable || class == policy.ConnectionRefused || class == policy.ConnectTimeout
 		if first := o.phases[0]; first.class == policy.Unreachable && p.Eager && wakes && begun < first.until {
-			next = min(next, max(first.until, begun+minApart, now))
+			next = min(next, max(first.until+settling, begun+minApart, now))
 		}
 		now = next
 	}

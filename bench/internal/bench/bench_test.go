@@ -203,6 +203,9 @@ func TestTargets(t *testing.T) {
 			{Scene: refused, Contestant: dialing, Result: process.Result{CPU: 20 * time.Millisecond}},
 		}
 	}
+	crawl := func(name string, peak, packets int) measurement {
+		return measurement{Contestant: name, PacketPeak: peak, Packets: packets, Requests: sim.Counts{GETs: 10}}
+	}
 	const loops, bare, rate = "CPU time in 30s, refused, a third of the curl loop's", "CPU time in 30s, refused, four times that of " + dialing, "connections in any one second, refused"
 	for _, tc := range []struct {
 		name  string
@@ -210,7 +213,7 @@ func TestTargets(t *testing.T) {
 		want  string
 	}{
 		{"startup", func(r *report.Report) { startupTargets(r, append(of(daemon, 30, 90, 40), base...)) }, ""},
-		{"slow startup", func(r *report.Report) { startupTargets(r, append(of(daemon, 31, 92, 90), base...)) }, "start to ready, of the SDK's time one by one"},
+		{"slow startup", func(r *report.Report) { startupTargets(r, append(of(daemon, 31, 92, 90), base...)) }, standard + ", of the SDK's time one by one"},
 		{"one large run", func(r *report.Report) { startupTargets(r, append(heavy, base...)) }, "peak memory, the worst run"},
 		{"a large program", func(r *report.Report) { startupTargets(r, append(large, base...)) }, "stripped binary"},
 		{"soon", func(r *report.Report) { late.report(r, lagging(false, 50*time.Millisecond)) }, ""},
@@ -225,11 +228,24 @@ func TestTargets(t *testing.T) {
 		{"not counted", func(r *report.Report) { reportWaiting(r, waiting(0, 0, true), 30*time.Second) }, rate},
 		{"ended", func(r *report.Report) { reportWaiting(r, waiting(0, 1, false), 30*time.Second) }, loops + "; " + bare + "; " + rate},
 		{"below the limit", func(r *report.Report) {
-			reportPackets(r, measurements{{Contestant: daemon, PacketPeak: 1023}, {Contestant: "x", PacketPeak: 5000}})
+			reportPackets(r, measurements{crawl(daemon, 1023, 36), crawl("x", 5000, 36)})
 		}, ""},
 		{"at the limit", func(r *report.Report) {
-			reportPackets(r, measurements{{Contestant: daemon, PacketPeak: 1024}, {Contestant: daemon}})
+			reportPackets(r, measurements{crawl(daemon, 1024, 36), crawl(daemon, 1, 36)})
 		}, "imds-ready, packets in any one second"},
+		{"at the limit if it is fast", func(r *report.Report) {
+			reportPackets(r, measurements{crawl(daemon, 1023, 36), crawl(daemon+", fast", 1024, 36)})
+		}, "imds-ready, fast, packets in any one second"},
+		{"many packets a request", func(r *report.Report) { reportPackets(r, measurements{crawl(daemon, 1, 37)}) }, "imds-ready, packets a request"},
+		{"the document at the SDK's speed", func(r *report.Report) {
+			startupTargets(r, measurements{{Scene: standardDocument, Contestant: daemon, Done: 7}, {Scene: standardDocument, Contestant: oneByOne, Done: 7}})
+		}, ""},
+		{"a slow document", func(r *report.Report) {
+			startupTargets(r, measurements{{Scene: standardDocument, Contestant: daemon, Done: 8}, {Scene: standardDocument, Contestant: oneByOne, Done: 7}})
+		}, standardDocument + ", of the SDK's time one by one"},
+		{"costly changes", func(r *report.Report) {
+			reportWaiting(r, measurements{{Scene: changing, Contestant: daemon, Result: process.Result{CPU: time.Second + 1}, SYNPeak: 1, Stuck: true}}, time.Minute)
+		}, "CPU time in 1m0s, while the network changes"},
 	} {
 		var missed []string
 		for line := range strings.Lines(written(t, tc.write)) {

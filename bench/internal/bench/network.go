@@ -78,6 +78,9 @@ Packets are those on lo, from both sides; connections are attempts, refused or n
 				target("a third of the curl loop's", curl.Name, 1.0/3)
 				target("four times that of "+dialing, dialing, 4)
 			}
+			if limit := howLong / 60; scene == changing {
+				r.Target(fmt.Sprintf("CPU time in %v, while the network changes", howLong), ms(limit), ms(m.CPU), m.CPU <= limit && m.Stuck)
+			}
 			name, _, _ := strings.Cut(scene, ":")
 			met := m.SYNPeak > 0 && m.SYNPeak <= maxRate && m.Stuck
 			r.Target("connections in any one second, "+name, count(maxRate), count(m.SYNPeak), met)
@@ -93,7 +96,7 @@ func Packets(flags *flag.FlagSet) func(context.Context, *report.Report) error {
 		if *crawls < 1 || *interfaces < 0 {
 			return errors.New("-n must be at least 1, and -interfaces not negative")
 		}
-		fast := configured(daemon+", as fast as it may", endpoint+"\n[metadata]\nrequests_per_second = 200\nconcurrency = 16\n")
+		fast := configured(daemon+", as fast as it may", endpoint+"\n[metadata]\nrequests_per_second = 280\nconcurrency = 16\n")
 		all, _, err := measure(ctx, 1, []trial{{
 			Scene: "crawl", Contestants: inTurn([]contestant{configured(daemon, endpoint), fast}, 0, *crawls), Limit: time.Minute, Required: true,
 			Simulator: []string{"-listen", "0.0.0.0:80", "-interfaces", fmt.Sprint(*interfaces)}, Network: network{Watch: netns.Device, Peer: true},
@@ -107,6 +110,10 @@ ARP, with the kernel's timestamps; "in a second" is the most in any window of on
 
 `, *crawls, *interfaces)
 		reportPackets(r, all)
+		if *interfaces == 17 {
+			took := quantile(all.of("", daemon), 1, done)
+			r.Target(daemon+", to READY=1 with 19 interfaces", "1.30 s", seconds(took), took <= 1300*time.Millisecond)
+		}
 		return nil
 	}
 }
@@ -125,6 +132,14 @@ func reportPackets(r *report.Report, all measurements) {
 		}},
 		at("in a second", 1, busiest, count),
 	)
-	n := quantile(all.of("", daemon), 1, busiest)
-	r.Target(daemon+", packets in any one second", count(limit-1), count(n), n > 0 && n < limit)
+	for _, name := range all.names() {
+		if strings.HasPrefix(name, daemon) {
+			n := quantile(all.of("", name), 1, busiest)
+			r.Target(name+", packets in any one second", count(limit-1), count(n), n > 0 && n < limit)
+		}
+	}
+	const maxPerRequest = 3.6
+	own := all.of("", daemon)
+	each := float64(quantile(own, 1, packetCount)) / float64(max(1, quantile(own, 1, requests)))
+	r.Target(daemon+", packets a request", fmt.Sprint(maxPerRequest), fmt.Sprintf("%.1f", each), each > 0 && each <= maxPerRequest)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,11 +40,14 @@ const daemon = "imds-ready"
 // endpoint is the daemon's configuration that only says where IMDS is.
 const endpoint = "[endpoint]\nurl = \"{url}\"\n"
 
-// configured returns the daemon under a configuration.
+// unitEnvironment is what the daemon's unit sets.
+var unitEnvironment = []string{"GOMAXPROCS=1", "IMDS_READY_BOOT_ID=6a3b1c0e5d2f4a719c8b7e6d5f4c3b2a"}
+
+// configured returns the daemon under a configuration, as its unit starts it.
 func configured(name, config string, env ...string) contestant {
 	return contestant{
 		Name: name, Path: daemon, Args: []string{"run", "--config", "{dir}/imds-ready.toml", "--directory", "{dir}/imds"},
-		Env: env, Config: config, Notifies: true, Product: "imds/identity.json",
+		Env: append(slices.Clone(unitEnvironment), env...), Config: config, Notifies: true, Product: "imds/identity.json",
 	}
 }
 
