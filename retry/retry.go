@@ -121,7 +121,6 @@ type run struct {
 	deadline     time.Time    // of the attempts, or zero
 	answered     bool         // by the first address family, or the only one
 	secondAnswer policy.Class // the last answer of the second family
-	news         allowance
 }
 
 func (r *run) loop(ctx context.Context) ([]byte, error) {
@@ -234,42 +233,16 @@ func (r *run) decisive(f policy.Failure) policy.Class {
 	return f.Class
 }
 
-// News of the network ends a pause early, within these limits: a flood of news must not
-// become a flood of requests.
 const (
-	// minApart is the shortest time between the starts of two attempts at a path. The
-	// documented limits are 25 ms and 40 attempts per second.
+	// minApart is the shortest time between the starts of two attempts at a path if
+	// news of the network ends the pause between them, so that a flood of news does
+	// not become a flood of requests. The documented limits are 25 ms and 40 attempts
+	// per second.
 	minApart = 26 * time.Millisecond
 	// settling is the time from news to the attempt: an address is announced 0.3 ms
 	// before its route works.
 	settling = 2 * time.Millisecond
-	// News can end maxEarly pauses in a row, and then one in each earlyEvery. A boot
-	// seldom has more changes than that.
-	maxEarly   = 20
-	earlyEvery = 250 * time.Millisecond
 )
-
-// allowance counts the pauses that news can still end.
-type allowance struct {
-	left    float64
-	counted time.Time
-}
-
-// take uses up one pause, and returns false if none is left.
-func (a *allowance) take() bool {
-	now := time.Now()
-	if a.counted.IsZero() {
-		a.left = maxEarly
-	} else {
-		a.left = min(maxEarly, a.left+float64(now.Sub(a.counted))/float64(earlyEvery))
-	}
-	a.counted = now
-	if a.left < 1 {
-		return false
-	}
-	a.left--
-	return true
-}
 
 // wake returns the channel that ends the next pause early, or nil.
 func (r *run) wake() <-chan struct{} {
@@ -299,12 +272,9 @@ func (r *run) pauseOrNews(ctx context.Context, begun, end time.Time, wake <-chan
 	if err != nil || !woken {
 		return again, err
 	}
-	next := end
-	if r.news.take() {
-		next = time.Now().Add(settling)
-		if soonest := begun.Add(minApart); soonest.Before(end) && soonest.After(next) {
-			next = soonest
-		}
+	next := time.Now().Add(settling)
+	if earliest := begun.Add(minApart); earliest.Before(end) && earliest.After(next) {
+		next = earliest
 	}
 	if !r.deadline.IsZero() && next.After(r.deadline) {
 		next = r.deadline

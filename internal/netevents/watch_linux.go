@@ -47,14 +47,20 @@ func Watch(ctx context.Context) (<-chan struct{}, error) {
 	return changed, nil
 }
 
-// rest is the time between two reads. A change in between is noticed after it, so that a
-// flood of changes costs little.
-const rest = 25 * time.Millisecond
+// After a change, the next one is noticed 25 ms later at the earliest. Twenty changes can
+// follow each other like that, and then four in a second, so that a flood of changes costs
+// little. A boot seldom has more.
+const (
+	shortRest = 25 * time.Millisecond
+	longRest  = 250 * time.Millisecond
+	inARow    = 20
+)
 
 // listen fills the slot after each read, until one fails or the context ends. ENOBUFS
 // means that there were more datagrams than the socket could hold, which is a change as
 // well.
 func listen(ctx context.Context, read func() error, changed chan<- struct{}) {
+	allowed, counted := float64(inARow), time.Now()
 	for {
 		if err := read(); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return
@@ -63,6 +69,10 @@ func listen(ctx context.Context, read func() error, changed chan<- struct{}) {
 		case changed <- struct{}{}:
 		default: // the slot is full
 		}
+		now := time.Now()
+		allowed = min(inARow, allowed+float64(now.Sub(counted))/float64(longRest)) - 1
+		counted = now
+		rest := max(shortRest, time.Duration((1-allowed)*float64(longRest)))
 		select {
 		case <-time.After(rest):
 		case <-ctx.Done():

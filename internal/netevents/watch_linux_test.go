@@ -51,18 +51,42 @@ func TestListen(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				changed, n := make(chan struct{}, 1), len(tt.reads)
-				start := time.Now()
+				changed := make(chan struct{}, 1)
 				listen(t.Context(), tt.reads.next, changed)
 				if len(changed) != tt.want {
 					t.Errorf("%d changes, want %d", len(changed), tt.want)
 				}
-				if took := time.Since(start); tt.want > 0 && took != time.Duration(n)*rest {
-					t.Errorf("%d reads within %v, want them %v apart", n, took, rest)
-				}
 			})
 		})
 	}
+}
+
+// Twenty changes in a row are read 25 ms apart, and then four in a second.
+func TestListenInAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		start := time.Now()
+		listen(t.Context(), func() error {
+			at = append(at, time.Since(start).Round(time.Millisecond))
+			if len(at) == 40 {
+				time.Sleep(6 * time.Second) // quiet again
+			}
+			if len(at) == 50 {
+				return os.ErrClosed
+			}
+			return nil
+		}, make(chan struct{}, 1))
+		apart := func(from, to int, want time.Duration) {
+			for i := from; i < to; i++ {
+				if got := at[i] - at[i-1]; got != want {
+					t.Errorf("read %d is %v after the one before, want %v", i, got, want)
+				}
+			}
+		}
+		apart(1, 20, shortRest)
+		apart(25, 40, longRest) // those in between use up what was allowed meanwhile
+		apart(42, 50, shortRest)
+	})
 }
 
 // The end of the context ends the rest as well, because READY=1 waits for the listener.
