@@ -27,15 +27,28 @@ var allowed = map[string]struct {
 	why     string
 }{
 	"cmd/imds-ready": {
-		[]string{"imds", "internal/config", "internal/netevents", "internal/words", "policy", "readiness", "snapshot"},
+		[]string{"imds", "internal/config", "internal/netevents", "internal/refresh", "internal/words", "policy", "readiness", "snapshot"},
 		"the command only wires and prints",
 	},
 	"cmd/imds-sim":    {[]string{"imds/imdstest"}, "the simulator is independent of the daemon that it tests"},
 	"internal/config": {[]string{"imds", "internal/paths", "internal/words", "policy", "readiness"}, "it makes values for these and knows no files of /run/imds"},
 	"readiness": {
-		[]string{"imds", "internal/atomicfile", "internal/collect", "internal/paths", "internal/publish", "internal/words", "policy", "retry", "snapshot"},
+		[]string{
+			"imds", "internal/collect", "internal/gather", "internal/hints", "internal/metrics", "internal/paths", "internal/publish",
+			"internal/words", "policy", "retry", "snapshot",
+		},
 		"the daemon does not know where its configuration comes from",
 	},
+	"internal/refresh": {
+		[]string{
+			"imds", "internal/collect", "internal/gather", "internal/hints", "internal/metrics", "internal/publish",
+			"internal/words", "policy", "readiness", "retry", "snapshot",
+		},
+		"like the daemon, it does not know where its configuration comes from",
+	},
+	"internal/gather":     {[]string{"imds", "internal/collect", "internal/paths", "internal/publish", "internal/words", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
+	"internal/hints":      {[]string{"internal/paths", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
+	"internal/metrics":    {[]string{"internal/atomicfile", "snapshot"}, "it writes gauges and makes no requests"},
 	"internal/collect":    {[]string{"imds", "internal/paths", "internal/words", "policy", "retry"}, "it collects paths and knows no files"},
 	"internal/publish":    {[]string{"internal/atomicfile", "internal/paths", "internal/words", "snapshot"}, "it writes files and makes no requests"},
 	"retry":               {[]string{"imds", "internal/paths", "internal/words", "policy"}, "Go programs import it: it brings nothing of the daemon along"},

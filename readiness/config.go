@@ -4,9 +4,11 @@ package readiness
 
 import (
 	"cmp"
-	"time"
 
+	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/gather"
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
@@ -40,19 +42,9 @@ type Config struct {
 	ExplicitEndpoint bool
 }
 
-// Require is one path that must be there before READY=1.
-type Require struct {
-	// Path is exact, below the version, without a leading slash; with a final
-	// "/" it is a listing that must have an entry.
-	Path string
-	// Equals lists the values that satisfy the gate; a final LF or CRLF of the
-	// answer does not count. If empty, any value does. The path must be below
-	// meta-data/, and neither a listing nor a document ([IsDocument]).
-	Equals []string
-	// MaxAttempts and Deadline limit the wait for this path, as in policy.Policy.
-	MaxAttempts int
-	Deadline    time.Duration
-}
+// Require is one path that must be there before READY=1. Its Equals must not be set for a
+// listing or a document ([IsDocument]).
+type Require = gather.Require
 
 // IsDocument reports whether a path below the version holds a JSON document.
 func IsDocument(path string) bool { return publish.IsDocument(path) }
@@ -69,6 +61,11 @@ func (c Config) withDefaults() Config {
 	c.Metadata.Concurrency = cmp.Or(c.Metadata.Concurrency, DefaultConcurrency)
 	c.Metadata.RequestsPerSecond = cmp.Or(c.Metadata.RequestsPerSecond, DefaultRequestsPerSecond)
 	return c
+}
+
+// hints returns the settings that hints depend on.
+func (c Config) hints(client *imds.Client) hints.Settings {
+	return hints.Settings{Interface: client.Interface, Tolerant: c.OnDisabled == Continue}
 }
 
 // The defaults of zero fields of [Metadata].

@@ -16,6 +16,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/gather"
 	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
@@ -61,7 +62,7 @@ type run struct {
 // always in the log and, unless another daemon holds the directory, in
 // status.json. A context that ends with an [*Interrupted] cause interrupts it.
 func (d *Daemon) Run(ctx context.Context) Exit {
-	r, exit := d.claim()
+	r, exit := d.claim(ctx, d.Config.withDefaults().longestDeadline())
 	if r == nil {
 		return exit
 	}
@@ -118,7 +119,7 @@ func (r *run) wait(ctx context.Context) error {
 // Reject reports an invalid configuration in the directory and in the log, and
 // returns the exit code. The caller has printed the problems one by one.
 func (d *Daemon) Reject(problems error) Exit {
-	r, exit := d.claim()
+	r, exit := d.claim(context.Background(), gatePatience)
 	if r == nil {
 		return exit
 	}
@@ -130,9 +131,9 @@ func (d *Daemon) Reject(problems error) Exit {
 	})
 }
 
-// claim takes the directory. If another daemon holds it, its status.json is left
-// alone.
-func (d *Daemon) claim() (*run, Exit) {
+// claim takes the directory, within a time that is unlimited if it is 0. If another
+// process holds it until then, its status.json is left alone.
+func (d *Daemon) claim(ctx context.Context, within time.Duration) (*run, Exit) {
 	if d.Notify == nil {
 		d.Notify = func(string) error { return nil }
 	}
@@ -143,7 +144,7 @@ func (d *Daemon) claim() (*run, Exit) {
 		d.Client = new(imds.Client)
 	}
 	d.Config = d.Config.withDefaults()
-	dir, err := publish.OpenDir(d.Dir)
+	dir, err := d.open(ctx, within)
 	if err == nil {
 		previous, err := dir.Begin(d.BootID)
 		r := d.newRun(dir, previous)
@@ -155,14 +156,64 @@ func (d *Daemon) claim() (*run, Exit) {
 	}
 	attrs := []any{"class", string(policy.CannotWrite), "hint", "make the directory writable for this user, or name another one with --directory"}
 	exit := ExitNoPerm
-	if _, ok := errors.AsType[*publish.LockedError](err); ok {
+	if i, ok := errors.AsType[*Interrupted](err); ok {
+		d.Log.Warn("interrupted: "+err.Error(), "class", string(policy.Interrupted), "exit_code", int(i.Exit()))
+		return nil, i.Exit()
+	}
+	if locked, ok := errors.AsType[*publish.LockedError](err); ok {
 		exit, attrs = ExitTempFail, []any{"hint", "wait for it or end it; two daemons need two directories (--directory)"}
+		if !locked.Gate {
+			attrs = []any{"hint", "a refresh takes milliseconds, so it is probably stopped: see `systemctl status imds-ready-refresh`"}
+		}
 	} else if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		attrs = []any{"class", string(policy.LocalError), "hint", "raise the limit of open files (LimitNOFILE=): the daemon needs 32"}
 	}
 	d.Log.Error("cannot use the directory", append(attrs, "err", err, "exit_code", int(exit))...)
 	d.announceFailure("cannot use the directory: "+err.Error(), exit)
 	return nil, exit
+}
+
+// How long a gate tries to take the directory from another gate, how often it tries, and
+// how often it tells systemd that it still does.
+const (
+	gatePatience = 2 * time.Second
+	claimEvery   = 50 * time.Millisecond
+	tellEvery    = 10 * time.Second
+)
+
+// open takes the directory. It gives up on another gate after [gatePatience], because that
+// may wait for long. A refresh holds the directory only while it replaces files, but it may
+// be stopped by a signal meanwhile, so open waits for it as long as it may.
+func (d *Daemon) open(ctx context.Context, within time.Duration) (*publish.Dir, error) {
+	start := time.Now()
+	noGate := start // the last time at which no other gate held it
+	var told time.Time
+	for {
+		dir, err := publish.OpenDir(d.Dir)
+		locked, ok := errors.AsType[*publish.LockedError](err)
+		if !ok {
+			return dir, err
+		}
+		now := time.Now()
+		if !locked.Gate {
+			noGate = now
+		}
+		if now.Sub(noGate) >= gatePatience || within > 0 && now.Sub(start) >= within {
+			return nil, err
+		}
+		if now.Sub(told) >= tellEvery {
+			told = now
+			state := fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\nSTATUS=%s", (tellEvery + stepSlack).Microseconds(), statusText("waiting: "+err.Error()))
+			if err := d.Notify(state); err != nil {
+				d.Log.Debug("notifying systemd", "err", err)
+			}
+		}
+		select {
+		case <-time.After(claimEvery):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // newRun starts the status of this run. Files that an earlier run of this boot
@@ -173,11 +224,12 @@ func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 		State: snapshot.Waiting, BootID: d.BootID, Version: d.Version, PID: &pid, StartedAt: &now,
 		Errors: map[string]int{}, Required: map[string]snapshot.Requirement{},
 		Missing: previous.Missing, MissingMore: previous.MissingMore, Files: previous.Files, Generation: previous.Generation,
+		Changed: previous.Changed, CollectedAt: previous.CollectedAt, StaleSince: previous.StaleSince,
 	}
 	for _, r := range d.Config.Require {
 		status.Required[r.Path] = snapshot.Requirement{}
 	}
-	if longest := d.longestDeadline(); longest > 0 {
+	if longest := d.Config.longestDeadline(); longest > 0 {
 		at := now.Add(longest)
 		status.DeadlineAt = &at
 	}
@@ -192,18 +244,18 @@ func (d *Daemon) newRun(dir *publish.Dir, previous snapshot.Status) *run {
 		},
 		requests: d.Client.Requests, endpoint: d.Client.Endpoint,
 		metrics: textfile{path: d.Config.Textfile, log: d.Log},
-		start:   now, status: status, streaks: map[string]*streak{}, iface: d.Client.Interface,
-		tolerant: d.Config.OnDisabled == Continue,
+		start:   now, status: status, streaks: map[string]*streak{}, hints: d.Config.hints(d.Client),
 	}
-	r.gate = &gate{config: d.Config, client: d.Client, progress: r.progress, fetched: map[string][]byte{}}
+	source := gather.Source{Client: d.Client, Policy: d.Config.Policy, Require: d.Config.Require, Step: r.progress.step}
+	r.gate = &gate{config: d.Config, source: source, progress: r.progress, fetched: map[string][]byte{}}
 	return r
 }
 
 // longestDeadline is when the wait gives up at the latest, since each path has a
 // deadline of its own. It is 0 if the wait has no limit.
-func (d *Daemon) longestDeadline() time.Duration {
+func (c Config) longestDeadline() time.Duration {
 	var longest time.Duration
-	for _, r := range d.Config.Require {
+	for _, r := range c.Require {
 		if r.Deadline == 0 {
 			return 0
 		}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/imds-ready/imds-ready/internal/publish"
@@ -44,6 +46,67 @@ func TestDirectoryIsHeld(t *testing.T) {
 		if len(tr.sim.Trace()) != 0 || !strings.Contains(metrics(), "no such file") {
 			t.Errorf("requests %v, metrics:\n%s", tr.sim.Trace(), metrics())
 		}
+	}
+}
+
+// A gate gives up on another gate after 2 s, and waits for a refresh as long as it may, also
+// if that refresh is stopped. systemd is told meanwhile.
+func TestDirectoryIsHeldBy(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		gate     bool
+		deadline time.Duration
+		released time.Duration // 0: never
+		signal   time.Duration // 0: none
+		want     readiness.Exit
+		elapsed  time.Duration
+		told     int
+	}{
+		{"another gate", true, time.Minute, 0, 0, readiness.ExitTempFail, 2 * time.Second, 1},
+		{"a gate that ends", true, time.Minute, time.Second, 0, readiness.ExitOK, time.Second, 1},
+		{"a refresh that ends", false, time.Minute, 25 * time.Second, 0, readiness.ExitOK, 25 * time.Second, 3},
+		{"a refresh that is stopped", false, time.Minute, 0, 0, readiness.ExitTempFail, time.Minute, 6},
+		{"a refresh, without a deadline", false, 0, time.Hour, 0, readiness.ExitOK, time.Hour, 360},
+		{"a refresh, and then a signal", false, time.Minute, 0, 5 * time.Second, 143, 5 * time.Second, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := faulty(t, "").limits(0, tt.deadline)
+				if tt.signal > 0 {
+					tr.signal(tt.signal, syscall.SIGTERM)
+				}
+				other, err := publish.OpenDir(tr.dir)
+				if err == nil && !tt.gate {
+					other.Close()
+					if other, err = publish.Open(tr.dir); err == nil {
+						err = other.Lock()
+					}
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tt.released > 0 {
+					time.AfterFunc(tt.released-time.Millisecond, func() { other.Close() })
+				} else {
+					defer other.Close()
+				}
+				tr.runInBubble(t)
+				told := 0
+				for _, n := range tr.datagrams {
+					if strings.HasPrefix(n.state, "STATUS=waiting: locking ") {
+						told++
+					}
+				}
+				if tr.exit != tt.want || tr.elapsed.Round(time.Second) != tt.elapsed || told != tt.told {
+					t.Errorf("exit %d after %v, told %d times, want %d after %v, %d times\n%s", tr.exit, tr.elapsed, told, tt.want, tt.elapsed, tt.told, tr.log)
+				}
+				for _, v := range tr.violations {
+					if tt.want != 143 { // status.json is not ours
+						t.Error(v)
+					}
+				}
+			})
+		})
 	}
 }
 

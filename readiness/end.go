@@ -74,6 +74,7 @@ func (o outcome) fill(st *snapshot.Status) {
 	}
 	if o.collects {
 		st.Generation++
+		st.Changed, st.CollectedAt, st.StaleSince = o.changed, &now, nil
 	}
 	switch o.class {
 	case policy.Interrupted, policy.NotEC2, policy.InvalidConfig, policy.CannotWrite:

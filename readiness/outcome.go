@@ -8,14 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/gather"
 	"github.com/imds-ready/imds-ready/internal/paths"
-	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/retry"
@@ -38,6 +35,7 @@ type outcome struct {
 	warn bool
 	// The result of publishing.
 	files    map[string]*string
+	changed  []string // names of the files that were replaced or removed
 	missing  map[string]string
 	collects bool // a successful collection
 }
@@ -129,35 +127,23 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 		o.files[snapshot.EnvFile] = sum
 		return o
 	}
-	collected := r.collect(ctx)
+	s := r.gate.source.Collect(ctx, r.collector(), r.dir.Previous(r.previous))
 	if ctx.Err() != nil {
 		return r.decide(context.Cause(ctx))
 	}
-	o.missing = map[string]string{}
-	for path, class := range collected.Missing {
-		o.missing[path] = string(class)
-	}
-	s, problems := publish.Build(publish.Collection{
-		Leaves: collected.Leaves, Missing: o.missing, Previous: r.dir.Previous(r.previous),
-	})
-	if names := s.Omitted(); len(names) > 0 {
-		r.Log.Warn("imds.env omits variables: a value has more than 255 bytes, or does not begin with a letter, a digit or a slash",
-			"variables", strings.Join(names, " "))
-	}
-	for _, p := range problems {
-		o.missing[p.Path] = p.Class
-	}
+	o.missing = s.Missing
+	s.WarnOmitted(r.Log)
 	r.Log.Debug("writing the files", "missing", len(o.missing))
-	files, _, err := r.dir.Publish(s, o.state, func(string) { r.progress.step(0) })
+	files, changed, err := r.dir.Publish(s.Snapshot, o.state, func(string) { r.progress.step(0) })
 	if err != nil {
 		return r.cannotWrite(err)
 	}
-	o.files, o.collects = files, true
+	o.files, o.changed, o.collects = files, changed, true
 	if o.state == snapshot.Ready {
 		o.text = fmt.Sprintf("ready in %s: %s, %s", words.Seconds(time.Since(r.progress.start)),
 			s.InstanceID(), words.Plural(r.progress.attempts(), "attempt"))
 	}
-	if failed := named(o.missing); failed != "" {
+	if failed := gather.Named(o.missing); failed != "" {
 		o.text += "; missing: " + failed
 		o.hint = cmp.Or(o.hint, "requests for these paths failed until the collection gave up; values that this boot had served before are "+
 			"kept; `imds-ready status` lists what is missing")
@@ -166,38 +152,13 @@ func (r *run) publish(ctx context.Context, o outcome) outcome {
 	return o
 }
 
-// named names up to three paths that could not be fetched, the shallowest first.
-// It is empty if they are all listed paths that are not there: an oddity of the
-// real service must not be a warning at every boot.
-func named(missing map[string]string) string {
-	if !slices.ContainsFunc(slices.Collect(maps.Values(missing)), func(class string) bool { return class != "404" }) {
-		return ""
-	}
-	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
-	all := slices.SortedFunc(maps.Keys(missing), func(a, b string) int {
-		return cmp.Or(cmp.Compare(depth(a), depth(b)), cmp.Compare(a, b))
-	})
-	const most = 3
-	var some []string
-	for _, path := range all[:min(len(all), most)] {
-		some = append(some, path+" ("+missing[path]+")")
-	}
-	text := strings.Join(some, ", ")
-	if more := len(all) - len(some); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
-// collect fetches everything that is not required.
-func (r *run) collect(ctx context.Context) collect.Result {
+// collector describes the collection of everything that is not required.
+func (r *run) collector() collect.Collector {
 	return collect.Collector{
-		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetch: r.gate.fetchAgain,
-		Fetched: r.gate.fetched, Step: r.progress.step,
-		Failed: r.progress.collecting,
+		Metadata: r.Config.Metadata, Policy: r.Config.Policy, Fetched: r.gate.fetched, Failed: r.progress.collecting,
 		Refused: func(listing string, entries []string) {
 			r.Log.Warn("ignored entries of a listing that are not names", "path", listing,
 				"entries", len(entries), "first", words.Excerpt(entries[0]))
 		},
-	}.Run(ctx)
+	}
 }

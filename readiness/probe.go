@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/gather"
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
@@ -39,15 +41,15 @@ type Probed struct {
 // the context ends, Err is its cause and the rest is empty.
 func Probe(ctx context.Context, c Config, client *imds.Client) Probed {
 	c.Require = []Require{{Path: paths.Identity}}
-	p := &progress{iface: client.Interface, tolerant: c.OnDisabled == Continue}
-	g := &gate{config: c, client: client, progress: p}
+	p := &progress{hints: c.hints(client)}
+	source := gather.Source{Client: client, Policy: c.Policy, Require: c.Require}
 	once := c.Policy
 	once.Deadline = 0 // the timeouts are enough
 	once.Classifier = func(policy.Failure) (policy.Action, bool) { return policy.Fail, true }
 	var failed policy.Failure
 	start := time.Now()
 	body, err := (&retry.Getter{
-		Policy: once, Fetch: g.check, Failed: func(f policy.Failure, _ policy.Verdict, _ error) { failed = f },
+		Policy: once, Fetch: source.Check, Failed: func(f policy.Failure, _ policy.Verdict, _ error) { failed = f },
 	}).Get(ctx, paths.Identity)
 	probed := Probed{Endpoint: client.Endpoint(), Took: time.Since(start)}
 	gaveUp, ok := errors.AsType[*retry.GiveUpError](err)
@@ -65,7 +67,7 @@ func Probe(ctx context.Context, c Config, client *imds.Client) Probed {
 		failed = *other
 	}
 	probed.Endpoint = cmp.Or(failed.Endpoint, probed.Endpoint)
-	probed.Hint = p.hint(failed, lasting{}, gaveUp.Last)
+	probed.Hint = p.hints.For(failed, hints.Streak{}, gaveUp.Last)
 	if failed.Class == policy.ConnectionRefused || failed.Class == policy.ConnectTimeout { // which run explains after a while
 		probed.Hint = "nothing answers at this address yet: if that lasts, look at endpoint.url, " +
 			"and for a local firewall that does not allow the user imds-ready"

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
@@ -37,8 +38,7 @@ type progress struct {
 	endpoint func() string
 	start    time.Time
 	metrics  textfile
-	iface    string // endpoint.interface
-	tolerant bool   // on_disabled = "continue"
+	hints    hints.Settings
 
 	due           chan struct{} // one slot: there may be something to report
 	stop, stopped chan struct{} // nil before begin and after end
@@ -284,12 +284,12 @@ func (p *progress) hintFor(f policy.Failure, now time.Time, err error) *string {
 	}
 	s.count++
 	due := s.hint == "" || now.Sub(s.hinted) >= reportEvery || f.Class == policy.Mismatch // its hint has the value
-	l := lasting{lasted: now.Sub(s.since), count: s.count, mixed: s.mixed}
+	l := hints.Streak{Lasted: now.Sub(s.since), Count: s.count, Mixed: s.mixed}
 	p.mu.Unlock()
 	if !due {
 		return nil
 	}
-	return new(p.hint(f, l, err))
+	return new(p.hints.For(f, l, err))
 }
 
 // noAnswer reports whether a class is one of those that alternate while ARP gets no
@@ -374,7 +374,7 @@ func (p *progress) attempts() int {
 // ended the gate and others may have failed since. class is what the path was
 // given up for: if it is another than the last failure's, the hint is for it.
 func (p *progress) blame(path string, class policy.Class) {
-	hint := p.hint(policy.Failure{Class: class, Path: path, Required: true, Token: true}, lasting{}, nil)
+	hint := p.hints.For(policy.Failure{Class: class, Path: path, Required: true, Token: true}, hints.Streak{}, nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.streaks[path]

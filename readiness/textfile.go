@@ -3,12 +3,9 @@
 package readiness
 
 import (
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 
-	"github.com/imds-ready/imds-ready/internal/atomicfile"
+	"github.com/imds-ready/imds-ready/internal/metrics"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -26,27 +23,11 @@ func (t *textfile) write(st snapshot.Status) {
 	if t.path == "" {
 		return
 	}
-	err := replaceFile(t.path, exposition(metrics(st)))
+	err := metrics.Write(t.path, metrics.Gate(st))
 	if err == nil || t.warned {
 		return
 	}
 	t.warned = true
 	t.log.Warn("writing the metrics", "err", err,
 		"hint", "the directory of output.textfile must be there, and writable for this user; under systemd, name it in ReadWritePaths=")
-}
-
-// replaceFile replaces the file at path, mode 0644, whose directory must exist: only
-// its owner knows who may read it. Metrics are read from files that end in ".prom",
-// which the temporary does not.
-func replaceFile(path string, data []byte) error {
-	dir, name := filepath.Split(path)
-	root, err := os.OpenRoot(dir)
-	if err == nil {
-		defer root.Close()
-		err = atomicfile.Write(root, name, data, 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
 }

@@ -36,6 +36,12 @@ type Status struct {
 	// BootID is the result of [BootID] in the daemon. The files beside a status of
 	// another boot must not be trusted. It is never empty: readers reject such a file.
 	BootID string `json:"boot_id"`
+	// Changed are the sorted names of the files that the last successful collection
+	// replaced or removed. It is empty if they were all as before.
+	Changed []string `json:"changed"`
+	// CollectedAt is when the last successful collection ended, or nil if there was none
+	// in this boot.
+	CollectedAt *time.Time `json:"collected_at"`
 	// DeadlineAt is when the daemon gives up, or nil if it waits without a limit.
 	DeadlineAt *time.Time `json:"deadline_at"`
 	// Elapsed is the time since StartedAt by the monotonic clock.
@@ -51,7 +57,8 @@ type Status struct {
 	Files map[string]*string `json:"files"`
 	// Generation counts the successful collections of this boot.
 	Generation int `json:"generation"`
-	// LastError is the last failure, or nil if nothing has failed.
+	// LastError is the last failure, or nil if nothing has failed. After a refresh, it is
+	// that of the refresh.
 	LastError *LastError `json:"last_error"`
 	// Missing contains the error class of each path that could not be fetched, by path
 	// below the version. It has at most 512 entries, those nearest to the root.
@@ -63,12 +70,16 @@ type Status struct {
 	PID *int `json:"pid"`
 	// ReadyAt is when READY=1 was sent, or nil if it was not sent.
 	ReadyAt *time.Time `json:"ready_at"`
-	// Requests counts all requests, including those for tokens and those that failed.
+	// Requests counts all requests of the gate or, after a refresh, of the refresh,
+	// including those for tokens and those that failed.
 	Requests int `json:"requests"`
 	// Required contains the state of each required path.
 	Required map[string]Requirement `json:"required"`
 	// Schema is the version of the format; [Status.Normal] sets it.
 	Schema int `json:"schema"`
+	// StaleSince is when the first refresh failed after the last one that succeeded, or
+	// nil if the last one succeeded.
+	StaleSince *time.Time `json:"stale_since"`
 	// StartedAt is when imds-ready run was started.
 	StartedAt *time.Time `json:"started_at"`
 	// State is one of [Waiting], [Ready], [Degraded], [Skipped] and [Failed].
@@ -136,17 +147,20 @@ func (st Status) ProcessGone() bool {
 	return errors.Is(unix.Kill(*st.PID, 0), unix.ESRCH)
 }
 
-// Normal returns st in the form in which it is written: with empty maps instead of nil
-// ones, times in UTC with milliseconds, and Schema set. The result shares no maps with
-// st.
+// Normal returns st in the form in which it is written: with empty maps and lists instead
+// of nil ones, times in UTC with milliseconds, and Schema set. The result shares no maps
+// and no lists with st.
 func (st Status) Normal() Status {
 	st.Schema = SchemaVersion
+	st.Changed = append([]string{}, st.Changed...)
 	st.Errors = notNil(st.Errors)
 	st.Files = notNil(st.Files)
 	st.Missing = notNil(st.Missing)
 	st.Required = notNil(st.Required)
+	st.CollectedAt = inUTC(st.CollectedAt)
 	st.DeadlineAt = inUTC(st.DeadlineAt)
 	st.ReadyAt = inUTC(st.ReadyAt)
+	st.StaleSince = inUTC(st.StaleSince)
 	st.StartedAt = inUTC(st.StartedAt)
 	st.UpdatedAt = inUTC(st.UpdatedAt)
 	if st.LastError != nil {

@@ -37,6 +37,10 @@ type source struct {
 // replaced each time.
 const maxReads = 10
 
+// replaceTime is how long Open waits before it reads again because a file is not the one
+// that status.json lists: a refresh replaces the files within a few milliseconds.
+const replaceTime = 5 * time.Millisecond
+
 // Open reads status.json, identity.json and meta-data.json in dir, such as /run/imds.
 // bootID is [BootID] or [AnyBoot]. Open needs no lock, and its errors are those of
 // [ReadStatusJSON]. It is not an error if the gate is still waiting or has failed, which
@@ -44,8 +48,10 @@ const maxReads = 10
 // there was one.
 //
 // All values are from the same moment. If status.json changes to that of another
-// collection or run while Open reads, it reads everything again, at most 10 times. While
-// the status is [Waiting], values of a file without a matching digest in it are
+// collection or run while Open reads, or if a file does not have the digest in it because
+// a refresh is replacing the files, Open reads everything again, at most 10 times. If the
+// digest still differs, because a refresh was killed meanwhile, the file is used as it is.
+// While the status is [Waiting], values of a file without a matching digest in it are
 // [ErrReplaced].
 func Open(dir, bootID string) (*Values, error) { return open(dir, bootID, func() {}) }
 
@@ -57,7 +63,7 @@ func open(dir, bootID string, between func()) (*Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	for range maxReads {
+	for try := range maxReads {
 		between()
 		v, err := readValues(dir)
 		if err != nil {
@@ -66,7 +72,11 @@ func open(dir, bootID string, between func()) (*Values, error) {
 		if v.status, _, err = ReadStatusJSON(dir, bootID); err != nil {
 			return nil, err
 		}
-		if sameCollection(before, v.status) {
+		switch {
+		case !sameCollection(before, v.status):
+		case v.status.State != Waiting && try < maxReads-1 && (v.identity.differs(v.status, IdentityFile) || v.metaData.differs(v.status, MetaDataFile)):
+			time.Sleep(replaceTime)
+		default:
 			v.identity = v.identity.verified(v.status, dir, IdentityFile)
 			v.metaData = v.metaData.verified(v.status, dir, MetaDataFile)
 			return v, nil
@@ -82,11 +92,20 @@ func (s source) verified(st Status, dir, name string) source {
 	if st.State != Waiting || s.err != nil || s.text == nil && st.Generation == 0 {
 		return s
 	}
-	sum := sha256.Sum256(s.text)
-	if want := st.Files[name]; want == nil || *want != hex.EncodeToString(sum[:]) {
+	if st.Files[name] == nil || s.differs(st, name) {
 		return source{err: fmt.Errorf("reading %s: %w", filepath.Join(dir, name), ErrReplaced)}
 	}
 	return s
+}
+
+// differs reports whether st lists the digest of another content for the file.
+func (s source) differs(st Status, name string) bool {
+	want := st.Files[name]
+	if want == nil || s.err != nil {
+		return false
+	}
+	sum := sha256.Sum256(s.text)
+	return *want != hex.EncodeToString(sum[:])
 }
 
 // sameCollection reports whether two statuses belong to the same run and the same

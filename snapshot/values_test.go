@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
@@ -338,6 +339,38 @@ func TestOpenWhilePublishing(t *testing.T) {
 			if n, err := v.Lookup("n"); err != nil || fmt.Sprint(n) != fmt.Sprint(v.Status().Generation) {
 				t.Errorf("generation %d with the values of %v, %v", v.Status().Generation, n, err)
 			}
+		})
+	}
+}
+
+// While a refresh replaces the files of a decided gate, Open reads until they are those that
+// the status lists. If the refresh was killed meanwhile, the files are used as they are.
+func TestOpenWhileRefreshing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		written int // the read before which the refresh writes its status
+		reads   int
+	}{
+		"a refresh":        {4, 5},
+		"a killed refresh": {maxReads + 1, maxReads},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				write(t, dir, Status{State: Ready, BootID: "b", Generation: 1, Files: digests(`{"n": 1}`)})
+				put(t, filepath.Join(dir, MetaDataFile), `{"n": 2}`)
+				reads, start := 0, time.Now()
+				v, err := open(dir, "b", func() {
+					if reads++; reads == tt.written {
+						write(t, dir, Status{State: Ready, BootID: "b", Generation: 2, Files: digests(`{"n": 2}`)})
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, err := v.Lookup("n"); err != nil || fmt.Sprint(n) != "2" || reads != tt.reads || time.Since(start) > maxReads*replaceTime {
+					t.Errorf("%v %v after %d reads in %v, want %d", n, err, reads, time.Since(start), tt.reads)
+				}
+			})
 		})
 	}
 }

@@ -197,7 +197,7 @@ func (p *program) reportAbsent(v *snapshot.Values, o getOptions, key string, err
 			problem += fmt.Sprintf(", but %d paths that could not be fetched are not named in status.json", st.MissingMore)
 		}
 		p.report(problem+suggestKeys(v, e),
-			"`imds-ready status` lists the missing paths; `systemctl restart imds-ready` requests them again")
+			"`imds-ready status` lists the missing paths; `systemctl reload imds-ready` requests them again")
 		return int(readiness.ExitTempFail)
 	case o.fallback != nil:
 		return 0

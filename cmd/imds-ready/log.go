@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/imds-ready/imds-ready/internal/refresh"
 )
 
 // logger makes the logger for --log-level and --log-format, and replaces the
@@ -44,11 +46,14 @@ func (p *program) logger() (*slog.Logger, error) {
 	}
 }
 
-// readable rounds durations for people, in JSON too, and omits the time if the
-// journal reads the text and adds its own.
+// readable rounds durations for people, in JSON too, names the level of a notice, and
+// omits the time if the journal reads the text and adds its own.
 func readable(groups []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		return slog.String(a.Key, a.Value.Duration().Round(time.Millisecond).String())
+	}
+	if a.Key == slog.LevelKey && len(groups) == 0 && a.Value.Any() == refresh.LevelNotice {
+		return slog.String(a.Key, "NOTICE")
 	}
 	if a.Key == slog.TimeKey && len(groups) == 0 && os.Getenv("JOURNAL_STREAM") != "" {
 		return slog.Attr{}
@@ -80,7 +85,7 @@ func (h *journalHandler) entry(r slog.Record) (message string, fields map[string
 		value := readable(nil, a).Value.String()
 		fields["IMDS_"+strings.ToUpper(a.Key)] = value
 		switch a.Key {
-		case "class", "path", "state", "endpoint": // the message says these in words
+		case "class", "path", "state", "endpoint", "refresh": // the message says these in words
 		default:
 			if value == "" || strings.ContainsAny(value, " \"=") { // as slog's text
 				value = strconv.Quote(value)
@@ -93,7 +98,7 @@ func (h *journalHandler) entry(r slog.Record) (message string, fields map[string
 		add(a)
 	}
 	r.Attrs(add)
-	if id := messageID(fields["IMDS_STATE"], fields["IMDS_CLASS"]); id != "" {
+	if id := messageID(fields["IMDS_REFRESH"], fields["IMDS_STATE"], fields["IMDS_CLASS"]); id != "" {
 		fields["MESSAGE_ID"] = id
 	}
 	return message, fields
@@ -113,6 +118,8 @@ func priority(l slog.Level) journal.Priority {
 		return journal.PriErr
 	case l >= slog.LevelWarn:
 		return journal.PriWarning
+	case l >= refresh.LevelNotice:
+		return journal.PriNotice
 	case l >= slog.LevelInfo:
 		return journal.PriInfo
 	default:

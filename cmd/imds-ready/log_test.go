@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/imds-ready/imds-ready/internal/refresh"
 	"github.com/imds-ready/imds-ready/policy"
 )
 
@@ -28,13 +31,31 @@ func TestJournalEntry(t *testing.T) {
 	wantFields := map[string]string{
 		"IMDS_BOOT": "first", "IMDS_ATTEMPT": "7", "IMDS_CLASS": "connection-refused", "IMDS_PATH": "meta-data/x",
 		"IMDS_RETRY_IN": "43ms", "IMDS_ENDPOINT": "http://127.0.0.1:1338", "IMDS_ERR": "PUT http://127.0.0.1: refused",
-		"MESSAGE_ID": messageID("", "connection-refused"),
+		"MESSAGE_ID": messageID("", "", "connection-refused"),
 	}
 	if !maps.Equal(fields, wantFields) {
 		t.Errorf("fields %v\nwant   %v", fields, wantFields)
 	}
 	if _, fields := h.entry(slog.NewRecord(time.Now(), slog.LevelInfo, "waiting", 0)); fields["MESSAGE_ID"] != "" {
 		t.Errorf("a record without class and state has the ID %s", fields["MESSAGE_ID"])
+	}
+}
+
+// A notice has a priority and a name of its own.
+func TestNotice(t *testing.T) {
+	if got := priority(refresh.LevelNotice); got != journal.PriNotice {
+		t.Errorf("the priority of a notice is %d", got)
+	}
+	if got := readable(nil, slog.Any(slog.LevelKey, refresh.LevelNotice)).Value.String(); got != "NOTICE" {
+		t.Errorf("a notice is called %s", got)
+	}
+	message, fields := new(journalHandler).entry(func() slog.Record {
+		r := slog.NewRecord(time.Now(), refresh.LevelNotice, "refreshed again after 1 h", 0)
+		r.Add("refresh", "current")
+		return r
+	}())
+	if message != "refreshed again after 1 h" || fields["IMDS_REFRESH"] != "current" || fields["MESSAGE_ID"] != messageID("current", "", "") {
+		t.Errorf("message %q, fields %v", message, fields)
 	}
 }
 
@@ -48,10 +69,13 @@ func TestCatalog(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^-- ([0-9a-f]{32})$`).FindAllStringSubmatch(string(catalog), -1) {
 		explained = append(explained, m[1])
 	}
-	used := []string{messageID("ready", ""), messageID("degraded", "404"), messageID("skipped", "not-ec2"), messageID("failed", "503")}
+	used := []string{
+		messageID("", "ready", ""), messageID("", "degraded", "404"), messageID("", "skipped", "not-ec2"), messageID("", "failed", "503"),
+		messageID("failed", "", "503"), messageID("current", "", ""), messageID("ready", "", ""),
+	}
 	for _, c := range policy.Classes() {
 		if c.MessageID != "" {
-			used = append(used, messageID("failed", string(c.Class)))
+			used = append(used, messageID("", "failed", string(c.Class)))
 		}
 	}
 	slices.Sort(explained)

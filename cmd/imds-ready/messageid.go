@@ -4,10 +4,18 @@ package main
 
 import "github.com/imds-ready/imds-ready/policy"
 
-// messageID returns MESSAGE_ID= for a log line about a state or a class, or "". With
-// it journalctl -x finds the explanation in packaging/systemd/imds-ready.catalog
+// messageID returns MESSAGE_ID= for a log line about the end of a refresh, a state or a
+// class, or "". With it journalctl -x finds the explanation in packaging/systemd/imds-ready.catalog
 // (journalctl(1), systemd.journal-fields(7)). The IDs never change.
-func messageID(state, class string) string {
+func messageID(refresh, state, class string) string {
+	switch refresh {
+	case "failed":
+		return "c2d7c3549e5e44678a7b483ac5502913"
+	case "current":
+		return "8bdaf846b9874242bff512e2fc2aefbb"
+	case "ready":
+		return "40ac4fb343c94a888c2a908eee5b5da5"
+	}
 	switch state {
 	case "ready":
 		return "bd5e71510fff4fabaa49dddd1c17618c"

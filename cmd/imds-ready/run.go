@@ -42,9 +42,13 @@ to the journal, and text otherwise.`,
 	}
 	p.configFlag(c)
 	p.directoryFlag(c, "write the files to")
+	p.logFlags(c)
+	return c
+}
+
+func (p *program) logFlags(c *cobra.Command) {
 	c.Flags().StringVar(&p.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	c.Flags().StringVar(&p.logFormat, "log-format", "auto", "`FORMAT`: auto, journal, text or json")
-	return c
 }
 
 // notify sends a datagram to systemd, or nothing without NOTIFY_SOCKET
@@ -76,16 +80,21 @@ func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	}
 	loaded, err := config.Load(config.Options{File: p.config})
 	if err != nil {
-		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-			if p.logFormat == "text" { // people read it: a problem looks as in check
-				fmt.Fprintln(p.stderr, line)
-			} else {
-				log.Error(line)
-			}
-		}
+		p.logProblems(log, err)
 		return d.Reject(err)
 	}
 	d.Config, d.Client = loaded.Readiness, loaded.IMDS
 	d.Client.UserAgent = "imds-ready/" + version
 	return d.Run(ctx)
+}
+
+// logProblems logs the problems of a configuration, one a line.
+func (p *program) logProblems(log *slog.Logger, problems error) {
+	for line := range strings.SplitSeq(strings.TrimSpace(problems.Error()), "\n") {
+		if p.logFormat == "text" { // people read it: a problem looks as in check
+			fmt.Fprintln(p.stderr, line)
+		} else {
+			log.Error(line)
+		}
+	}
 }

@@ -203,14 +203,19 @@ func (t *statusText) addState() {
 	}
 }
 
-// sinceText returns " since 2026-01-02 03:04:05 UTC (3 min 12 s ago)", in local
-// time like the journal.
+// sinceText returns " since " and the time, or nothing without one.
 func sinceText(at *time.Time) string {
 	if at == nil {
 		return ""
 	}
-	text := " since " + at.Local().Format("2006-01-02 15:04:05 MST")
-	if ago := time.Since(*at); ago >= 0 { // the clock may have been set back
+	return " since " + timeText(*at)
+}
+
+// timeText returns "2026-01-02 03:04:05 UTC (3 min 12 s ago)", in local time like the
+// journal.
+func timeText(at time.Time) string {
+	text := at.Local().Format("2006-01-02 15:04:05 MST")
+	if ago := time.Since(at); ago >= 0 { // the clock may have been set back
 		text += " (" + words.Duration(ago) + " ago)"
 	}
 	return text
@@ -239,6 +244,12 @@ func (t *statusText) addFiles() {
 		t.add("files", fmt.Sprintf("%d in %s, generation %d", len(st.Files), t.dir, st.Generation))
 	} else {
 		t.add("files", "no metadata in "+t.dir)
+	}
+	if st.CollectedAt != nil {
+		t.add("collected", timeText(*st.CollectedAt))
+	}
+	if st.StaleSince != nil {
+		t.add("stale", "since "+timeText(*st.StaleSince)+": each refresh since then has failed")
 	}
 	required := map[string]string{}
 	for path, r := range st.Required {

@@ -26,13 +26,17 @@ import (
 	"github.com/imds-ready/imds-ready/readiness"
 )
 
-// unitUser is User= of the unit.
+// units are the units that use the configuration, in the order in which a warning names
+// them.
+var units = []string{"imds-ready", "imds-ready-refresh"}
+
+// unitUser is User= of the units.
 const unitUser = "imds-ready"
 
-// unitAllows is IPAddressAllow= of the unit; TestUnitAllows compares them.
+// unitAllows is IPAddressAllow= of the units; TestUnitAllows compares them.
 var unitAllows = []string{"169.254.169.254", "fd00:ec2::254", "127.0.0.1", "::1"}
 
-// unitHides has the directories that the unit hides, by the setting that hides them;
+// unitHides has the directories that the units hide, by the setting that hides them;
 // TestUnitHides compares them. A drop-in with that setting may show them.
 var unitHides = map[string][]string{
 	"InaccessiblePaths": {"/tmp", "/var/tmp", "/dev/shm", "/boot", "/run/dbus", "/run/lock", "/var/lib/cloud", "/var/log"},
@@ -151,7 +155,7 @@ func ruleWarnings(c *config.Config) []string {
 	return all
 }
 
-// textfileWarnings looks for metrics in a directory to which the unit may not write.
+// textfileWarnings looks for metrics in a directory to which a unit may not write.
 func textfileWarnings(name, textfile string, root fs.FS) []string {
 	below := func(dir string) bool {
 		return textfile == dir || strings.HasPrefix(textfile, strings.TrimSuffix(dir, "/")+"/")
@@ -159,24 +163,28 @@ func textfileWarnings(name, textfile string, root fs.FS) []string {
 	if textfile == "" || below(defaultDirectory) {
 		return nil
 	}
-	// Below a hidden directory, systemd ignores ReadWritePaths=.
-	for key, hidden := range unitHides {
-		if i := slices.IndexFunc(hidden, below); i >= 0 && len(unitSettings(root, key)) == 0 {
-			return []string{fmt.Sprintf("%s: the unit hides %s; choose another directory, such as %s", name, hidden[i], defaultDirectory)}
+	var lack []string // the units without a drop-in for it
+	for _, unit := range units {
+		// Below a hidden directory, systemd ignores ReadWritePaths=.
+		for key, hidden := range unitHides {
+			if i := slices.IndexFunc(hidden, below); i >= 0 && len(unitSettings(root, unit, key)) == 0 {
+				return []string{fmt.Sprintf("%s: the unit %s hides %s; choose another directory, such as %s", name, unit, hidden[i], defaultDirectory)}
+			}
+		}
+		if !slices.ContainsFunc(unitValues(root, unit, "ReadWritePaths"), func(dir string) bool { return below(strings.TrimLeft(dir, "-+")) }) {
+			lack = append(lack, unit)
 		}
 	}
-	for _, dir := range unitValues(root, "ReadWritePaths") {
-		if below(strings.TrimLeft(dir, "-+")) {
-			return nil
-		}
+	if lack == nil {
+		return nil
 	}
 	dir := filepath.Dir(textfile)
 	value := "-" + strings.ReplaceAll(dir, "%", "%%")
 	if strings.ContainsAny(value, " \"'\\") {
 		value = strconv.Quote(value)
 	}
-	return []string{fmt.Sprintf("%s: the unit may not write to %s: create it, writable for the user %s, and allow it with `systemctl edit imds-ready`:\n"+
-		"    [Service]\n    ReadWritePaths=%s", name, dir, unitUser, value)}
+	return []string{fmt.Sprintf("%s: %s may not write to %s: create it, writable for the user %s, and allow it with `systemctl edit %s`:\n"+
+		"    [Service]\n    ReadWritePaths=%s", name, unitsText(lack), dir, unitUser, strings.Join(lack, " "), value)}
 }
 
 // disabledWarnings is about AWS_EC2_METADATA_DISABLED.
@@ -191,15 +199,24 @@ func disabledWarnings(value string) []string {
 	return []string{fmt.Sprintf("%s = %q has no effect: only true switches requests off", name, value)}
 }
 
+// unitsText returns "the unit a" or "the units a and b".
+func unitsText(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return "the unit " + names[0]
+	}
+	return "the units " + strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // unitWord is a word of a list in a unit.
 var unitWord = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`"(\\.|[^"\\])*"|\S+`)
 })
 
-// unitValues returns the words of a list in the drop-ins of the unit.
-func unitValues(root fs.FS, key string) []string {
+// unitValues returns the words of a list in the drop-ins of a unit.
+func unitValues(root fs.FS, unit, key string) []string {
 	var all []string
-	for _, value := range unitSettings(root, key) {
+	for _, value := range unitSettings(root, unit, key) {
 		for _, word := range unitWord().FindAllString(value, -1) {
 			if unquoted, err := strconv.Unquote(word); err == nil {
 				word = unquoted
@@ -210,11 +227,11 @@ func unitValues(root fs.FS, key string) []string {
 	return all
 }
 
-// unitSettings returns the values of a setting in the drop-ins of the unit.
-func unitSettings(root fs.FS, key string) []string {
+// unitSettings returns the values of a setting in the drop-ins of a unit.
+func unitSettings(root fs.FS, unit, key string) []string {
 	var all []string
 	for _, dir := range []string{"usr/lib", "etc", "run"} {
-		files, _ := fs.Glob(root, dir+"/systemd/system/imds-ready.service.d/*.conf") // the pattern is valid
+		files, _ := fs.Glob(root, dir+"/systemd/system/"+unit+".service.d/*.conf") // the pattern is valid
 		for _, file := range files {
 			text, err := fs.ReadFile(root, file)
 			if err != nil {
@@ -356,7 +373,7 @@ func denied(file string, uid int, gids []string) string {
 }
 
 // endpointWarnings looks for a base path that requests add themselves, and for
-// an address that the unit may not talk to.
+// an address that a unit may not talk to.
 func endpointWarnings(name, endpoint string, root fs.FS) []string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -367,15 +384,19 @@ func endpointWarnings(name, endpoint string, root fs.FS) []string {
 		all = append(all, fmt.Sprintf("%s: requests add /latest/... themselves: write %q", name, base))
 	}
 	host := u.Hostname()
-	allowed := func(addr netip.Addr) bool {
-		return slices.ContainsFunc(append(unitValues(root, "IPAddressAllow"), unitAllows...), func(value string) bool {
-			prefix, err := netip.ParsePrefix(value)
-			return value == "any" || value == addr.String() || err == nil && prefix.Contains(addr)
-		})
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return all
 	}
-	if addr, err := netip.ParseAddr(host); err == nil && !allowed(addr.WithZone("")) {
-		all = append(all, fmt.Sprintf("%s: the unit's IPAddressAllow= does not include %s, so systemd drops packets to it; "+
-			"allow it with `systemctl edit imds-ready`:\n    [Service]\n    IPAddressAllow=%s", name, host, host))
+	lack := slices.DeleteFunc(slices.Clone(units), func(unit string) bool {
+		return slices.ContainsFunc(append(unitValues(root, unit, "IPAddressAllow"), unitAllows...), func(value string) bool {
+			prefix, err := netip.ParsePrefix(value)
+			return value == "any" || value == addr.WithZone("").String() || err == nil && prefix.Contains(addr.WithZone(""))
+		})
+	})
+	if len(lack) > 0 {
+		all = append(all, fmt.Sprintf("%s: IPAddressAllow= of %s does not include %s, so systemd drops packets to it; "+
+			"allow it with `systemctl edit %s`:\n    [Service]\n    IPAddressAllow=%s", name, unitsText(lack), host, strings.Join(lack, " "), host))
 	}
 	return all
 }

@@ -12,6 +12,40 @@ import (
 	"testing/fstest"
 )
 
+// Every unit that uses the configuration has the sandbox, the user, the directory and the
+// variables of the gate.
+func TestUnitsAgree(t *testing.T) {
+	settings := func(unit string) []string {
+		text, err := os.ReadFile("../../packaging/systemd/" + unit + ".service")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for line := range strings.Lines(string(text)) {
+			key, _, ok := strings.Cut(strings.TrimSpace(line), "=")
+			switch key {
+			case "Type", "NotifyAccess", "RemainAfterExit", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus",
+				"TimeoutStartSec", "StandardOutput", "StandardError", "SuccessExitStatus", "LogLevelMax", "WatchdogSec", "Description",
+				"DefaultDependencies", "Requires", "After", "Conflicts", "Before", "StartLimitIntervalSec", "StartLimitBurst", "WantedBy":
+			default:
+				if ok && !strings.HasPrefix(line, "#") {
+					all = append(all, strings.TrimSpace(line))
+				}
+			}
+		}
+		return all
+	}
+	gate := settings(units[0])
+	for _, unit := range units[1:] {
+		if got := settings(unit); !slices.Equal(got, gate) {
+			t.Errorf("%s:\n%s\nthe gate:\n%s", unit, strings.Join(got, "\n"), strings.Join(gate, "\n"))
+		}
+	}
+	if len(gate) < 50 {
+		t.Errorf("only %d settings found", len(gate))
+	}
+}
+
 func TestUnitAllows(t *testing.T) {
 	unit, err := os.ReadFile("../../packaging/systemd/imds-ready.service")
 	if err != nil {
@@ -47,9 +81,13 @@ func TestUnitHides(t *testing.T) {
 // is what a drop-in needs.
 func TestTextfileWarnings(t *testing.T) {
 	dropIn := func(settings string) fstest.MapFS {
-		return fstest.MapFS{"etc/systemd/system/imds-ready.service.d/override.conf": {Data: []byte("[Service]\n" + settings + "\n")}}
+		root := fstest.MapFS{}
+		for _, unit := range units {
+			root["etc/systemd/system/"+unit+".service.d/override.conf"] = &fstest.MapFile{Data: []byte("[Service]\n" + settings + "\n")}
+		}
+		return root
 	}
-	const hides = "N: the unit hides %s; choose another directory, such as /run/imds"
+	const hides = "N: the unit imds-ready hides %s; choose another directory, such as /run/imds"
 	for _, tt := range []struct{ textfile, dropIn, want string }{
 		{"/tmp/x.prom", "", strings.Replace(hides, "%s", "/tmp", 1)},
 		{"/var/log/a/x.prom", "ReadWritePaths=-/var/log/a", strings.Replace(hides, "%s", "/var/log", 1)},
@@ -57,8 +95,8 @@ func TestTextfileWarnings(t *testing.T) {
 		{"/root/x.prom", "", strings.Replace(hides, "%s", "/root", 1)},
 		{"/home/a/x.prom", "ProtectHome=no\nReadWritePaths=-/home/a", ""},
 		{"/srv/a b/50%/x.prom", `ReadWritePaths=/srv/c "-/srv/a b/50%%"`, ""},
-		{"/srv/a b/50%/x.prom", "", "N: the unit may not write to /srv/a b/50%: create it, writable for the user imds-ready, and allow it with " +
-			"`systemctl edit imds-ready`:\n    [Service]\n    ReadWritePaths=\"-/srv/a b/50%%\""},
+		{"/srv/a b/50%/x.prom", "", "N: the units imds-ready and imds-ready-refresh may not write to /srv/a b/50%: create it, writable for the user imds-ready, and allow it with " +
+			"`systemctl edit imds-ready imds-ready-refresh`:\n    [Service]\n    ReadWritePaths=\"-/srv/a b/50%%\""},
 	} {
 		if got := strings.Join(textfileWarnings("N", tt.textfile, dropIn(tt.dropIn)), "; "); got != tt.want {
 			t.Errorf("%s with %q: %q, want %q", tt.textfile, tt.dropIn, got, tt.want)
@@ -81,11 +119,11 @@ func TestEndpointWarnings(t *testing.T) {
 // A drop-in of the unit answers a warning about it.
 func TestWarningsKnowDropIns(t *testing.T) {
 	none := fstest.MapFS{}
-	root := fstest.MapFS{
-		"etc/systemd/system/imds-ready.service.d/override.conf": {
+	root := fstest.MapFS{"etc/systemd/system/imds-ready.service.d/ignored": {Data: []byte("ReadWritePaths=/srv\n")}}
+	for _, unit := range units {
+		root["etc/systemd/system/"+unit+".service.d/override.conf"] = &fstest.MapFile{
 			Data: []byte("[Service]\nReadWritePaths=-/srv/a /srv/b/\nIPAddressAllow=192.0.2.0/24 2001:db8::1\n"),
-		},
-		"etc/systemd/system/imds-ready.service.d/ignored": {Data: []byte("ReadWritePaths=/srv\n")},
+		}
 	}
 	for _, tt := range []struct {
 		textfile string
@@ -117,6 +155,16 @@ func TestWarningsKnowDropIns(t *testing.T) {
 	} {
 		if got := endpointWarnings("endpoint.url", tt.endpoint, tt.root); (len(got) > 0) != tt.warned {
 			t.Errorf("%s: %q", tt.endpoint, got)
+		}
+	}
+}
+
+// A warning names only the units that lack the drop-in.
+func TestWarningsNameUnits(t *testing.T) {
+	root := fstest.MapFS{"run/systemd/system/imds-ready.service.d/x.conf": {Data: []byte("[Service]\nIPAddressAllow=192.0.2.1\nReadWritePaths=/srv\n")}}
+	for _, got := range [][]string{endpointWarnings("N", "http://192.0.2.1", root), textfileWarnings("N", "/srv/x.prom", root)} {
+		if len(got) != 1 || !strings.Contains(got[0], "the unit imds-ready-refresh") || !strings.Contains(got[0], "`systemctl edit imds-ready-refresh`:") {
+			t.Errorf("%q", got)
 		}
 	}
 }

@@ -170,7 +170,7 @@ func TestVariables(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	var inCode []string
-	for _, s := range literals(t, "readiness") {
+	for _, s := range literals(t, "internal/metrics") {
 		if name, ok := strings.CutPrefix(s, "imds_ready_"); ok && !strings.ContainsAny(name, " .") {
 			inCode = append(inCode, s)
 		}

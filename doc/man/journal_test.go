@@ -77,8 +77,10 @@ func attributes(t *testing.T, dir string) []string {
 // attribute in capital letters.
 func TestFieldsOfJournal(t *testing.T) {
 	inCode := []string{"MESSAGE_ID"}
-	for _, key := range append(attributes(t, "readiness"), attributes(t, "cmd/imds-ready")...) {
-		inCode = append(inCode, "IMDS_"+strings.ToUpper(key))
+	for _, dir := range []string{"readiness", "internal/gather", "internal/refresh", "cmd/imds-ready"} {
+		for _, key := range attributes(t, dir) {
+			inCode = append(inCode, "IMDS_"+strings.ToUpper(key))
+		}
 	}
 	same(t, "journal", readPage(t, command).in("JOURNAL", "*").items("Va"), inCode)
 }
@@ -99,7 +101,7 @@ func TestMessageIDs(t *testing.T) {
 			t.Errorf("%s is not the ID of %s", row[0], row[1])
 		}
 	}
-	if len(rows) != 3 {
+	if len(rows) != 6 {
 		t.Errorf("%d rows of IDs", len(rows))
 	}
 	catalog, err := os.ReadFile(filepath.Join(root, "packaging/systemd/imds-ready.catalog"))

@@ -133,10 +133,10 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-const status = `{"attempts": 1, "boot_id": "b", "deadline_at": null, "elapsed_seconds": 2.300, "endpoint": null,
+const status = `{"attempts": 1, "boot_id": "b", "changed": ["tags.json"], "collected_at": null, "deadline_at": null, "elapsed_seconds": 2.300, "endpoint": null,
 "errors": {"503": 1}, "exit_code": null, "files": {"a": null}, "generation": 0, "last_error": null, "missing": {}, "missing_more": 0,
 "pid": null, "ready_at": null, "requests": 1, "required": {"x": {"ok": true, "class": null}}, "schema": 1,
-"started_at": "2026-01-02T03:04:05.12Z", "state": "ready", "updated_at": null, "version": ""}`
+"stale_since": null, "started_at": "2026-01-02T03:04:05.12Z", "state": "ready", "updated_at": null, "version": ""}`
 
 // Each row breaks one key of a valid status.
 func TestStatusRefused(t *testing.T) {
@@ -148,6 +148,10 @@ func TestStatusRefused(t *testing.T) {
 		{`"attempts": 1`, `"attempts": 1.5`},
 		{`"attempts": 1, `, ``},
 		{`"boot_id": "b"`, `"boot_id": ""`},
+		{`["tags.json"]`, `null`},
+		{`["tags.json"]`, `[1]`},
+		{`"collected_at": null`, `"collected_at": 0`},
+		{`"stale_since": null, `, ``},
 		{`"deadline_at": null`, `"deadline_at": ""`},
 		{`2.300`, `"2.300"`},
 		{`2.300`, `null`},

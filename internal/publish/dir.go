@@ -26,7 +26,8 @@ import (
 // it or to rewrite it. Build never returns a larger file.
 const maxFile = 8 << 20
 
-// Dir is the directory of the files, locked for one writer. It is safe for concurrent use.
+// Dir is the directory of the files, locked for one writer, or opened by [Open]. It is safe
+// for concurrent use.
 type Dir struct {
 	path string
 	root *os.Root
@@ -41,10 +42,10 @@ type Dir struct {
 // replaced.
 const maxTries = 10
 
-// OpenDir opens and locks the directory at path. If the directory or its parents are
-// missing, it creates them with mode 0755, regardless of the umask. The lock is flock(2) on
-// the file .lock in the directory. If another process holds it, the error is a
-// *[LockedError].
+// OpenDir opens and locks the directory at path, for a gate. If the directory or its
+// parents are missing, it creates them with mode 0755, regardless of the umask. The lock is
+// flock(2) on the file .lock in the directory. OpenDir does not wait for it: if another
+// process holds it, the error is a *[LockedError].
 func OpenDir(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -68,6 +69,24 @@ func openDir(path string) (*Dir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, fmt.Errorf("making %s: %w", path, err)
 	}
+	d, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.acquireLock(true); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Open opens the directory at path, which must exist, without a lock, for a refresh.
+// [Dir.Lock] must be called before any method that writes.
+func Open(path string) (*Dir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory: %w", err)
+	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
@@ -77,12 +96,16 @@ func openDir(path string) (*Dir, error) {
 		root.Close()
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	d := &Dir{path: path, root: root, self: self}
-	if err := d.acquireLock(); err != nil {
-		d.Close()
-		return nil, err
+	return &Dir{path: path, root: root, self: self}, nil
+}
+
+// Owner returns the user who owns the directory.
+func (d *Dir) Owner() (uid int, err error) {
+	info, err := d.self.Stat()
+	if err != nil {
+		return -1, fmt.Errorf("checking %s: %w", d.path, err)
 	}
-	return d, nil
+	return owner(info), nil
 }
 
 // InPlace returns an error if the path no longer leads to the locked directory, because it
@@ -200,7 +223,7 @@ func (d *Dir) readListed(st snapshot.Status, name string) (data []byte, listed b
 }
 
 // Previous reads the content of the files for [Build]. st is their status, as returned by
-// [Dir.Begin]. A file counts as absent if it cannot be read, is not listed in st, or does
+// [Dir.Begin] or [Dir.Status]. A file counts as absent if it cannot be read, is not listed in st, or does
 // not have the digest in st.
 func (d *Dir) Previous(st snapshot.Status) *Previous {
 	p := &Previous{missing: st.Missing}

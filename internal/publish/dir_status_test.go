@@ -18,7 +18,7 @@ func full() snapshot.Status {
 	zone := time.FixedZone("IST", 5*3600+1800)
 	at := func(ms int) time.Time { return time.Date(2026, 1, 2, 8, 34, 5, ms*1e6+999, zone) }
 	return snapshot.Status{
-		Attempts: 5, BootID: "0c0ffee0-0000-4000-8000-000000000001", DeadlineAt: new(at(0).Add(5 * time.Minute)),
+		Attempts: 5, BootID: "0c0ffee0-0000-4000-8000-000000000001", Changed: []string{"tags.json"}, CollectedAt: new(at(400)), DeadlineAt: new(at(0).Add(5 * time.Minute)),
 		Elapsed: snapshot.Seconds(2300 * time.Millisecond), Endpoint: new("http://127.0.0.1:1338"),
 		Errors: map[string]int{"connection-refused": 4, "503": 1}, ExitCode: new(0),
 		Files: map[string]*string{"imds.env": File{Data: []byte("x")}.Sum(), "user-data": nil}, Generation: 1,
@@ -32,7 +32,7 @@ func full() snapshot.Status {
 			"meta-data/iam/info":                 {Class: new("404")},
 			"dynamic/instance-identity/document": {OK: true},
 		},
-		StartedAt: new(at(1)), State: snapshot.Ready, UpdatedAt: new(at(999)), Version: "0.1.0",
+		StaleSince: new(at(800)), StartedAt: new(at(1)), State: snapshot.Ready, UpdatedAt: new(at(999)), Version: "0.1.0",
 	}
 }
 
@@ -45,6 +45,8 @@ func TestWriteStatus(t *testing.T) {
 		{"minimal", snapshot.Status{State: snapshot.Waiting, BootID: "b"}, `{
   "attempts": 0,
   "boot_id": "b",
+  "changed": [],
+  "collected_at": null,
   "deadline_at": null,
   "elapsed_seconds": 0.000,
   "endpoint": null,
@@ -60,6 +62,7 @@ func TestWriteStatus(t *testing.T) {
   "requests": 0,
   "required": {},
   "schema": 1,
+  "stale_since": null,
   "started_at": null,
   "state": "waiting",
   "updated_at": null,
@@ -69,6 +72,10 @@ func TestWriteStatus(t *testing.T) {
 		{"everything", full(), `{
   "attempts": 5,
   "boot_id": "0c0ffee0-0000-4000-8000-000000000001",
+  "changed": [
+    "tags.json"
+  ],
+  "collected_at": "2026-01-02T03:04:05.4Z",
   "deadline_at": "2026-01-02T03:09:05Z",
   "elapsed_seconds": 2.300,
   "endpoint": "http://127.0.0.1:1338",
@@ -107,6 +114,7 @@ func TestWriteStatus(t *testing.T) {
     }
   },
   "schema": 1,
+  "stale_since": "2026-01-02T03:04:05.8Z",
   "started_at": "2026-01-02T03:04:05.001Z",
   "state": "ready",
   "updated_at": "2026-01-02T03:04:05.999Z",

@@ -5,6 +5,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,9 +29,9 @@ func TestLock(t *testing.T) {
 		pid    int
 		want   string
 	}{
-		{name: "no status yet", want: "another daemon holds it"},
-		{name: "a final status", status: &snapshot.Status{State: snapshot.Ready, BootID: "b"}, want: "another daemon holds it"},
-		{name: "not our status", text: "{}", want: "another daemon holds it"},
+		{name: "no status yet", want: "another gate holds it"},
+		{name: "a final status", status: &snapshot.Status{State: snapshot.Ready, BootID: "b"}, want: "another gate holds it"},
+		{name: "not our status", text: "{}", want: "another gate holds it"},
 		{name: "waiting", status: &snapshot.Status{State: snapshot.Waiting, BootID: "b", PID: new(4711)}, pid: 4711, want: "process 4711 holds it"},
 	}
 	for _, tt := range tests {
@@ -121,7 +122,7 @@ func as(t *testing.T, user int, f func()) {
 func checkLock(t *testing.T, dir string, user int) {
 	t.Helper()
 	info, err := os.Lstat(filepath.Join(dir, lockFile))
-	if err != nil || info.Mode() != 0o600 || uid(info) != user {
+	if err != nil || info.Mode() != 0o600 || owner(info) != user {
 		t.Errorf("%v %v, want mode 0600 and user %d", info, err, user)
 	}
 	if _, err := OpenDir(dir); !isLocked(err) {
@@ -294,5 +295,58 @@ func TestLockWithoutDescriptors(t *testing.T) {
 	}
 	if after, err := os.Lstat(filepath.Join(dir, lockFile)); err != nil || !os.SameFile(before, after) {
 		t.Errorf("the lock was replaced: %v", err)
+	}
+}
+
+// The error says whether a gate or a refresh holds the directory. Neither changes the lock
+// file.
+func TestLockTellsTheHolder(t *testing.T) {
+	gate := open(t)
+	before, err := os.Lstat(filepath.Join(gate.path, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh := func() *Dir {
+		d, err := Open(gate.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	held := func(err error, gate bool, want string) {
+		t.Helper()
+		locked, ok := errors.AsType[*LockedError](err)
+		if !ok || locked.Gate != gate || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	held(refresh().Lock(), true, ": another gate holds it")
+	gate.Close()
+	first := refresh()
+	if err := first.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	held(refresh().Lock(), false, ": a refresh holds it")
+	_, err = OpenDir(gate.path)
+	held(err, false, ": a refresh holds it")
+	first.Close()
+	if err := refresh().Lock(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Lstat(filepath.Join(gate.path, lockFile))
+	if err != nil || !os.SameFile(before, after) || !after.ModTime().Equal(before.ModTime()) || after.Size() != 0 {
+		t.Errorf("the lock file was changed: %v %v", after, err)
+	}
+}
+
+// Open does not make a directory.
+func TestOpenWithoutADirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "imds")
+	if _, err := Open(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
 	}
 }

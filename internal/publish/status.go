@@ -32,6 +32,7 @@ func bounded(st snapshot.Status) snapshot.Status {
 	st.Required, _ = shallowest(st.Required, maxOthers)
 	st.Errors, _ = shallowest(st.Errors, maxOthers)
 	st.Files, _ = shallowest(st.Files, maxOthers)
+	st.Changed = st.Changed[:min(len(st.Changed), len(order()))]
 	st.BootID, st.Version = shorten(st.BootID, maxText), shorten(st.Version, maxText)
 	if st.Endpoint != nil {
 		st.Endpoint = new(shorten(*st.Endpoint, maxText))

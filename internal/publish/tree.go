@@ -251,3 +251,20 @@ func stringsOf(list []any) []string {
 	}
 	return found
 }
+
+// Paths returns how many paths a collection requests that leads to the same tree.
+func (p *Previous) Paths() int { return len(p.missing) + requests(p.metaData, nil) }
+
+// requests returns how many paths lead to a node, whose path has these segments: one for each
+// directory and for each leaf.
+func requests(node any, segs []string) int {
+	dir, isDir := node.(map[string]any)
+	if !isDir || kindOf(segs) == kindDocument {
+		return 1
+	}
+	n := 1
+	for name, child := range dir {
+		n += requests(child, append(slices.Clip(segs), name))
+	}
+	return n
+}

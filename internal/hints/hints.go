@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package readiness
+// Package hints says what an operator can do about a failed attempt.
+package hints
 
 import (
 	"errors"
@@ -21,27 +22,34 @@ const firewallAfter = 10 * time.Second
 // odd401 is how many times a 401 must be repeated before it gets a hint.
 const odd401 = 3
 
-// lasting is how long failures of a class have lasted, and how many there were.
-type lasting struct {
-	lasted time.Duration
-	count  int
-	// mixed is true if connect-timeout and unreachable alternate, as they do while
-	// ARP gets no answer. They count as one class.
-	mixed bool
+// Settings are the settings that hints mention only if they help.
+type Settings struct {
+	Interface string // endpoint.interface
+	Tolerant  bool   // on_disabled = "continue"
 }
 
-// hint says what an operator can do about a failure. It is empty if there is
-// nothing to say beyond the error. It states as fact only what is known; the rest
+// Streak is how long failures of a class have lasted, and how many there were. The zero
+// Streak is a first failure.
+type Streak struct {
+	Lasted time.Duration
+	Count  int
+	// Mixed is true if connect-timeout and unreachable alternate, as they do while
+	// ARP gets no answer. They count as one class.
+	Mixed bool
+}
+
+// For says what an operator can do about a failure, whose error is err. It is empty if
+// there is nothing to say beyond the error. It states as fact only what is known; the rest
 // says "probably".
-func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
+func (s Settings) For(f policy.Failure, streak Streak, err error) string {
 	switch f.Class {
 	case policy.Disabled:
-		s := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
+		hint := "IMDS is disabled for this instance (HttpEndpoint): enable it with " +
 			"`aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled`"
-		if !p.tolerant {
-			s += ", or set ready.on_disabled = \"continue\""
+		if !s.Tolerant {
+			hint += ", or set ready.on_disabled = \"continue\""
 		}
-		return s
+		return hint
 	case policy.ReadTimeout:
 		if f.Token {
 			return "TCP connects, but the answer to the token request does not arrive: probably the response hop limit is too small " +
@@ -53,13 +61,13 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 		return "a prohibit or blackhole route on this host forbids the address, as systemd-imdsd's locked mode sets: " +
 			"see `ip rule` and `ip route show table all`"
 	case policy.ConnectionRefused, policy.ConnectTimeout:
-		if streak.lasted >= firewallAfter && !streak.mixed {
+		if streak.Lasted >= firewallAfter && !streak.Mixed {
 			return "there is an address and a route, so probably a local firewall allows IMDS to root only " +
 				"(the AWS guide suggests such rules): allow the user imds-ready"
 		}
 	case policy.Unreachable:
-		if !streak.mixed {
-			return "no address or route yet: " + interfaces(p.iface)
+		if !streak.Mixed {
+			return "no address or route yet: " + interfaces(s.Interface)
 		}
 	case policy.ConnectionReset:
 		return "the connection ends before the answer is complete: IMDS is probably starting, or something between resets connections"
@@ -72,7 +80,7 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 		if f.Token {
 			return "a token request needs no token, so IMDS does not refuse it with 401: probably a proxy answers at this address"
 		}
-		if streak.count >= odd401 {
+		if streak.Count >= odd401 {
 			return "IMDS does not accept its own token yet"
 		}
 	case "429":
@@ -93,7 +101,7 @@ func (p *progress) hint(f policy.Failure, streak lasting, err error) string {
 		}
 		return "probably something other than IMDS answers at this address: a proxy, a captive portal, a simulator"
 	}
-	if streak.mixed && streak.lasted >= firewallAfter {
+	if streak.Mixed && streak.Lasted >= firewallAfter {
 		return "there is a route, but no host answers on its link: probably a stored host route or a zeroconf route leads to the wrong " +
 			"interface: see `ip route get 169.254.169.254`, and set endpoint.interface"
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package readiness
+package metrics
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func TestLabelsAreEscaped(t *testing.T) {
 		"a\"} 7\nx 8\\n": `x{class="a\"} 7\nx 8\\n"} 1`,
 		"größe {}=, #":   `x{class="größe {}=, #"} 1`,
 	} {
-		got := string(exposition([]metric{{"x", "Help.", counts("class", map[string]int{text: 1})}}))
+		got := string(exposition([]Metric{{"x", "Help.", counts("class", map[string]int{text: 1})}}))
 		if want = "# HELP x Help.\n# TYPE x gauge\n" + want + "\n"; got != want {
 			t.Errorf("%q: got\n%swant\n%s", text, got, want)
 		}
@@ -36,7 +36,7 @@ func TestLabelsRoundTrip(t *testing.T) {
 	unescape := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
 	rapid.Check(t, func(t *rapid.T) {
 		errors := rapid.MapOf(rapid.StringOf(rapid.SampledFrom([]rune("a\\\"\nn{} 1"))), rapid.IntRange(0, 99)).Draw(t, "errors")
-		text := string(exposition(metrics(snapshot.Status{State: snapshot.Failed, Errors: errors})))
+		text := string(exposition(Gate(snapshot.Status{State: snapshot.Failed, Errors: errors})))
 		got := map[string]int{}
 		for line := range strings.Lines(text) {
 			rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), `imds_ready_errors{class="`)
@@ -65,13 +65,13 @@ func TestLabelsRoundTrip(t *testing.T) {
 // sorted and have help texts.
 func TestMetricsOfEachState(t *testing.T) {
 	for _, state := range []string{snapshot.Waiting, snapshot.Ready, snapshot.Degraded, snapshot.Skipped, snapshot.Failed} {
-		all := metrics(snapshot.Status{State: state})
-		if !slices.IsSortedFunc(all, func(a, b metric) int { return strings.Compare(a.name, b.name) }) {
+		all := Gate(snapshot.Status{State: state})
+		if !slices.IsSortedFunc(all, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) }) {
 			t.Errorf("not sorted: %v", all)
 		}
 		for _, m := range all {
-			if !strings.HasPrefix(m.name, "imds_ready_") || !strings.HasSuffix(m.help, ".") || strings.ContainsAny(m.help, "\\\n") {
-				t.Errorf("%s: %q", m.name, m.help)
+			if !strings.HasPrefix(m.Name, "imds_ready_") || !strings.HasSuffix(m.Help, ".") || strings.ContainsAny(m.Help, "\\\n") {
+				t.Errorf("%s: %q", m.Name, m.Help)
 			}
 		}
 		text := string(exposition(all))

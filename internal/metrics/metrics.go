@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package readiness
+// Package metrics writes gauges for the textfile collector of Prometheus' node_exporter.
+package metrics
 
 import (
 	"bytes"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// metric is one gauge. A gauge without samples is omitted: a missing value is
+// Metric is one gauge. A gauge without samples is omitted: a missing value is
 // better than an invented one, which an average would count.
-type metric struct {
-	name, help string
-	samples    []sample
+type Metric struct {
+	Name, Help string
+	Samples    []Sample
 }
 
-// sample is one line of a metric.
-type sample struct {
-	label, text string // one label and its value; both may be empty
-	value       string
+// Sample is one line of a metric.
+type Sample struct {
+	Label, Text string // one label and its value; both may be empty
+	Value       string
 }
 
-// metrics is a status as gauges of this boot, sorted by name. There are no
-// counters, because each boot starts from zero.
-func metrics(st snapshot.Status) []metric {
-	return []metric{
+// Write replaces the file at path, mode 0644, whose directory must exist: only its owner
+// knows who may read it. Metrics are read from files that end in ".prom", which the
+// temporary file does not.
+func Write(path string, all []Metric) error {
+	dir, name := filepath.Split(path)
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		defer root.Close()
+		err = atomicfile.Write(root, name, exposition(all), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// Gate is a status as gauges of this boot, sorted by name. There are no counters, because
+// each boot starts from zero.
+func Gate(st snapshot.Status) []Metric {
+	return []Metric{
 		{"imds_ready_attempts", "Attempts to get a required path.", count(st.Attempts)},
+		{"imds_ready_collected_time_seconds", "When the metadata was collected last, in seconds since 1970; absent if it was not.", instant(st.CollectedAt)},
 		{"imds_ready_errors", "Failed attempts at required paths by class.", counts("class", st.Errors)},
 		{"imds_ready_exit_code", "The exit code of imds-ready run; absent while it waits.", optional(st.ExitCode)},
 		{"imds_ready_generation", "Successful collections of metadata in this boot.", count(st.Generation)},
@@ -39,14 +60,15 @@ func metrics(st snapshot.Status) []metric {
 		{"imds_ready_ready_time_seconds", "When the unit became ready, in seconds since 1970; absent if it did not.", instant(st.ReadyAt)},
 		{"imds_ready_requests", "Requests made, including those for tokens.", count(st.Requests)},
 		{"imds_ready_seconds", "Seconds from the start to the decision; absent while it waits.", elapsed(st)},
+		{"imds_ready_stale_time_seconds", "When the first refresh after the last successful one failed, in seconds since 1970; absent if none did.", instant(st.StaleSince)},
 		{"imds_ready_start_time_seconds", "When the wait began, in seconds since 1970.", instant(st.StartedAt)},
 		{"imds_ready_state", "1 for the state of the gate, 0 for every other.", states(st.State)},
 	}
 }
 
-func count(n int) []sample { return []sample{{value: strconv.Itoa(n)}} }
+func count(n int) []Sample { return []Sample{{Value: strconv.Itoa(n)}} }
 
-func optional(n *int) []sample {
+func optional(n *int) []Sample {
 	if n == nil {
 		return nil
 	}
@@ -54,40 +76,40 @@ func optional(n *int) []sample {
 }
 
 // counts are the counts of a map, sorted by key.
-func counts(label string, m map[string]int) (samples []sample) {
+func counts(label string, m map[string]int) (samples []Sample) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		samples = append(samples, sample{label, key, strconv.Itoa(m[key])})
+		samples = append(samples, Sample{label, key, strconv.Itoa(m[key])})
 	}
 	return samples
 }
 
 // instant is a time as status.json has it, to the millisecond.
-func instant(t *time.Time) []sample {
+func instant(t *time.Time) []Sample {
 	if t == nil {
 		return nil
 	}
-	return []sample{{value: seconds(time.Duration(t.UnixMilli()) * time.Millisecond)}}
+	return []Sample{{Value: seconds(time.Duration(t.UnixMilli()) * time.Millisecond)}}
 }
 
 // elapsed is the time to the decision, once there is one.
-func elapsed(st snapshot.Status) []sample {
+func elapsed(st snapshot.Status) []Sample {
 	if st.State == snapshot.Waiting {
 		return nil
 	}
-	return []sample{{value: seconds(time.Duration(st.Elapsed).Round(time.Millisecond))}}
+	return []Sample{{Value: seconds(time.Duration(st.Elapsed).Round(time.Millisecond))}}
 }
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // states has a series for each state, so that a query for any of them has an
 // answer.
-func states(now string) (samples []sample) {
+func states(now string) (samples []Sample) {
 	for _, state := range []string{snapshot.Degraded, snapshot.Failed, snapshot.Ready, snapshot.Skipped, snapshot.Waiting} {
 		value := "0"
 		if state == now {
 			value = "1"
 		}
-		samples = append(samples, sample{"state", state, value})
+		samples = append(samples, Sample{"state", state, value})
 	}
 	return samples
 }
@@ -95,21 +117,21 @@ func states(now string) (samples []sample) {
 // exposition prints metrics in the text format of Prometheus
 // (https://prometheus.io/docs/instrumenting/exposition_formats/). No timestamps:
 // node_exporter drops a file that has any.
-func exposition(metrics []metric) []byte {
+func exposition(metrics []Metric) []byte {
 	// In a label's value, and nowhere else, as no help has one of these.
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var b bytes.Buffer
 	for _, m := range metrics {
-		if len(m.samples) == 0 {
+		if len(m.Samples) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", m.name, m.help, m.name)
-		for _, s := range m.samples {
-			b.WriteString(m.name)
-			if s.label != "" {
-				fmt.Fprintf(&b, `{%s="%s"}`, s.label, escape.Replace(s.text))
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", m.Name, m.Help, m.Name)
+		for _, s := range m.Samples {
+			b.WriteString(m.Name)
+			if s.Label != "" {
+				fmt.Fprintf(&b, `{%s="%s"}`, s.Label, escape.Replace(s.Text))
 			}
-			b.WriteString(" " + s.value + "\n")
+			b.WriteString(" " + s.Value + "\n")
 		}
 	}
 	return b.Bytes()
