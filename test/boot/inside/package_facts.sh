@@ -17,6 +17,7 @@ package_facts() {
 	local kept gate_at
 	policy ''
 	run ok
+	systemctl enable --quiet --now imds-ready-refresh.timer
 	kept=$(pids $kinds)
 	gate_at=$(property $gate ActiveEnterTimestampMonotonic)
 	sim refuse
@@ -27,6 +28,7 @@ package_facts() {
 	fact "$scenario: neither of them restarts a consumer or the gate" eval \
 		"[ '$kept' = \"\$(pids $kinds)\" ] && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ]"
 	fact "$scenario: the gate is still enabled, and the local change is kept" eval 'enabled && edited'
+	fact "$scenario: the timer of the refresh is still enabled and active" eval 'systemctl is-enabled imds-ready-refresh.timer && is imds-ready-refresh.timer active'
 
 	begin refuse
 	fact "$scenario: a reinstallation while the gate waits takes less than 5 s, and the gate keeps waiting" eval \
