@@ -117,10 +117,10 @@ func TestAlerts(t *testing.T) {
 			comment = ""
 		default:
 			comment = ""
-			checkQuery(t, text, "node_boot_time_seconds")
+			checkQuery(t, text, "node_boot_time_seconds", "imds_ready_stale_time_seconds") // not after a good boot
 		}
 	}
-	if rules != 3 || reasons != 3 {
-		t.Errorf("%d rules, %d reasons, want three of each", rules, reasons)
+	if rules != 4 || reasons != 4 {
+		t.Errorf("%d rules, %d reasons, want four of each", rules, reasons)
 	}
 }

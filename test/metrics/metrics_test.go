@@ -135,6 +135,9 @@ func want(st snapshot.Status) map[string]float64 {
 		w["imds_ready_exit_code"] = float64(*st.ExitCode)
 		w["imds_ready_seconds"] = float64(st.Elapsed) / 1e9
 	}
+	if st.CollectedAt != nil {
+		w["imds_ready_collected_time_seconds"] = float64(st.CollectedAt.UnixMilli()) / 1000
+	}
 	if st.ReadyAt != nil {
 		w["imds_ready_ready_time_seconds"] = float64(st.ReadyAt.UnixMilli()) / 1000
 	}
