@@ -3,7 +3,7 @@
 scenario=deb
 . /boot-test/inside/lib.sh
 . /boot-test/inside/package.sh
-for part in boot order ending files restart crash around refresh package_facts removal; do
+for part in boot order ending files restart crash around package_facts removal; do
 	. /boot-test/inside/$part.sh
 done
 boot_facts
@@ -14,7 +14,6 @@ files_facts
 restart_facts
 crash_facts
 around_facts
-refresh_facts
 package_facts
 removal_facts
 echo end

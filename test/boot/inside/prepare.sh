@@ -34,7 +34,7 @@ purged_in_image() {
 	upgrade_package && imds-ready version | grep -q 99.0.0 && purge_package &&
 		[ ! -e /etc/imds-ready ] && [ ! -e /usr/bin/imds-ready ] && ! enabled && rmdir /run/imds
 }
-names=${scenario/off/deb}
+case $scenario in rpm) names=rpm ;; *) names=deb ;; esac
 fact "$names: installs in an image without systemd and prints nothing" installed_quietly
 if [ "$scenario" = off ]; then
 	mkdir /run/imds
@@ -42,7 +42,7 @@ if [ "$scenario" = off ]; then
 	installed_quietly
 fi
 fact "$names: enables the gate there and creates its user" eval 'enabled && id -u imds-ready'
-if [ "$scenario" != off ]; then
+if [ "$scenario" = deb ] || [ "$scenario" = rpm ]; then
 	fact "$names: the configuration file sets no key and is valid" commented_out
 	fact "$names: every installed file is as packaged" unchanged
 	fact "$names: the programs are static, and each has a manual page" eval 'static && manual'
