@@ -95,7 +95,7 @@ func (r *run) publish(ctx context.Context, files gather.Files) readiness.Exit {
 	st.Files, st.Changed, st.CollectedAt, st.UpdatedAt, st.StaleSince = sums, changed, &now, &now, nil
 	st.Generation++
 	st.Missing, st.MissingMore = files.Missing, 0
-	st.Requests, st.LastError = r.Client.Requests(), r.last
+	st.Requests, st.LastError = r.Client.Requests(), r.lastError()
 	st.Required = map[string]snapshot.Requirement{}
 	for _, required := range r.Config.Require {
 		st.Required[required.Path] = snapshot.Requirement{OK: true}

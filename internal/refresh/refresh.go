@@ -87,7 +87,14 @@ type run struct {
 	hints  hints.Settings
 
 	mu   sync.Mutex
-	last *snapshot.LastError // of this refresh
+	last *attempt // the last one that failed
+}
+
+// attempt is a failed attempt at a path.
+type attempt struct {
+	at      time.Time
+	failure policy.Failure
+	err     error
 }
 
 // Run refreshes the files and returns the exit code. A context that ends with a
@@ -224,16 +231,26 @@ func (r *run) require(ctx context.Context) (map[string][]byte, error) {
 	return fetched, nil
 }
 
-// note records a failed attempt for last_error.
+// note records a failed attempt.
 func (r *run) note(f policy.Failure, err error) {
 	r.Log.Debug("attempt failed", "class", string(f.Class), "path", f.Path, "err", err)
-	last := &snapshot.LastError{
-		At: time.Now(), Class: string(f.Class), Path: f.Path,
-		Hint: r.hints.For(f, hints.Streak{}, err), Message: words.Shorten(err.Error(), maxMessage),
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = last
+	r.last = &attempt{time.Now(), f, err}
+}
+
+// lastError returns last_error of this refresh, or nil if no attempt failed.
+func (r *run) lastError() *snapshot.LastError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		return nil
+	}
+	f, err := r.last.failure, r.last.err
+	return &snapshot.LastError{
+		At: r.last.at, Class: string(f.Class), Path: f.Path,
+		Hint: r.hints.For(f, hints.Streak{}, err), Message: words.Shorten(err.Error(), maxMessage),
+	}
 }
 
 // failed ends a refresh without the required paths: the files stay. Only the first of
@@ -243,13 +260,13 @@ func (r *run) failed(ctx context.Context, err error) readiness.Exit {
 		r.Log.Info("interrupted: " + err.Error())
 		return signal.Exit()
 	}
-	exit, class := readiness.ExitTempFail, policy.PastDeadline
-	last := snapshot.LastError{At: time.Now(), Message: words.Shorten(err.Error(), maxMessage)}
-	if gaveUp, ok := errors.AsType[*retry.GiveUpError](err); ok {
-		class, last = gaveUp.Class, *r.last
+	exit, last := readiness.ExitTempFail, r.lastError()
+	if gaveUp, ok := errors.AsType[*retry.GiveUpError](err); ok && last != nil {
+		last.Class = string(gaveUp.Class)
+	} else { // the time of --now is over
+		last = &snapshot.LastError{At: time.Now(), Class: string(policy.PastDeadline), Message: words.Shorten(err.Error(), maxMessage)}
 	}
-	last.Class = string(class)
-	if class == policy.Disabled {
+	if last.Class == string(policy.Disabled) {
 		exit = readiness.ExitUnavailable
 	}
 	level := slog.LevelInfo
@@ -270,7 +287,7 @@ func (r *run) failed(ctx context.Context, err error) readiness.Exit {
 		if st.StaleSince == nil {
 			st.StaleSince = &now
 		}
-		st.UpdatedAt, st.LastError = &now, &last
+		st.UpdatedAt, st.LastError = &now, last
 		err = r.write(st)
 	}
 	if err != nil {

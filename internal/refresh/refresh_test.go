@@ -101,6 +101,14 @@ func TestPolite(t *testing.T) {
 			t.Errorf("exit code %d after %v, %d requests", exit, took, len(requests))
 		}
 	})
+	// A token request that is not answered is not sent again meanwhile.
+	inWorld(t, "", func(w *world) {
+		s := sim("hang@putx1,ok")
+		w.refresh(s)
+		if puts := s.Requests(); puts[1].Kind != "PUT" || puts[1].At < w.config.Policy.ReadTimeout {
+			t.Errorf("%v follows %v", puts[1], puts[0])
+		}
+	})
 	// With --now, it is as fast as the gate.
 	inWorld(t, "", func(w *world) {
 		s := sim("")
