@@ -207,6 +207,12 @@ func TestTargets(t *testing.T) {
 	crawl := func(name string, peak, packets int) measurement {
 		return measurement{Contestant: name, PacketPeak: peak, Packets: packets, Requests: sim.Counts{GETs: 10}}
 	}
+	refreshed := func(ms, peak int) measurements {
+		m := measurement{Contestant: politeRefresh, Result: process.Result{CPU: time.Duration(ms) * time.Millisecond}, Requests: sim.Counts{Peak: peak}}
+		hurried := m
+		hurried.Contestant, hurried.CPU, hurried.Requests.Peak = refreshNow, time.Second, 95
+		return measurements{m, hurried}
+	}
 	const loops, bare, rate = "CPU time in 30s, refused, a third of the curl loop's", "CPU time in 30s, refused, four times that of " + dialing, "connections in any one second, refused"
 	for _, tc := range []struct {
 		name  string
@@ -244,6 +250,12 @@ func TestTargets(t *testing.T) {
 		{"a slow document", func(r *report.Report) {
 			startupTargets(r, measurements{{Scene: standardDocument, Contestant: daemon, Done: 8}, {Scene: standardDocument, Contestant: oneByOne, Done: 7}})
 		}, standardDocument + ", of the SDK's time one by one"},
+		{"a refresh", func(r *report.Report) { reportRefresh(r, refreshed(40, 20), 0, 0) }, ""},
+		{"a costly refresh", func(r *report.Report) { reportRefresh(r, refreshed(41, 20), 0, 0) }, "CPU time of a refresh of 95 paths, median"},
+		{
+			"a refresh that hurries, touches and talks", func(r *report.Report) { reportRefresh(r, refreshed(40, 21), 1, 1) },
+			"requests in any one second; files that are touched besides status.json; bytes in the log, of notices and more",
+		},
 		{"costly changes", func(r *report.Report) {
 			reportWaiting(r, measurements{{Scene: changing, Contestant: daemon, Result: process.Result{CPU: time.Second + 1}, SYNPeak: 1, Stuck: true}}, time.Minute)
 		}, "CPU time in 1m0s, while the network changes"},
