@@ -86,7 +86,7 @@ type Status struct {
 	State string `json:"state"`
 	// UpdatedAt is when this status was made.
 	UpdatedAt *time.Time `json:"updated_at"`
-	// Version is the version of the daemon.
+	// Version is the version of the program that wrote this status.
 	Version string `json:"version"`
 }
 

@@ -56,7 +56,7 @@ func (p *program) refresh(ctx context.Context, log *slog.Logger, now bool) readi
 	}
 	loaded.IMDS.UserAgent = "imds-ready/" + version
 	r := &refresh.Refresh{
-		Config: loaded.Readiness, Client: loaded.IMDS, Dir: p.writeDirectory(), BootID: bootID(), Log: log, Now: now,
+		Config: loaded.Readiness, Client: loaded.IMDS, Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Now: now,
 	}
 	return r.Run(ctx)
 }

@@ -99,7 +99,7 @@ func (w *world) refresh(s *imdstest.Server, change ...func(*refresh.Refresh)) (r
 func (w *world) refreshUntil(ctx context.Context, s *imdstest.Server, change ...func(*refresh.Refresh)) (readiness.Exit, time.Duration) {
 	w.t.Helper()
 	defer s.Close()
-	r := &refresh.Refresh{Config: w.config, Client: client(s), Dir: w.dir, BootID: bootID, Log: w.logger()}
+	r := &refresh.Refresh{Config: w.config, Client: client(s), Dir: w.dir, BootID: bootID, Version: "1.2.4", Log: w.logger()}
 	for _, f := range change {
 		f(r)
 	}

@@ -137,6 +137,7 @@ func (r *run) discard(err error) readiness.Exit {
 
 // write writes status.json and the metrics. The lock is held.
 func (r *run) write(st snapshot.Status) error {
+	st.Version = r.Version
 	if err := r.dir.WriteStatus(st); err != nil {
 		return err
 	}

@@ -69,6 +69,8 @@ type Refresh struct {
 	Dir string
 	// BootID identifies this boot.
 	BootID string
+	// Version is this program's.
+	Version string
 	// Log receives the log.
 	Log *slog.Logger
 	// Now is true if somebody waits for the refresh: it makes requests as fast as the

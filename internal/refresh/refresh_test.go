@@ -49,7 +49,7 @@ func TestNothingHasChanged(t *testing.T) {
 		}
 		want := gate
 		want.Generation, want.Changed, want.Requests, want.LastError = 2, []string{}, st.Requests, nil
-		want.CollectedAt, want.UpdatedAt = st.CollectedAt, st.UpdatedAt
+		want.CollectedAt, want.UpdatedAt, want.Version = st.CollectedAt, st.UpdatedAt, "1.2.4"
 		want.Required = map[string]snapshot.Requirement{imds.IdentityPath: {OK: true}}
 		if !reflect.DeepEqual(st, want) {
 			t.Errorf("status\n%+v\nwant\n%+v", st, want)
@@ -176,7 +176,7 @@ func TestDownForAnHour(t *testing.T) {
 				t.Errorf("stale since %v, last error %+v", st.StaleSince, st.LastError)
 			}
 			want := gate
-			want.StaleSince, want.LastError, want.UpdatedAt = st.StaleSince, st.LastError, st.UpdatedAt
+			want.StaleSince, want.LastError, want.UpdatedAt, want.Version = st.StaleSince, st.LastError, st.UpdatedAt, "1.2.4"
 			if !reflect.DeepEqual(st, want) {
 				t.Errorf("status\n%+v\nwant\n%+v", st, want)
 			}
