@@ -85,7 +85,7 @@ refresh_facts() {
 	# A hard consumer that a degraded gate holds.
 	policy $'[retry]\ndeadline = "1s"\n[ready]\non_timeout = "continue"'
 	run refuse
-	example release.path
+	fact 'doc/examples/release.path: its commands install it' example release.path
 	systemctl disable --quiet $timer
 	systemctl daemon-reload
 	systemctl start my-hard.path
