@@ -73,6 +73,14 @@ refresh_facts() {
 	rm /run/imds-ready.disabled
 	systemctl stop $timer $refresh
 
+	echo AWS_EC2_METADATA_DISABLED=true >/etc/imds-ready/environment
+	sim ok
+	fact '/etc/imds-ready/environment: its variables apply to a refresh and to the gate' eval \
+		"systemctl start $refresh && systemctl restart $gate && state skipped && ! grep -q '\"kind\"' /run/sim.log"
+	fact 'refresh: where the gate was skipped, it succeeds without a request' eval \
+		"rm /etc/imds-ready/environment; systemctl start $refresh && state skipped && ! grep -q '\"kind\"' /run/sim.log"
+	systemctl restart $gate
+
 	# As a refresh that was stopped by SIGSTOP, which does not hold the lock of a gate.
 	flock /run/imds/.lock sleep 100 &
 	local holder=$!
@@ -95,7 +103,7 @@ refresh_facts() {
 	systemctl reload $gate
 	fact 'release.path: a refresh that succeeds releases it, with IMDS_STATE=ready' eval \
 		'state ready && eventually 5 is my-hard.service active && env_of my-hard.service ready'
-	systemctl stop my-hard.service
+	systemctl stop my-hard.service 2>/dev/null # it warns that the path unit can start it
 	systemctl reload $gate
 	sleep 1
 	fact 'release.path: after systemctl stop it stays stopped' eval 'is my-hard.service inactive && state ready && is my-hard.path active'
