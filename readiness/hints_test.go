@@ -24,7 +24,7 @@ func TestHints(t *testing.T) {
 		{"disabled by the document", "403@get", "", 0, []string{"IMDS is disabled for this instance"}},
 		{"hop limit", "hang@put", "", 3 * time.Second, []string{"probably the response hop limit is too small", "HttpPutResponseHopLimit", "retry.read_timeout"}},
 		{"a silent GET is not a hop limit", "hang@get", "", 3 * time.Second, []string{"has granted a token", "retry.read_timeout"}},
-		{"blocked", "blocked", "", 0, []string{"a prohibit", "systemd-imdsd"}},
+		{"blocked", "blocked", "", 0, []string{"a prohibit", "systemd-imdsd", "examples/systemd-imdsd.conf"}},
 		{"refused for 9 s", "refuse", "", 9 * time.Second, nil},
 		{"refused for 11 s", "refuse", "", 11 * time.Second, []string{"probably a local firewall allows IMDS to root only", "allow the user imds-ready"}},
 		{"connect-timeout for 9 s", "blackhole", "", 9 * time.Second, nil},

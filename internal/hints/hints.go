@@ -58,8 +58,8 @@ func (s Settings) For(f policy.Failure, streak Streak, err error) string {
 		}
 		return "IMDS has granted a token, but this answer does not arrive in time: if that lasts, raise retry.read_timeout"
 	case policy.Blocked:
-		return "a prohibit or blackhole route on this host forbids the address, as systemd-imdsd's locked mode sets: " +
-			"see `ip rule` and `ip route show table all`"
+		return "a prohibit or blackhole route on this host forbids the address: see `ip rule` and `ip route show table all`; " +
+			"if systemd-imdsd's locked mode has set it, /usr/share/doc/imds-ready/examples/systemd-imdsd.conf lets the gate through"
 	case policy.ConnectionRefused, policy.ConnectTimeout:
 		if streak.Lasted >= firewallAfter && !streak.Mixed {
 			return "there is an address and a route, so probably a local firewall allows IMDS to root only " +
