@@ -10,7 +10,7 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test torture clean
+.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test vm-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -95,6 +95,13 @@ reproducible:
 boot-test:
 	test/boot/run
 
+CACHE ?= $(CURDIR)/.cache
+export CACHE
+# Tests the package in virtual machines that look like EC2 instances, in about 5 minutes
+# with a root in CACHE. Must run as root; needs neither KVM nor EC2.
+vm-test:
+	test/vm/run
+
 # Kills the daemon, fills its disk, gives it hostile servers, and fuzzes, in at most 5
 # minutes after the build, or with SHORT=1 in one. Must run as root, because it makes
 # namespaces of its own.
@@ -103,3 +110,5 @@ torture:
 
 clean:
 	rm -rf bin dist
+	rm -rf --one-file-system $(CACHE)/root-*.tar $(CACHE)/build.* $(CACHE)/work.* $(CACHE)/.lock
+	@[ ! -d $(CACHE) ] || rmdir --ignore-fail-on-non-empty $(CACHE)

@@ -4,6 +4,9 @@
 gate=imds-ready.service
 status=/run/imds/status.json
 examples=/usr/share/doc/imds-ready/examples
+# For how long, and how often, something is waited for, in seconds. A slow machine sets
+# other values before it sources this file.
+patience=${patience:-5} pause=${pause:-0.05}
 # The consumers that a scenario starts, one of each kind.
 kinds='my-soft.service my-hard.service my-requires.service my-binds.service'
 # The consumers that the examples add; imds-ready.service wants these.
@@ -34,7 +37,7 @@ eventually() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s%N)" -lt $end ] || { echo "not in time: $*"; return 1; }
-		sleep 0.05
+		sleep "$pause"
 	done
 }
 
@@ -62,7 +65,7 @@ after() {
 running() {
 	local unit
 	for unit; do
-		eventually 5 is "$unit" active && after "$unit" || return 1
+		eventually "$patience" is "$unit" active && after "$unit" || return 1
 	done
 }
 # held UNIT...: succeeds if the units have no process and are not starting.
