@@ -10,7 +10,7 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test vm-test torture clean
+.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test boot-test-releases vm-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -95,8 +95,13 @@ reproducible:
 boot-test:
 	test/boot/run
 
+# Tests the packages under the systemd of other releases of Debian, and beside
+# systemd-imdsd. RELEASES=trixie is one of them. The roots are kept in CACHE.
 CACHE ?= $(CURDIR)/.cache
 export CACHE
+boot-test-releases:
+	test/boot/releases
+
 # Tests the package in virtual machines that look like EC2 instances, in about 5 minutes
 # with a root in CACHE. Must run as root; needs neither KVM nor EC2.
 vm-test:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Boots a machine with systemd-nspawn: the root of this machine under an overlay, in
-# namespaces of its own. It is removed completely afterwards. This file is sourced.
+# Boots a machine with systemd-nspawn: the root of this machine, or the one in $BASE, under
+# an overlay, in namespaces of its own. It is removed completely afterwards. This file is sourced.
 # Each machine has a directory with its logs in the directory $work.
 
 # boot SCENARIO makes, prepares, boots, tests and removes a machine. It runs in a
@@ -17,15 +17,15 @@ boot() (
 	# need D-Bus and does not take part in the boot.
 	nsenter --target "$init" --mount --uts --ipc --net --pid --cgroup --root --wd \
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SYSTEMD_PAGER=cat SYSTEMD_COLORS=0 LC_ALL=C.UTF-8 \
-		timeout 200 /bin/bash "/boot-test/inside/$1.sh" </dev/null >"$machine/test.log" 2>&1 || true
+		timeout 600 /bin/bash "/boot-test/inside/$1.sh" </dev/null >"$machine/test.log" 2>&1 || true
 )
 
-# machine_make mounts an empty overlay over the root of this machine.
+# machine_make mounts an empty overlay over the root.
 machine_make() {
 	mount -t tmpfs -o size=1g,mode=0755 imds-boot "$machine/overlay"
 	mkdir "$machine/overlay/upper" "$machine/overlay/work"
 	mount -t overlay imds-boot "$machine/root" \
-		-o "lowerdir=/,upperdir=$machine/overlay/upper,workdir=$machine/overlay/work"
+		-o "lowerdir=${BASE:-/},upperdir=$machine/overlay/upper,workdir=$machine/overlay/work"
 	# In the overlay, make it a new machine that does not start the services of this one.
 	rm -rf "$machine"/root/etc/systemd/system/*.wants "$machine"/root/etc/systemd/system/*.requires
 	: >"$machine/root/etc/machine-id"

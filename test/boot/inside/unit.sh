@@ -64,7 +64,9 @@ sandbox_facts() {
 	fact 'sandbox: a probe in the place of the program comes to its end' eval 'is imds-probe.service active && probed ok AF_UNIX AF_INET'
 	fact 'sandbox: io_uring, userfaultfd, memfd_create, process_vm_*, ptrace and 22 more are refused' probed EPERM $refused
 	fact 'sandbox: so are sockets of other families' probed EAFNOSUPPORT AF_VSOCK AF_PACKET
-	fact 'sandbox: no memory is writable and executable, nor is a file that it wrote' probed EPERM mmap-write-execute mmap-execute mmap-execute-written
+	# Newer versions of systemd let the kernel itself refuse the first of these.
+	fact 'sandbox: no memory is writable and executable, nor is a file that it wrote' eval \
+		'probed "\(EPERM\|EACCES\)" mmap-write-execute && probed EPERM mmap-execute mmap-execute-written'
 	fact 'sandbox: no other program can be executed' probed EACCES execve
 	fact 'sandbox: no core dump' probed '0 0' 'RLIMIT_CORE is'
 	fact 'sandbox: at most 256 descriptors' probed '256 256' 'RLIMIT_NOFILE is'
