@@ -61,6 +61,7 @@ var allowed = map[string]struct {
 	"internal/paths":      {nil, "it is at the bottom"},
 	"internal/words":      {nil, "it is at the bottom"},
 
+	"packaging":             {nil, "its tests compare the packages with go.mod and CHANGELOG.md"},
 	"packaging/sbom":        {nil, "it knows packages and nothing of the program"},
 	"test/boot/probe":       {nil, "it stands for a program that is not ours"},
 	"test/torture":          {[]string{"imds/imdstest", "snapshot"}, "it runs the programs as a user does, and reads the files as a Go program does"},
