@@ -30,7 +30,7 @@ test: build vet format
 # Runs the tests that need only Go: no root, no network but the interface lo, no C compiler
 # and no other module. Package builds run it. The property tests are shorter here.
 check:
-	CGO_ENABLED=0 go test -short ./...
+	CGO_ENABLED=0 go test -short -vet=off ./...
 
 # Measures the daemon and its alternatives in about 14 minutes. Writes the tables and
 # the plot to bench/results.
@@ -74,7 +74,6 @@ install:
 	install -d $(DESTDIR)$(UNITDIR)/imds-ready.service.wants
 	ln -sf ../imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready.service.wants/imds-ready-console.service
 	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf
-	$(DATA) packaging/systemd/90-imds-ready.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-imds-ready.preset
 	$(DATA) packaging/systemd/imds-ready.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/imds-ready.catalog
 	$(DATA) packaging/imds-ready.toml $(DESTDIR)$(SYSCONFDIR)/imds-ready/imds-ready.toml
 	$(DATA) -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md imds-ready.toml.example
