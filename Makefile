@@ -10,7 +10,8 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test boot-test-releases vm-test torture clean
+.PHONY: build demo test check bench vet format lint man-lint install deb rpm deb-source srpm source-rebuild reproducible
+.PHONY: boot-test boot-test-releases vm-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -26,6 +27,11 @@ test: build vet format
 	$(if $(RACE),,@echo 'gcc is missing: the tests run without the race detector')
 	go test $(RACE) ./...
 	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
+
+# Runs the tests that need only Go: no root, no network but the interface lo, no C compiler
+# and no other module. Package builds run it. The property tests are shorter here.
+check:
+	CGO_ENABLED=0 go test -short -vet=off ./...
 
 # Measures the daemon and its alternatives in about 14 minutes. Writes the tables and
 # the plot to bench/results.
@@ -69,7 +75,6 @@ install:
 	install -d $(DESTDIR)$(UNITDIR)/imds-ready.service.wants
 	ln -sf ../imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready.service.wants/imds-ready-console.service
 	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf
-	$(DATA) packaging/systemd/90-imds-ready.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-imds-ready.preset
 	$(DATA) packaging/systemd/imds-ready.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/imds-ready.catalog
 	$(DATA) packaging/imds-ready.toml $(DESTDIR)$(SYSCONFDIR)/imds-ready/imds-ready.toml
 	$(DATA) -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md imds-ready.toml.example
@@ -85,6 +90,19 @@ deb:
 
 rpm:
 	packaging/rpm/build dist
+
+# Make the source packages for Debian and Fedora in dist/source/. Each contains the
+# modules that it needs.
+deb-source:
+	packaging/deb/source dist/source
+
+srpm:
+	packaging/rpm/source dist/source
+
+# Lints the source packages, builds packages from them without network and without root,
+# with their tests, and compares these with the packages of this tree. Must run as root.
+source-rebuild:
+	packaging/rebuild
 
 # Builds all packages twice, in two directories, and compares them bit by bit.
 reproducible:

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -141,7 +142,10 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 		if _, err := p.wait(resendEvery); err == nil {
 			return
 		}
-		ts.Check(p.cmd.Process.Signal(signal))
+		// The process may have ended after the wait.
+		if err := p.cmd.Process.Signal(signal); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
+		}
 		repeat = time.Since(p.started) < patience
 	}
 }

@@ -49,7 +49,7 @@ func packages(t *testing.T) []string {
 			return err
 		}
 		if d.IsDir() && path != root {
-			if nested, _ := filepath.Glob(filepath.Join(path, "go.mod")); nested != nil || strings.HasPrefix(d.Name(), ".") {
+			if nested, _ := filepath.Glob(filepath.Join(path, "go.mod")); nested != nil || d.Name() == "vendor" || strings.HasPrefix(d.Name(), ".") {
 				return filepath.SkipDir // another module, or a folder such as .git
 			}
 		}

@@ -2,7 +2,9 @@
 
 // Command sbom prints the software bill of materials of a package as an SPDX 2.3
 // document in JSON: the package, and every Go module that is linked into its programs,
-// from the build information in the programs themselves.
+// from the build information in the programs themselves. The checksums of the modules
+// come from go.sum in the current directory, because programs that were built from
+// vendored modules do not have them.
 //
 //	sbom VERSION DATE PACKAGE PROGRAM...
 //
@@ -32,7 +34,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: sbom VERSION DATE PACKAGE PROGRAM...")
 		os.Exit(64)
 	}
-	doc, err := describe(os.Args[1], os.Args[2], os.Args[3], os.Args[4:])
+	sums, err := os.ReadFile("go.sum")
+	var doc []byte
+	if err == nil {
+		doc, err = describe(os.Args[1], os.Args[2], os.Args[3], string(sums), os.Args[4:])
+	}
 	if err == nil {
 		_, err = os.Stdout.Write(doc)
 	}
@@ -95,8 +101,8 @@ const (
 	home       = "https://github.com/imds-ready/imds-ready"
 )
 
-// describe returns the document.
-func describe(version, date, file string, programs []string) ([]byte, error) {
+// describe returns the document. sums is the content of go.sum.
+func describe(version, date, file, sums string, programs []string) ([]byte, error) {
 	day, err := time.Parse(time.DateOnly, date)
 	if err != nil {
 		return nil, err
@@ -131,8 +137,9 @@ func describe(version, date, file string, programs []string) ([]byte, error) {
 			LicenseConcluded: unknown, LicenseDeclared: unknown, CopyrightText: unknown,
 			ExternalRefs: []externalRef{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + strings.ToLower(path) + "@" + m.Version}},
 		}
-		if m.Sum != "" {
-			p.SourceInfo = "go.sum: " + m.Sum
+		if _, after, ok := strings.Cut("\n"+sums, "\n"+path+" "+m.Version+" "); ok {
+			sum, _, _ := strings.Cut(after, "\n")
+			p.SourceInfo = "go.sum: " + sum
 		}
 		doc.Packages = append(doc.Packages, p)
 		doc.Relationships = append(doc.Relationships, relationship{packageID, "CONTAINS", p.SPDXID})

@@ -28,7 +28,11 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs := []string{filepath.Join(dir, "imds-ready"), filepath.Join(dir, "imds-sim")}
-	out, err := describe("1.2.3", "2026-01-31", file, programs)
+	sums, err := os.ReadFile("../../go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := describe("1.2.3", "2026-01-31", file, string(sums), programs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,7 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	listed := map[string]string{}
+	listed, sources := map[string]string{}, map[string]string{}
 	contained := map[string]bool{}
 	for _, r := range doc.Relationships {
 		if r.Element == packageID && r.Type == "CONTAINS" {
@@ -59,6 +63,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s is in no relationship with the package", p.Name)
 		}
 		listed[p.Name] = p.VersionInfo
+		sources[p.Name] = p.SourceInfo
 	}
 	version, err := exec.CommandContext(t.Context(), "go", append([]string{"version", "-m"}, programs...)...).Output()
 	if err != nil {
@@ -71,6 +76,9 @@ func TestDescribe(t *testing.T) {
 	want := map[string]string{"github.com/imds-ready/imds-ready": "v1.2.3"}
 	for _, m := range dependencies {
 		want[m[1]] = m[2]
+		if sum, ok := strings.CutPrefix(sources[m[1]], "go.sum: "); !ok || !strings.Contains(string(sums), m[1]+" "+m[2]+" "+sum+"\n") {
+			t.Errorf("%s has the source %q, which is not a line of go.sum", m[1], sources[m[1]])
+		}
 	}
 	for name, v := range want {
 		if listed[name] != v {
@@ -87,7 +95,7 @@ func TestDescribe(t *testing.T) {
 	if doc.SPDXVersion != "SPDX-2.3" || doc.CreationInfo.Created != "2026-01-31T00:00:00Z" || !strings.HasPrefix(doc.DocumentNamespace, "https://") {
 		t.Errorf("the document begins with %+v", doc.CreationInfo)
 	}
-	if again, err := describe("1.2.3", "2026-01-31", file, programs); err != nil || !bytes.Equal(out, again) {
+	if again, err := describe("1.2.3", "2026-01-31", file, string(sums), programs); err != nil || !bytes.Equal(out, again) {
 		t.Errorf("the second document differs: %v", err)
 	}
 }
@@ -102,7 +110,7 @@ func TestDescribeReportsBadInput(t *testing.T) {
 		{"no package", "2026-01-31", text + ".deb", text},
 		{"not a Go program", "2026-01-31", text, text},
 	} {
-		if out, err := describe("1.2.3", tt.date, tt.file, []string{tt.program}); err == nil || out != nil {
+		if out, err := describe("1.2.3", tt.date, tt.file, "", []string{tt.program}); err == nil || out != nil {
 			t.Errorf("%s: %q, %v", tt.name, out, err)
 		}
 	}

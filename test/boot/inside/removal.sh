@@ -7,6 +7,19 @@ remains() {
 	ls -d /run/imds 2>/dev/null
 }
 
+# The rpm is enabled or not as the presets say. The test is on Debian, which has none.
+preset_facts() {
+	mkdir -p /etc/systemd/system-preset
+	echo 'disable *' >/etc/systemd/system-preset/99-default-disable.preset
+	install_package >/dev/null 2>&1
+	fact 'rpm: presets that disable every unit leave the gate disabled' eval '! enabled'
+	fact 'doc/examples/imds-ready.preset: its commands enable the gate' eval \
+		'(cd $examples && sed -n "s/^# \$ //p" imds-ready.preset | bash -e) && enabled'
+	remove_package >/dev/null 2>&1
+	install_package >/dev/null 2>&1
+	fact 'doc/examples/imds-ready.preset: with the file, an installation enables the gate' enabled
+}
+
 removal_facts() {
 	begin refuse
 	fact "$scenario: removal while the gate waits takes less than 5 s and stops it" eval "takes 5 remove_package && ! pgrep -x imds-ready"
@@ -15,7 +28,7 @@ removal_facts() {
 		'is imds-ready-refresh.timer inactive && { [ $scenario = deb ] || [ ! -e /etc/systemd/system/timers.target.wants/imds-ready-refresh.timer ]; }'
 	fact "$scenario: removal of the package keeps a changed configuration" eval \
 		'[ -e /etc/imds-ready/imds-ready.toml ] || [ -e /etc/imds-ready/imds-ready.toml.rpmsave ]'
-	[ "$scenario" = deb ] || return 0
+	[ "$scenario" = deb ] || { preset_facts; return 0; }
 
 	install_package >/dev/null 2>&1
 	rest
