@@ -10,7 +10,7 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test bench vet format lint man-lint install deb rpm reproducible boot-test torture clean
+.PHONY: build demo test test-nobody test-arm64 bench vet vet-32bit format lint man-lint install deb rpm reproducible boot-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -26,6 +26,20 @@ test: build vet format
 	$(if $(RACE),,@echo 'gcc is missing: the tests run without the race detector')
 	go test $(RACE) ./...
 	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
+
+# Runs the tests of the simulator and of the commands as the user nobody, who has no
+# privileges. Must run as root.
+test-nobody:
+	test/as-nobody
+
+# Runs the tests as arm64 on another architecture, by qemu's emulator in a user namespace.
+# Needs Linux 6.7 or later. Installs the emulator with apt-get.
+test-arm64:
+	test/arm64/run
+
+# Compiles everything, tests included, for 32-bit architectures, where an int is smaller.
+vet-32bit:
+	set -e; for arch in 386 arm; do GOARCH=$$arch go vet ./...; done
 
 # Measures the daemon and its alternatives in about 14 minutes. Writes the tables and
 # the plot to bench/results.
