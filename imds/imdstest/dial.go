@@ -130,8 +130,10 @@ func (p *pipeEnd) Write(b []byte) (int, error) {
 
 // A deadline of a TCP connection can be set until this end is closed, but that of a
 // pipe only until either end is.
-func (p *pipeEnd) SetDeadline(t time.Time) error      { return p.setError(p.Conn.SetDeadline(t)) }
-func (p *pipeEnd) SetReadDeadline(t time.Time) error  { return p.setError(p.Conn.SetReadDeadline(t)) }
+func (p *pipeEnd) SetDeadline(t time.Time) error { return p.setError(p.Conn.SetDeadline(t)) }
+
+func (p *pipeEnd) SetReadDeadline(t time.Time) error { return p.setError(p.Conn.SetReadDeadline(t)) }
+
 func (p *pipeEnd) SetWriteDeadline(t time.Time) error { return p.setError(p.Conn.SetWriteDeadline(t)) }
 
 func (p *pipeEnd) setError(err error) error {
