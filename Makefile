@@ -10,8 +10,8 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test check bench vet format lint man-lint install deb rpm deb-source srpm source-rebuild reproducible
-.PHONY: boot-test boot-test-releases vm-test torture clean
+.PHONY: build demo test test-nobody test-arm64 check bench vet vet-32bit format lint man-lint install
+.PHONY: deb rpm deb-source srpm source-rebuild reproducible boot-test boot-test-releases vm-test torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -32,6 +32,20 @@ test: build vet format
 # and no other module. Package builds run it. The property tests are shorter here.
 check:
 	CGO_ENABLED=0 go test -short -vet=off ./...
+
+# Runs the tests of the simulator and of the commands as the user nobody, who has no
+# privileges. Must run as root.
+test-nobody:
+	test/as-nobody
+
+# Runs the tests as arm64 on another architecture, by qemu's emulator in a user namespace.
+# Needs Linux 6.7 or later. Installs the emulator with apt-get.
+test-arm64:
+	test/arm64/run
+
+# Compiles everything, tests included, for 32-bit architectures, where an int is smaller.
+vet-32bit:
+	set -e; for arch in 386 arm; do GOARCH=$$arch go vet ./...; done
 
 # Measures the daemon and its alternatives in about 14 minutes. Writes the tables and
 # the plot to bench/results.

@@ -86,7 +86,7 @@ func exact(p policy.Policy) policy.Policy {
 
 // An unlimited wait gets far beyond what a Duration and a float64 can hold.
 func TestBackoffFarOut(t *testing.T) {
-	for _, n := range []int{64, 1000, 1_000_000, math.MaxInt64} {
+	for _, n := range []int{64, 1000, 1_000_000, math.MaxInt} {
 		for _, multiplier := range []float64{1, 1.5, 2, 100} {
 			for _, limit := range []time.Duration{500 * ms, time.Hour, math.MaxInt64} {
 				b := policy.Backoff{Initial: 50 * ms, Max: limit, Multiplier: multiplier}

@@ -13,8 +13,8 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// unit has the properties of imds-ready.service, as systemctl(1) prints them. It is
-// empty if systemd does not answer within a second, or does not run at all.
+// unit has properties of a unit, as systemctl(1) prints them. It is empty if systemd does
+// not answer within a second, or does not run at all.
 type unit map[string]string
 
 // showUnit asks systemd, unless the files were not written on this machine or by
@@ -23,13 +23,27 @@ func (p *program) showUnit(ctx context.Context) unit {
 	if p.ignoreBootID || p.directory != "" {
 		return nil
 	}
+	u := show(ctx, "imds-ready.service", "LoadState,ActiveState,Result,ConditionResult,ConditionTimestampMonotonic")
+	if u["LoadState"] != "loaded" {
+		return nil
+	}
+	return u
+}
+
+// beforeSysinit reports whether systemd says that sysinit.target is not reached. The gate
+// starts after it, so a program that this target waits for cannot wait for the gate.
+func (p *program) beforeSysinit(ctx context.Context) bool {
+	return p.showUnit(ctx) != nil && show(ctx, "sysinit.target", "ActiveState")["ActiveState"] == "inactive"
+}
+
+// show returns properties of a unit of systemd.
+func show(ctx context.Context, name, properties string) unit {
 	const patience, forOutput = 800 * time.Millisecond, 200 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	show := exec.CommandContext(ctx, "systemctl", "show", "imds-ready.service",
-		"--property=LoadState,ActiveState,Result,ConditionResult,ConditionTimestampMonotonic")
-	show.WaitDelay = forOutput // a child of it could keep the pipe open
-	out, err := show.Output()
+	systemctl := exec.CommandContext(ctx, "systemctl", "show", name, "--property="+properties)
+	systemctl.WaitDelay = forOutput // a child of it could keep the pipe open
+	out, err := systemctl.Output()
 	if err != nil {
 		return nil
 	}
@@ -37,9 +51,6 @@ func (p *program) showUnit(ctx context.Context) unit {
 	for line := range strings.Lines(string(out)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		u[key] = value
-	}
-	if u["LoadState"] != "loaded" {
-		return nil
 	}
 	return u
 }

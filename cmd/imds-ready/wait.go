@@ -167,11 +167,17 @@ func (p *program) await(ctx context.Context, limit waitLimit) (snapshot.Status, 
 	prefix := fmt.Sprintf("timed out after %v: ", limit.end.Sub(limit.start).Round(time.Millisecond))
 	hint := "a larger " + limit.flag + " waits longer"
 	if noStatus != nil {
+		if p.beforeSysinit(ctx) {
+			hint = tooEarlyHint
+		}
 		return st, p.reportUnreadable(prefix, noStatus, hint)
 	}
 	p.report(prefix+p.verdict(st), lastHint(st), hint)
 	return st, int(readiness.ExitTempFail)
 }
+
+const tooEarlyHint = "systemd has not reached sysinit.target, which the gate starts after and which probably waits " +
+	"for this command: run it later, for example in runcmd of cloud-init instead of bootcmd, or in a unit with After=imds-ready.service"
 
 // progressLine is one line on a terminal that is rewritten in place. The zero
 // value shows nothing.

@@ -128,6 +128,21 @@ func (p *pipeEnd) Write(b []byte) (int, error) {
 	return n, p.tcpError("write", err)
 }
 
+// A deadline of a TCP connection can be set until this end is closed, but that of a
+// pipe only until either end is.
+func (p *pipeEnd) SetDeadline(t time.Time) error { return p.setError(p.Conn.SetDeadline(t)) }
+
+func (p *pipeEnd) SetReadDeadline(t time.Time) error { return p.setError(p.Conn.SetReadDeadline(t)) }
+
+func (p *pipeEnd) SetWriteDeadline(t time.Time) error { return p.setError(p.Conn.SetWriteDeadline(t)) }
+
+func (p *pipeEnd) setError(err error) error {
+	if err == nil || !p.closed.Load() {
+		return nil
+	}
+	return &net.OpError{Op: "set", Net: p.network, Addr: p.local, Err: net.ErrClosed}
+}
+
 // Close closes this end. Closing again is the error that TCP returns.
 func (p *pipeEnd) Close() error {
 	if p.closed.Swap(true) {

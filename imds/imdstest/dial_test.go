@@ -177,6 +177,11 @@ func TestPipeErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // the peer has closed
+		for _, set := range []func(time.Time) error{c.SetDeadline, c.SetReadDeadline, c.SetWriteDeadline} {
+			if err := set(time.Now().Add(time.Minute)); err != nil {
+				t.Errorf("setting a deadline after the peer has closed: %v", err)
+			}
+		}
 		_, err := c.Write([]byte("x"))
 		wantOpError(t, err, "write tcp 127.0.0.1:40000->127.0.0.1:80: write: broken pipe", syscall.EPIPE)
 		if err := c.Close(); err != nil {
@@ -186,6 +191,7 @@ func TestPipeErrors(t *testing.T) {
 		wantOpError(t, err, "read tcp 127.0.0.1:40000->127.0.0.1:80: use of closed network connection", net.ErrClosed)
 		_, err = c.Write([]byte("x"))
 		wantOpError(t, err, "write tcp 127.0.0.1:40000->127.0.0.1:80: use of closed network connection", net.ErrClosed)
+		wantOpError(t, c.SetDeadline(time.Now()), "set tcp 127.0.0.1:40000: use of closed network connection", net.ErrClosed)
 		wantOpError(t, c.Close(), "close tcp 127.0.0.1:40000->127.0.0.1:80: use of closed network connection", net.ErrClosed)
 
 		c = dial()

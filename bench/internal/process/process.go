@@ -83,10 +83,10 @@ func Run(ctx context.Context, p Program) (r Result, err error) {
 // account reads the kernel's accounts of the process and of the harness. getrusage(2) counts memory in KiB.
 func (r *Result) account(state *os.ProcessState) {
 	r.CPU = state.UserTime() + state.SystemTime()
-	r.Peak = state.SysUsage().(*syscall.Rusage).Maxrss << 10
+	r.Peak = int64(state.SysUsage().(*syscall.Rusage).Maxrss) << 10
 	var own syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &own) // it cannot fail with these arguments
-	r.Floor = own.Maxrss << 10
+	r.Floor = int64(own.Maxrss) << 10
 	r.Code = state.ExitCode()
 	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
 		r.Code = 128 + int(status.Signal())
