@@ -129,7 +129,9 @@ func TestTables(t *testing.T) {
 	var files []string
 	for _, row := range fileRow.FindAllStringSubmatch(text, -1) {
 		for _, m := range quoted.FindAllStringSubmatch(row[1], -1) {
-			files = append(files, m[1])
+			if !strings.HasPrefix(m[1], "make ") { // of the table of what was booted
+				files = append(files, m[1])
+			}
 		}
 	}
 	known := []string{
