@@ -11,7 +11,7 @@ RACE    := $(if $(shell command -v gcc),-race,)
 MODULES := test/mock test/metrics bench
 
 .PHONY: build demo test test-nobody test-arm64 check bench vet vet-32bit format lint man-lint lint-examples install
-.PHONY: deb rpm deb-source srpm source-rebuild reproducible boot-test boot-test-releases vm-test container-test
+.PHONY: deb rpm deb-source srpm source-rebuild release-files reproducible boot-test boot-test-releases vm-test container-test
 .PHONY: torture clean
 
 build:
@@ -56,6 +56,7 @@ bench:
 vet:
 	go vet ./...
 	$(TOOL) staticcheck ./...
+	$(subst tools/,tools/actionlint/,$(TOOL)) actionlint
 
 format:
 	@unformatted=$$($(TOOL) gofumpt -l .); \
@@ -122,6 +123,11 @@ srpm:
 # with their tests, and compares these with the packages of this tree. Must run as root.
 source-rebuild:
 	packaging/rebuild
+
+# Builds the files of a release in dist/release: the packages, the programs without a
+# package, an SBOM for each, the source packages, and SHA256SUMS. The release workflow runs the same target.
+release-files:
+	packaging/release
 
 # Builds all packages twice, in two directories, and compares them bit by bit.
 reproducible:
