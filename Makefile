@@ -10,8 +10,9 @@ RACE    := $(if $(shell command -v gcc),-race,)
 # These are separate modules, so that the daemon does not get their dependencies.
 MODULES := test/mock test/metrics bench
 
-.PHONY: build demo test test-nobody test-arm64 check bench vet vet-32bit format lint man-lint install
-.PHONY: deb rpm deb-source srpm source-rebuild reproducible boot-test boot-test-releases vm-test torture clean
+.PHONY: build demo test test-nobody test-arm64 check bench vet vet-32bit format lint man-lint lint-examples install
+.PHONY: deb rpm deb-source srpm source-rebuild release-files reproducible boot-test boot-test-releases vm-test container-test
+.PHONY: torture clean
 
 build:
 	$(BUILD) -o bin/imds-ready ./cmd/imds-ready
@@ -55,6 +56,7 @@ bench:
 vet:
 	go vet ./...
 	$(TOOL) staticcheck ./...
+	$(subst tools/,tools/actionlint/,$(TOOL)) actionlint
 
 format:
 	@unformatted=$$($(TOOL) gofumpt -l .); \
@@ -68,6 +70,10 @@ lint:
 # Checks the manual pages with mandoc.
 man-lint:
 	doc/man/lint
+
+# Checks the examples that build images with the linters of their tools.
+lint-examples:
+	doc/lint-examples
 
 # Installs the files of both packages, with the programs that are in bin/. The package
 # builds set DESTDIR.
@@ -92,7 +98,7 @@ install:
 	$(DATA) packaging/systemd/imds-ready.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/imds-ready.catalog
 	$(DATA) packaging/imds-ready.toml $(DESTDIR)$(SYSCONFDIR)/imds-ready/imds-ready.toml
 	$(DATA) -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md imds-ready.toml.example
-	$(DATA) -t $(DESTDIR)$(DOCDIR)/examples doc/examples/*
+	set -e; for file in $$(find doc/examples -type f); do $(DATA) "$$file" "$(DESTDIR)$(DOCDIR)/$${file#doc/}"; done
 	packaging/notices >$(DESTDIR)$(DOCDIR)/NOTICES && chmod 0644 $(DESTDIR)$(DOCDIR)/NOTICES
 	$(DATA) -t $(SHARE)/imds-ready/schema doc/schema/*.schema.json
 	set -e; for page in $(MANPAGES); do $(DATA) -t $(SHARE)/man/man$${page##*.} "$$page"; done
@@ -118,6 +124,11 @@ srpm:
 source-rebuild:
 	packaging/rebuild
 
+# Builds the files of a release in dist/release: the packages, the programs without a
+# package, an SBOM for each, the source packages, and SHA256SUMS. The release workflow runs the same target.
+release-files:
+	packaging/release
+
 # Builds all packages twice, in two directories, and compares them bit by bit.
 reproducible:
 	packaging/reproducible
@@ -138,6 +149,11 @@ boot-test-releases:
 # with a root in CACHE. Must run as root; needs neither KVM nor EC2.
 vm-test:
 	test/vm/run
+
+# Tests the examples for systems without systemd: a container image, a pod, OpenRC. Must
+# run as root, because it makes namespaces of its own.
+container-test:
+	test/container/run
 
 # Kills the daemon, fills its disk, gives it hostile servers, and fuzzes, in at most 5
 # minutes after the build, or with SHORT=1 in one. Must run as root, because it makes

@@ -67,8 +67,8 @@ func TestHostileFiles(t *testing.T) {
 		if d := parse(newSchema(), "F", text); len(d.problems) == 0 {
 			t.Errorf("%s: no problem", name)
 		}
-		// Generous, for the race detector: without bounds it is minutes.
-		if took := time.Since(start); took > 20*time.Second {
+		// Generous, for the race detector and an emulator: without bounds it is minutes.
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}

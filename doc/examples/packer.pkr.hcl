@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# An AMI of Debian with the gate, by Packer. Never run: `make lint-examples` checks it with
+# packer validate -syntax-only. Variables: the deb of a release, and a policy of your own.
+#
+# $ packer build -var deb=imds-ready_0.2.0_amd64.deb packer.pkr.hcl
+
+variable "deb" {
+  type = string
+}
+
+variable "policy" {
+  type    = string
+  default = "imds-ready.toml"
+}
+
+source "amazon-ebs" "debian" {
+  ami_name      = "imds-ready-{{timestamp}}"
+  instance_type = "t3.micro"
+  ssh_username  = "admin"
+
+  source_ami_filter {
+    filters = {
+      name                = "debian-12-amd64-*"
+      virtualization-type = "hvm"
+    }
+    owners      = ["136693071363"]
+    most_recent = true
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.debian"]
+
+  provisioner "file" {
+    sources     = [var.deb, var.policy]
+    destination = "/tmp/"
+  }
+
+  # The package enables the gate but does not start it: its first run is in the first boot
+  # of an instance of the image. The policy is checked first, so that a mistake ends the
+  # build and not the boot.
+  provisioner "shell" {
+    inline = [
+      "sudo apt-get install --yes /tmp/${basename(var.deb)}",
+      "imds-ready check --strict /tmp/${basename(var.policy)}",
+      "sudo install -D -m 0644 /tmp/${basename(var.policy)} /etc/imds-ready/imds-ready.toml.d/50-image.toml",
+      "rm /tmp/${basename(var.deb)} /tmp/${basename(var.policy)}",
+    ]
+  }
+}
