@@ -137,24 +137,24 @@ func (d *directory) prepare(bootID string, watched []string) error {
 	return nil
 }
 
-// acquire locks the lock file, which it creates if it is missing.
+// acquire locks the lock file, which it creates if it is missing. What is not a regular
+// file of ours is replaced, because the directory is ours.
 func (d *directory) acquire() error {
-	f, err := d.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	info, err := d.root.Lstat(lockFile)
+	if err == nil && !(info.Mode().IsRegular() && uid(info) == os.Geteuid()) {
+		err = d.root.RemoveAll(lockFile)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	d.lock, err = d.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	d.lock = f
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular() || uid(info) != os.Geteuid():
-		return fmt.Errorf("%s is not a regular file of user %d: remove it", lockFile, os.Geteuid())
-	}
-	if err := f.Chmod(0o600); err != nil {
+	if err := d.lock.Chmod(0o600); err != nil {
 		return err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrLocked
 	}

@@ -130,12 +130,6 @@ func TestRefused(t *testing.T) {
 			}
 		}},
 		{"a file", "watch is not a directory of user", func(t *testing.T, tr *trial) { plant(t, tr.Dir, "watch", "") }},
-		{"a link as the lock", "locking", func(t *testing.T, tr *trial) {
-			plant(t, tr.Dir, "watch/", "")
-			if err := os.Symlink("status.json", filepath.Join(tr.Dir, "watch/.lock")); err != nil {
-				t.Fatal(err)
-			}
-		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTrial(t, "ok")
@@ -170,4 +164,28 @@ func TestLocked(t *testing.T) {
 		}
 		tr.status(t, state) // it is still that of the first
 	})
+}
+
+// A lock that is not a regular file is replaced, and what it points to is left alone.
+func TestPlantedLock(t *testing.T) {
+	for name, target := range map[string]string{"a link": "../other", "a dangling link": "../none"} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(t, "ok")
+			plant(t, tr.Dir, "other", "old")
+			plant(t, tr.Dir, "watch/", "")
+			lock := filepath.Join(tr.Dir, "watch/.lock")
+			if err := os.Symlink(target, lock); err != nil {
+				t.Fatal(err)
+			}
+			tr.run(t, func(t *testing.T) {
+				tr.until(time.Second)
+				tr.status(t, state)
+			})
+			info, err := os.Lstat(lock)
+			other, otherErr := os.ReadFile(filepath.Join(tr.Dir, "other"))
+			if err := errors.Join(err, otherErr); err != nil || info.Mode() != 0o600 || string(other) != "old" {
+				t.Errorf("mode %v, other %q, %v", info.Mode(), other, err)
+			}
+		})
+	}
 }
