@@ -85,7 +85,7 @@ install:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/imds-ready bin/imds-sim
 	$(DATA) packaging/systemd/imds-ready.service $(DESTDIR)$(UNITDIR)/imds-ready.service
 	$(DATA) packaging/systemd/imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready-console.service
-	$(DATA) -t $(DESTDIR)$(UNITDIR) $(wildcard packaging/systemd/imds-ready-refresh.*)
+	$(DATA) -t $(DESTDIR)$(UNITDIR) $(wildcard packaging/systemd/imds-ready-refresh.*) packaging/systemd/imds-ready-watch.service
 	install -d $(DESTDIR)$(UNITDIR)/imds-ready.service.wants
 	ln -sf ../imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready.service.wants/imds-ready-console.service
 	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf

@@ -236,7 +236,7 @@ func likely(name string, candidates []string) string {
 		if candidateTable != table {
 			d = min(d+1, words.Distance(name, candidate))
 		}
-		if d < best {
+		if d < best || d == best && found != "" && candidateTable == table {
 			best, found = d, candidate
 		}
 	}

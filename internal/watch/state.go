@@ -23,11 +23,12 @@ type state struct {
 	class     policy.Class
 	err       error     // of the last request, if class is not empty
 	since     time.Time // the start of the first round that failed since the last answer
-	loggedAt  time.Time // when a change was last logged at info
+	loggedAt  time.Time // the start of a minute in which changes were logged at info
+	logged    int       // how many were logged in it
 }
 
-// logEvery is the shortest time between two lines about changes of one path.
-const logEvery = time.Minute
+// maxLogged is how many changes of one path are logged at info in a minute.
+const maxLogged = 3
 
 // state returns the state of a path at the start: an earlier process of this boot may have
 // left its file.
@@ -79,11 +80,13 @@ func (r *run) logChange(a answer, s *state, now time.Time) {
 	case !s.present:
 		text = a.path + " has appeared"
 	}
-	if now.Sub(s.loggedAt) < logEvery && !s.loggedAt.IsZero() {
+	if now.Sub(s.loggedAt) >= time.Minute {
+		s.loggedAt, s.logged = now, 0
+	}
+	if s.logged++; s.logged > maxLogged {
 		r.Log.Debug(text, "path", a.path)
 		return
 	}
-	s.loggedAt = now
 	r.Log.Info(text, "path", a.path, "state", "changed")
 }
 

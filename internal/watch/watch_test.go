@@ -380,7 +380,7 @@ func TestFlapping(t *testing.T) {
 			}
 		}
 	})
-	if n := len(tr.lines); n > 14 {
+	if n := len(tr.lines); n > 32 {
 		t.Errorf("%d lines in ten minutes", n)
 	}
 }
