@@ -15,7 +15,6 @@ import (
 	"github.com/imds-ready/imds-ready/internal/config"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/internal/watch"
-	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -73,10 +72,13 @@ func (p *program) watch(ctx context.Context, log *slog.Logger) readiness.Exit {
 	}
 	exit, hint := readiness.ExitNoPerm, "`systemctl start imds-ready-watch` runs it as the user who owns the directory; "+
 		"imds-ready.service creates the directory; --directory names another one"
-	if errors.Is(err, watch.ErrLocked) {
+	switch {
+	case errors.Is(err, watch.ErrLocked):
 		exit, hint = readiness.ExitTempFail, "end the other process; two of them need two directories (--directory)"
+	case errors.Is(err, watch.ErrNotify):
+		exit, hint = readiness.ExitFailure, "NOTIFY_SOCKET must name the socket of systemd; without it, nothing is notified"
 	}
-	log.Error("watching has failed", "class", string(policy.CannotWrite), "err", err, "hint", hint, "exit_code", int(exit))
+	log.Error("watching has failed", "err", err, "hint", hint, "exit_code", int(exit))
 	_ = notify(fmt.Sprintf("STATUS=failed: %v", err)) // the log says it, too
 	return exit
 }

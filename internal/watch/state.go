@@ -27,6 +27,13 @@ type state struct {
 	logged    int       // how many were logged in it
 }
 
+// The states of lines in the log, which have a MESSAGE_ID each.
+const (
+	stateChanged = "changed" // a path
+	stateDeaf    = "deaf"    // there have been no answers for [silence]
+	stateBack    = "back"
+)
+
 // maxLogged is how many changes of one path are logged at info in a minute.
 const maxLogged = 3
 
@@ -87,7 +94,7 @@ func (r *run) logChange(a answer, s *state, now time.Time) {
 		r.Log.Debug(text, "path", a.path)
 		return
 	}
-	r.Log.Info(text, "path", a.path, "state", "changed")
+	r.Log.Info(text, "path", a.path, "state", stateChanged)
 }
 
 // failing returns the paths whose last request failed, in their order.
@@ -125,7 +132,7 @@ func (r *run) judge(roundOver bool) {
 	case r.warned == none && failed > 0, r.warned == some && failed == len(r.Paths):
 		r.warned = now
 		first := r.states[failing[0]]
-		r.Log.Warn(r.silent(failing), "path", failing[0], "class", string(first.class), "state", "deaf", "err", first.err,
+		r.Log.Warn(r.silent(failing), "path", failing[0], "class", string(first.class), "state", stateDeaf, "err", first.err,
 			"hint", "the files keep what IMDS said before; `imds-ready probe` shows how one request ends now")
 	case roundOver && now < r.warned:
 		r.warned = now
@@ -133,7 +140,7 @@ func (r *run) judge(roundOver bool) {
 		if now == some {
 			text += ", except for " + named(failing)
 		}
-		r.Log.Info(text, "state", "back")
+		r.Log.Info(text, "state", stateBack)
 	default:
 		return
 	}

@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -81,8 +82,11 @@ type run struct {
 	begun    time.Time // the start of the current round, or of the last
 }
 
+// ErrNotify means that systemd could not be told that the first round is over.
+var ErrNotify = errors.New("notifying systemd")
+
 // Run watches until the context ends, and returns its cause. Any other error is one of
-// the directory, or of the first notification; [ErrLocked] means that another process
+// the directory, or [ErrNotify]; [ErrLocked] means that another process
 // watches in the directory. Nothing is written before the owner of the directory has been
 // compared with the user of the process.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -230,7 +234,7 @@ func (r *run) ready() error {
 		return nil
 	}
 	if err := r.Notify("READY=1\nSTATUS=" + r.statusText()); err != nil {
-		return fmt.Errorf("notifying systemd: %w", err)
+		return fmt.Errorf("%w: %w", ErrNotify, err)
 	}
 	return nil
 }
