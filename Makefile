@@ -19,7 +19,7 @@ build:
 
 # Runs a bad boot against the simulator, which first refuses connections, then answers
 # 503, and then has a required path that is late. Shows the log, the files and the
-# requests.
+# requests. Then shows a spot interruption notice that appears and goes.
 demo: build
 	sh doc/demo.sh
 
