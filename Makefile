@@ -20,7 +20,7 @@ build:
 
 # Runs a bad boot against the simulator, which first refuses connections, then answers
 # 503, and then has a required path that is late. Shows the log, the files and the
-# requests.
+# requests. Then shows a spot interruption notice that appears and goes.
 demo: build
 	sh doc/demo.sh
 
@@ -91,7 +91,7 @@ install:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/imds-ready bin/imds-sim
 	$(DATA) packaging/systemd/imds-ready.service $(DESTDIR)$(UNITDIR)/imds-ready.service
 	$(DATA) packaging/systemd/imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready-console.service
-	$(DATA) -t $(DESTDIR)$(UNITDIR) $(wildcard packaging/systemd/imds-ready-refresh.*)
+	$(DATA) -t $(DESTDIR)$(UNITDIR) $(wildcard packaging/systemd/imds-ready-refresh.*) packaging/systemd/imds-ready-watch.service
 	install -d $(DESTDIR)$(UNITDIR)/imds-ready.service.wants
 	ln -sf ../imds-ready-console.service $(DESTDIR)$(UNITDIR)/imds-ready.service.wants/imds-ready-console.service
 	$(DATA) packaging/systemd/imds-ready.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/imds-ready.conf

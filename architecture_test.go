@@ -27,7 +27,7 @@ var allowed = map[string]struct {
 	why     string
 }{
 	"cmd/imds-ready": {
-		[]string{"imds", "internal/config", "internal/netevents", "internal/refresh", "internal/words", "policy", "readiness", "snapshot"},
+		[]string{"imds", "internal/config", "internal/netevents", "internal/refresh", "internal/watch", "internal/words", "policy", "readiness", "snapshot"},
 		"the command only wires and prints",
 	},
 	"cmd/imds-sim":    {[]string{"imds/imdstest"}, "the simulator is independent of the daemon that it tests"},
@@ -46,9 +46,13 @@ var allowed = map[string]struct {
 		},
 		"like the daemon, it does not know where its configuration comes from",
 	},
-	"internal/gather":     {[]string{"imds", "internal/collect", "internal/paths", "internal/publish", "internal/words", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
-	"internal/hints":      {[]string{"internal/paths", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
-	"internal/metrics":    {[]string{"internal/atomicfile", "snapshot"}, "it writes gauges and makes no requests"},
+	"internal/gather":  {[]string{"imds", "internal/collect", "internal/paths", "internal/publish", "internal/words", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
+	"internal/hints":   {[]string{"internal/paths", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
+	"internal/metrics": {[]string{"internal/atomicfile", "snapshot"}, "it writes gauges and makes no requests"},
+	"internal/watch": {
+		[]string{"imds", "internal/atomicfile", "internal/metrics", "internal/words", "policy", "retry", "snapshot"},
+		"it runs after the boot and knows nothing of the gate",
+	},
 	"internal/collect":    {[]string{"imds", "internal/paths", "internal/words", "policy", "retry"}, "it collects paths and knows no files"},
 	"internal/publish":    {[]string{"internal/atomicfile", "internal/paths", "internal/words", "snapshot"}, "it writes files and makes no requests"},
 	"retry":               {[]string{"imds", "internal/paths", "internal/words", "policy"}, "Go programs import it: it brings nothing of the daemon along"},

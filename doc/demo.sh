@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` runs this: a bad boot against the simulator on loopback. IMDS refuses
 # connections for 2 s and answers 503 for 1 s. The role of the instance appears
-# 4.5 s after the start.
+# 4.5 s after the start. In the second act, imds-ready watch sees a spot interruption notice
+# that appears and goes.
 set -eu
 work=$(mktemp -d)
-sim=
+sim= watch=
 cleanup() {
 	[ -z "$sim" ] || kill "$sim" 2>/dev/null || true
+	[ -z "$watch" ] || kill "$watch" 2>/dev/null || true
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -59,3 +61,37 @@ cat "$work/imds/status.json"
 say 'the requests to IMDS: seconds since its start, request, status (the first 28 only)'
 sed -n 's/^{"at":\([0-9.]*\),.*"kind":"\([A-Z]*\)","path":"\([^"]*\)","status":\([0-9]*\),.*/\1 \2 \3 \4/p' "$work/requests" |
 	awk '$2 != "SYN" { if (++n <= 28) printf "%7.3f  %-3s %-40s %s\n", $1, $2, $3, $4 } END { print "   ...  " n " requests in total" }'
+
+say 'the second act: after 2 s, EC2 announces a spot interruption, and withdraws it 4 s later'
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+bin/imds-sim --listen "${url#http://}" --change 'meta-data/spot/instance-action=2s={"action": "terminate"}' \
+	--gone meta-data/spot=6s >"$work/url2" 2>"$work/sim.err" &
+sim=$!
+cat >"$work/watch.toml" <<'TOML'
+[watch]
+interval = "1s"
+TOML
+notice=$work/imds/watch/meta-data/spot/instance-action
+AWS_EC2_METADATA_SERVICE_ENDPOINT=$url bin/imds-ready watch --config "$work/watch.toml" --directory "$work/imds" &
+watch=$!
+# until_true COMMAND...: waits for 15 s at most.
+until_true() {
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		if [ "$tries" -gt 300 ]; then
+			echo "demo: not in time: $*" >&2
+			exit 1
+		fi
+		sleep 0.05
+	done
+}
+until_true test -s "$notice"
+say 'the notice is a file, which a path unit reacts to:'
+cat "$notice" && echo
+bin/imds-ready status --directory "$work/imds"
+until_true test ! -e "$notice"
+say 'the file is gone, and imds-ready watch knows that there is no notice:'
+bin/imds-ready get spot/instance-action --directory "$work/imds" --default 'no notice'
+cat "$work/imds/watch/status.json"

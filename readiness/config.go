@@ -10,7 +10,6 @@ import (
 	"github.com/imds-ready/imds-ready/internal/gather"
 	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/paths"
-	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 )
 
@@ -47,7 +46,7 @@ type Config struct {
 type Require = gather.Require
 
 // IsDocument reports whether a path below the version holds a JSON document.
-func IsDocument(path string) bool { return publish.IsDocument(path) }
+func IsDocument(path string) bool { return paths.IsDocument(path) }
 
 // Metadata is the [metadata] table.
 type Metadata = collect.Metadata

@@ -7,6 +7,22 @@ import (
 	"strings"
 )
 
+// Off returns why no request may be made under this configuration on the machine whose
+// /sys is sys, or "" if requests may be made. The gate is skipped then, or fails if
+// OnNotEC2 is [Fail].
+func (c Config) Off(sys fs.FS) (why string) {
+	if c.Disabled {
+		return "AWS_EC2_METADATA_DISABLED is set"
+	}
+	if c.ExplicitEndpoint || c.OnNotEC2 == Try {
+		return ""
+	}
+	if found := detectEC2(sys); !found.ec2 {
+		return "this machine is not an EC2 instance: its firmware names " + found.vendor
+	}
+	return ""
+}
+
 // detection is what the firmware says of the machine.
 type detection struct {
 	// ec2 is false only if the firmware names another vendor. An unknown vendor

@@ -216,6 +216,8 @@ type KeyError struct {
 	// Credentials is true if the key names credentials, which are never written to a
 	// file.
 	Credentials bool
+	// Watched is true if `imds-ready watch` knows that IMDS does not have the key now.
+	Watched bool
 }
 
 func (e *KeyError) Error() string {

@@ -53,7 +53,7 @@ and sends READY=1 to systemd.`,
 		SilenceUsage:               true,
 		RunE: func(*cobra.Command, []string) error {
 			if !showVersion {
-				return errors.New("missing command: must be run, refresh, check, probe, wait, get, status, completion or version")
+				return errors.New("missing command: must be run, refresh, watch, check, probe, wait, get, status, completion or version")
 			}
 			p.printVersion()
 			return nil
@@ -70,8 +70,8 @@ and sends READY=1 to systemd.`,
 		return explainFlag(c, err)
 	})
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(p.runCommand(), p.refreshCommand(), p.checkCommand(), p.probeCommand(), p.waitCommand(), p.getCommand(),
-		p.statusCommand(), p.completionCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.refreshCommand(), p.watchCommand(), p.checkCommand(), p.probeCommand(), p.waitCommand(),
+		p.getCommand(), p.statusCommand(), p.completionCommand(), p.versionCommand())
 	return root
 }
 
@@ -203,7 +203,7 @@ func (p *program) readerFlags(c *cobra.Command) {
 		"accept files of another boot, and do not look for\nthe daemon's process: for containers that see the\nfiles of the host")
 }
 
-// writeDirectory is where run and refresh write. systemd may name several directories; ours
+// writeDirectory is where run, refresh and watch write. systemd may name several directories; ours
 // is the first (systemd.exec(5), RuntimeDirectory=).
 func (p *program) writeDirectory() string {
 	return cmp.Or(p.directory, runtimeDirectory(), defaultDirectory)

@@ -33,6 +33,20 @@ func cmdSim(ts *testscript.TestScript, neg bool, args []string) {
 	lifetime := f.Duration("lifetime", 0, "of a token")
 	without := f.String("without", "", "a path to remove from the tree")
 	late, also := map[string]time.Duration{}, [][]imdstest.Phase{}
+	gone, changes := map[string]time.Duration{}, []imdstest.Change{}
+	f.Func("gone", "PATH=D", func(s string) error {
+		path, text, _ := strings.Cut(s, "=")
+		d, err := time.ParseDuration(text)
+		gone[path] = d
+		return err
+	})
+	f.Func("change", "PATH=D=BODY", func(s string) error {
+		path, rest, _ := strings.Cut(s, "=")
+		text, body, _ := strings.Cut(rest, "=")
+		d, err := time.ParseDuration(text)
+		changes = append(changes, imdstest.Change{Path: path, At: d, Body: body})
+		return err
+	})
 	f.Func("late", "PATH=D", func(s string) error {
 		path, text, _ := strings.Cut(s, "=")
 		d, err := time.ParseDuration(text)
@@ -54,6 +68,7 @@ func cmdSim(ts *testscript.TestScript, neg bool, args []string) {
 	for _, phases := range also {
 		s.Also(phases...)
 	}
+	s.Gone, s.Changes = gone, changes
 	s.Late, s.Latency, s.TokenLifetime, s.BasePath = late, *latency, *lifetime, *base
 	url, err := s.Listen(*addr)
 	ts.Check(err)

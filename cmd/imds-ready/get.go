@@ -34,7 +34,8 @@ func (p *program) getCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get KEY...",
 		Short: "print values from the files",
-		Long: `get prints a value that IMDS returned during this boot. It makes no request.
+		Long: `get prints a value that IMDS returned during this boot, from the files of watch
+if that is running and watches the path. It makes no request.
 KEY is a path below meta-data, or identity/ and a key of the identity document:
 instance-id, placement/region, tags/instance/Name, identity/accountId.
 It can also be a path or a URL of IMDS, such as /latest/meta-data/mac, or one of
@@ -113,8 +114,12 @@ func (p *program) get(ctx context.Context, o getOptions) int {
 		return p.list(v, o)
 	}
 	values := make([]json.RawMessage, len(o.keys))
+	watched := p.watched()
 	for i, key := range o.keys {
-		if values[i], err = p.lookup(v, key); err == nil {
+		if values[i], err = watched.lookup(v, key); errors.Is(err, snapshot.ErrNotWatched) {
+			values[i], err = p.lookup(v, key)
+		}
+		if err == nil {
 			continue
 		}
 		if code := p.reportAbsent(v, o, key, err); code != 0 {
@@ -137,6 +142,30 @@ func (p *program) get(ctx context.Context, o getOptions) int {
 		}
 	}
 	return 0
+}
+
+// watched is the status of a running `imds-ready watch`, or the zero value.
+type watched struct {
+	snapshot.WatchStatus
+	dir string
+}
+
+// watched reads the status of `imds-ready watch`. Without it, or if that no longer runs,
+// the files of the gate have all values.
+func (p *program) watched() watched {
+	st, err := snapshot.ReadWatch(p.readDirectory(), p.bootID())
+	if err != nil || !st.Alive(!p.ignoreBootID) {
+		return watched{}
+	}
+	return watched{st, p.readDirectory()}
+}
+
+// lookup is [program.lookup] in the files of watch.
+func (w watched) lookup(v *snapshot.Values, name string) (json.RawMessage, error) {
+	if len(w.Paths) == 0 {
+		return nil, snapshot.ErrNotWatched
+	}
+	return w.LookupJSON(w.dir, resolve(v, name))
 }
 
 func (p *program) list(v *snapshot.Values, o getOptions) int {
@@ -185,6 +214,11 @@ func (p *program) reportAbsent(v *snapshot.Values, o getOptions, key string, err
 	switch {
 	case !ok:
 		return p.reportUnreadable("", err)
+	case e.Watched && o.fallback != nil:
+		return 0
+	case e.Watched:
+		p.report(e.Error()+": imds-ready watch has asked for it, and it does not exist now", "--default VALUE prints VALUE instead")
+		return int(readiness.ExitFailure)
 	case st.Generation == 0:
 		decided := st.State == snapshot.Skipped || st.State == snapshot.Degraded
 		if decided && o.fallback != nil {

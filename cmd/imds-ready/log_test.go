@@ -72,6 +72,7 @@ func TestCatalog(t *testing.T) {
 	used := []string{
 		messageID("", "ready", ""), messageID("", "degraded", "404"), messageID("", "skipped", "not-ec2"), messageID("", "failed", "503"),
 		messageID("failed", "", "503"), messageID("current", "", ""), messageID("ready", "", ""),
+		messageID("", "changed", ""), messageID("", "deaf", "503"), messageID("", "back", ""),
 	}
 	for _, c := range policy.Classes() {
 		if c.MessageID != "" {

@@ -66,9 +66,9 @@ func guarded() {
 }
 
 // dangerOf returns why a command line must not run in a test, or "" if it may. Only
-// run, refresh and probe make requests. An endpoint in the environment overrides that in the file.
+// run, refresh, watch and probe make requests. An endpoint in the environment overrides that in the file.
 func dangerOf(args []string, getenv func(string) string) string {
-	if !slices.Contains(args, "run") && !slices.Contains(args, "refresh") && !slices.Contains(args, "probe") {
+	if !slices.Contains(args, "run") && !slices.Contains(args, "refresh") && !slices.Contains(args, "watch") && !slices.Contains(args, "probe") {
 		return ""
 	}
 	file := ""
@@ -132,6 +132,7 @@ func TestGuard(t *testing.T) {
 		{name: "IPv6 loopback", endpoint: "http://[::1]:9", args: "--log-level debug run"},
 		{name: "nothing set", args: "run", stopped: true},
 		{name: "nothing set, refresh", args: "refresh --now", stopped: true},
+		{name: "nothing set, watch", args: "watch", stopped: true},
 		{name: "nothing set, probe", args: "probe", stopped: true},
 		{name: "the real one", endpoint: aws, args: "run", stopped: true},
 		{name: "a name", endpoint: "http://localhost:9", args: "run", stopped: true},
@@ -158,7 +159,7 @@ func TestGuard(t *testing.T) {
 			}
 			delete(env, "RUNTIME_DIRECTORY")
 			danger = dangerOf(strings.Fields(tt.args), func(key string) string { return env[key] })
-			if (strings.Contains(tt.args, "run") || strings.Contains(tt.args, "refresh")) && danger == "" {
+			if (strings.Contains(tt.args, "run") || strings.Contains(tt.args, "refresh") || strings.Contains(tt.args, "watch")) && danger == "" {
 				t.Error("the guard lets a run write to /run/imds")
 			}
 		})

@@ -23,6 +23,12 @@ func messageID(refresh, state, class string) string {
 		return "dc97b5d208da4c209ab9256097e8a21d"
 	case "skipped":
 		return "d4d1aae123df41cbb0e768f79b2c663c"
+	case "changed":
+		return "ddcec61c50b54a1b8890718d2b89439e"
+	case "deaf":
+		return "65346249a7d14b8ba00eab1652814161"
+	case "back":
+		return "d06df69e1dcf43a7865e07ef81c2941f"
 	}
 	if class == "" {
 		return ""

@@ -46,6 +46,7 @@ to the journal, and text otherwise.`,
 	return c
 }
 
+// logFlags adds the flags of the commands that write a log.
 func (p *program) logFlags(c *cobra.Command) {
 	c.Flags().StringVar(&p.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	c.Flags().StringVar(&p.logFormat, "log-format", "auto", "`FORMAT`: auto, journal, text or json")

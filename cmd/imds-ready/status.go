@@ -53,6 +53,9 @@ func (p *program) status(ctx context.Context) int {
 		color := isTerminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		text := statusText{st: st, dir: p.readDirectory(), sameHost: !p.ignoreBootID, color: color}
 		text.unit = p.showUnit(ctx).news(true)
+		if watch, err := snapshot.ReadWatch(p.readDirectory(), p.bootID()); err == nil {
+			text.watch = &watch
+		}
 		text.print(p.stdout)
 	}
 	switch st.State {
@@ -142,6 +145,7 @@ type statusText struct {
 	sameHost bool // the daemon's PID is valid here
 	color    bool
 	unit     string // what systemd says besides, or empty
+	watch    *snapshot.WatchStatus
 	rows     [][2]string
 }
 
@@ -154,6 +158,7 @@ func (t *statusText) print(w io.Writer) {
 	t.addAttempts()
 	t.addFiles()
 	t.addLastError()
+	t.addWatch()
 	width := 0
 	for _, r := range t.rows {
 		width = max(width, len(r[0]))
@@ -290,6 +295,35 @@ func (t *statusText) addLastError() {
 			t.add("hint", path+": "+r.Hint)
 		}
 	}
+}
+
+// addWatch describes `imds-ready watch`, if its status exists.
+func (t *statusText) addWatch() {
+	w := t.watch
+	switch {
+	case w == nil:
+		return
+	case !w.Alive(t.sameHost):
+		t.add("watch", fmt.Sprintf("process %d no longer works: see `journalctl -u imds-ready-watch`", w.PID))
+		return
+	}
+	var present []string
+	failing := map[string]string{}
+	for path, p := range w.Paths {
+		if p.Present {
+			present = append(present, path)
+		}
+		if p.Class != nil {
+			failing[path] = *p.Class
+			if p.LastAnswerAt != nil {
+				failing[path] += ", last answer " + timeText(*p.LastAnswerAt)
+			}
+		}
+	}
+	slices.Sort(present)
+	t.add("watch", words.Plural(len(w.Paths), "path")+sinceText(&w.StartedAt))
+	t.add("watched, present", cmp.Or(shortList(present, 0), "none"))
+	t.add("watched, no answer", shortList(withClasses(failing), 0))
 }
 
 // withClasses returns "PATH (CLASS)" for each path, sorted.

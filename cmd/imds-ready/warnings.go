@@ -28,7 +28,7 @@ import (
 
 // units are the units that use the configuration, in the order in which a warning names
 // them.
-var units = []string{"imds-ready", "imds-ready-refresh"}
+var units = []string{"imds-ready", "imds-ready-refresh", "imds-ready-watch"}
 
 // unitUser is User= of the units.
 const unitUser = "imds-ready"

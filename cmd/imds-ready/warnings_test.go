@@ -95,8 +95,8 @@ func TestTextfileWarnings(t *testing.T) {
 		{"/root/x.prom", "", strings.Replace(hides, "%s", "/root", 1)},
 		{"/home/a/x.prom", "ProtectHome=no\nReadWritePaths=-/home/a", ""},
 		{"/srv/a b/50%/x.prom", `ReadWritePaths=/srv/c "-/srv/a b/50%%"`, ""},
-		{"/srv/a b/50%/x.prom", "", "N: the units imds-ready and imds-ready-refresh may not write to /srv/a b/50%: create it, writable for the user imds-ready, and allow it with " +
-			"`systemctl edit imds-ready imds-ready-refresh`:\n    [Service]\n    ReadWritePaths=\"-/srv/a b/50%%\""},
+		{"/srv/a b/50%/x.prom", "", "N: the units imds-ready, imds-ready-refresh and imds-ready-watch may not write to /srv/a b/50%: create it, writable for the user imds-ready, and allow it with " +
+			"`systemctl edit imds-ready imds-ready-refresh imds-ready-watch`:\n    [Service]\n    ReadWritePaths=\"-/srv/a b/50%%\""},
 	} {
 		if got := strings.Join(textfileWarnings("N", tt.textfile, dropIn(tt.dropIn)), "; "); got != tt.want {
 			t.Errorf("%s with %q: %q, want %q", tt.textfile, tt.dropIn, got, tt.want)
@@ -163,7 +163,8 @@ func TestWarningsKnowDropIns(t *testing.T) {
 func TestWarningsNameUnits(t *testing.T) {
 	root := fstest.MapFS{"run/systemd/system/imds-ready.service.d/x.conf": {Data: []byte("[Service]\nIPAddressAllow=192.0.2.1\nReadWritePaths=/srv\n")}}
 	for _, got := range [][]string{endpointWarnings("N", "http://192.0.2.1", root), textfileWarnings("N", "/srv/x.prom", root)} {
-		if len(got) != 1 || !strings.Contains(got[0], "the unit imds-ready-refresh") || !strings.Contains(got[0], "`systemctl edit imds-ready-refresh`:") {
+		if len(got) != 1 || !strings.Contains(got[0], "the units imds-ready-refresh and imds-ready-watch") ||
+			!strings.Contains(got[0], "`systemctl edit imds-ready-refresh imds-ready-watch`:") {
 			t.Errorf("%q", got)
 		}
 	}

@@ -78,7 +78,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s %s: the page does not say %q:\n%s", k.table, k.name, k.valid, text)
 		}
 	}
-	if len(known) != 7 {
+	if len(known) != 8 {
 		t.Errorf("%d tables in the example", len(known))
 	}
 	for table := range known {

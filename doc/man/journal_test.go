@@ -77,7 +77,7 @@ func attributes(t *testing.T, dir string) []string {
 // attribute in capital letters.
 func TestFieldsOfJournal(t *testing.T) {
 	inCode := []string{"MESSAGE_ID"}
-	for _, dir := range []string{"readiness", "internal/gather", "internal/refresh", "cmd/imds-ready"} {
+	for _, dir := range []string{"readiness", "internal/gather", "internal/refresh", "internal/watch", "cmd/imds-ready"} {
 		for _, key := range attributes(t, dir) {
 			inCode = append(inCode, "IMDS_"+strings.ToUpper(key))
 		}
@@ -101,7 +101,7 @@ func TestMessageIDs(t *testing.T) {
 			t.Errorf("%s is not the ID of %s", row[0], row[1])
 		}
 	}
-	if len(rows) != 6 {
+	if len(rows) != 9 {
 		t.Errorf("%d rows of IDs", len(rows))
 	}
 	catalog, err := os.ReadFile(filepath.Join(root, "packaging/systemd/imds-ready.catalog"))

@@ -36,7 +36,7 @@ func schemas(t *testing.T) map[string]map[string]any {
 
 func TestHeads(t *testing.T) {
 	all := schemas(t)
-	for _, name := range []string{"status", "identity", "meta-data", "network", "tags", "signatures"} {
+	for _, name := range []string{"status", "identity", "meta-data", "network", "tags", "signatures", "watch-status"} {
 		s, ok := all[name+".schema.json"]
 		if !ok {
 			t.Errorf("%s.json has no schema", name)
@@ -45,7 +45,7 @@ func TestHeads(t *testing.T) {
 		for key, want := range map[string]string{
 			"$schema": "https://json-schema.org/draft/2020-12/schema",
 			"$id":     "https://github.com/imds-ready/imds-ready/doc/schema/" + name + ".schema.json",
-			"title":   name + ".json of imds-ready",
+			"title":   strings.Replace(name, "watch-", "watch/", 1) + ".json of imds-ready",
 			"type":    "object",
 		} {
 			if s[key] != want {
@@ -53,8 +53,8 @@ func TestHeads(t *testing.T) {
 			}
 		}
 	}
-	if len(all) != 6 {
-		t.Errorf("%d schemas, want 6", len(all))
+	if len(all) != 7 {
+		t.Errorf("%d schemas, want 7", len(all))
 	}
 }
 
@@ -172,6 +172,30 @@ func TestStatusRefused(t *testing.T) {
 		{`"version": ""`, `"version": null`},
 	} {
 		if text := strings.Replace(status, tt.old, tt.bad, 1); text == status || all.Validate("status.json", []byte(text)) == nil {
+			t.Errorf("%s instead of %s is accepted", tt.bad, tt.old)
+		}
+	}
+}
+
+const watchStatus = `{"boot_id": "b", "paths": {"meta-data/x": {"changed_at": null, "class": "503", "last_answer_at": null, "present": true}},
+"pid": 7, "schema": 1, "started_at": "2026-01-02T03:04:05.12Z", "updated_at": "2026-01-02T03:04:05Z", "version": ""}`
+
+// Each row breaks one key of a valid status of watch.
+func TestWatchStatusRefused(t *testing.T) {
+	all := schematest.Load(t)
+	all.Check(t, "watch-status.json", []byte(watchStatus))
+	for _, tt := range []struct{ old, bad string }{
+		{`"boot_id": "b"`, `"boot_id": ""`},
+		{`"changed_at": null, `, ``},
+		{`"last_answer_at": null`, `"last_answer_at": ""`},
+		{`"class": "503"`, `"class": 503`},
+		{`"present": true`, `"present": null`},
+		{`"pid": 7`, `"pid": null`},
+		{`"schema": 1`, `"schema": 2`},
+		{`05.12Z`, `05.12+01:00`},
+		{`"updated_at": "2026-01-02T03:04:05Z"`, `"updated_at": null`},
+	} {
+		if text := strings.Replace(watchStatus, tt.old, tt.bad, 1); text == watchStatus || all.Validate("watch-status.json", []byte(text)) == nil {
 			t.Errorf("%s instead of %s is accepted", tt.bad, tt.old)
 		}
 	}

@@ -47,6 +47,8 @@ type Config struct {
 	IMDS *imds.Client
 	// Readiness is everything else.
 	Readiness readiness.Config
+	// Watch is the [watch] table.
+	Watch Watch
 	// Settings lists every effective key in the order of the documentation,
 	// for `check`.
 	Settings []Setting
@@ -106,7 +108,7 @@ func Load(o Options) (*Config, error) {
 	v, settings := merge(documents).resolve(keys)
 	v.ready.Disabled = disabled(getenv)
 	v.ready.ExplicitEndpoint = v.url != ""
-	return &Config{IMDS: v.client(), Readiness: v.ready, Settings: settings, Files: read, Hidden: unread.hidden, Ignored: unread.ignored}, nil
+	return &Config{IMDS: v.client(), Readiness: v.ready, Watch: v.watch, Settings: settings, Files: read, Hidden: unread.hidden, Ignored: unread.ignored}, nil
 }
 
 // client makes the IMDS client of the values. An explicit endpoint beats a

@@ -82,6 +82,9 @@ concurrency = 16
 requests_per_second = 200
 [output]
 textfile = "/var/lib/prometheus/node-exporter/"
+[watch]
+paths = ["meta-data/mac", "dynamic/instance-identity/document"]
+interval = "1h"
 `)
 	p := preset(t, "sdk")
 	p.MaxAttempts, p.Deadline = 7, 0
@@ -106,6 +109,9 @@ textfile = "/var/lib/prometheus/node-exporter/"
 		},
 		Textfile:         "/var/lib/prometheus/node-exporter/imds_ready.prom",
 		ExplicitEndpoint: true,
+	}
+	if w := (Watch{[]string{"meta-data/mac", imds.IdentityPath}, time.Hour}); !reflect.DeepEqual(c.Watch, w) {
+		t.Errorf("got  %+v\nwant %+v", c.Watch, w)
 	}
 	if !reflect.DeepEqual(c.Readiness, want) {
 		t.Errorf("got  %+v\nwant %+v", c.Readiness, want)

@@ -86,9 +86,9 @@ func TestFileProblems(t *testing.T) {
 			"all at once, in the order of files and lines",
 			tree{mainName: "x = 1\n\ny = 2", adminName + "b.toml": "[", adminName + "a.toml": "z = 1"},
 			mkdir(adminName + "aa.toml"),
-			mainName + ":1: x = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
-				mainName + ":3: y = 2: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
-				adminName + "a.toml:1: z = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]\n" +
+			mainName + ":1: x = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output] or [watch]\n" +
+				mainName + ":3: y = 2: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output] or [watch]\n" +
+				adminName + "a.toml:1: z = 1: unknown key, valid tables: [endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output] or [watch]\n" +
 				adminName + "aa.toml: cannot be read: must be a regular file\n" +
 				adminName + "b.toml:1: broken TOML: unexpected end of table name (table names cannot be empty)",
 		},

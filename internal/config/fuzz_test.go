@@ -136,6 +136,8 @@ func anyConfig(t *rapid.T) string {
 		"metadata.collect_deadline": deadline, "metadata.user_data": boolean, "metadata.signatures": boolean,
 		"metadata.concurrency": whole(1, 16), "metadata.requests_per_second": whole(1, 280),
 		"output.textfile": pick(`""`, `"/run/imds"`, `"/a \" b/"`, `"/x/y.prom"`, `"/y.prom/"`),
+		"watch.paths":     pick(`["meta-data/mac"]`, `["meta-data/tags/instance/ \"x\"", "dynamic/instance-identity/document"]`),
+		"watch.interval":  pick(`"1s"`, `"1h"`, `"1500ms"`),
 	}
 	var b strings.Builder
 	keys := newSchema()

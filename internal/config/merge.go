@@ -90,6 +90,13 @@ func defaults(preset policy.Policy) values {
 				RequestsPerSecond: 240,
 			},
 		},
+		watch: Watch{
+			Paths: []string{
+				"meta-data/spot/instance-action", "meta-data/events/recommendations/rebalance",
+				"meta-data/events/maintenance/scheduled", "meta-data/autoscaling/target-lifecycle-state",
+			},
+			Interval: 5 * time.Second,
+		},
 	}
 }
 

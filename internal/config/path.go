@@ -38,39 +38,47 @@ func requirePath(path string) (value, problem string) {
 		}
 		return "", problem
 	}
-	segments := strings.Split(path, "/")
-	switch {
-	case path == "":
-		return "", "is empty"
-	case belowVersion(path) == "":
-		return "", "is not a path of IMDS"
-	case strings.ContainsFunc(path, unicode.IsControl):
-		return "", "has a control character"
-	case strings.ContainsAny(path, "*?[{"):
-		return "", "must be exact, without *, ?, [ and { of a glob"
-	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
-		return "", `has a segment "." or ".."`
-	case slices.Contains(segments[:len(segments)-1], ""):
-		return "", "has an empty segment"
-	case path == paths.UserData:
-		return path, ""
-	case len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic":
-		meant := meantPath(segments)
-		if strings.HasPrefix(meant, "dynamic/") {
-			meant = paths.Identity
-		}
-		if meant != "" {
-			return "", "is not a path of IMDS, did you mean " + quote(meant) + "?"
-		}
-		return "", "is not a path of IMDS"
+	if problem := exactPath(path); problem != "" {
+		return "", problem
 	}
-	if problem := credentials(path); problem != "" || segments[0] != "dynamic" {
+	if problem := credentials(path); problem != "" || !strings.HasPrefix(path, "dynamic/") {
 		return path, problem
 	}
 	if path != paths.Identity && !slices.Contains(paths.Signatures(), path) {
 		return "", "would be in no file: of dynamic/, only " + paths.Identity + ", pkcs7, rsa2048 and signature can be required"
 	}
 	return path, ""
+}
+
+// exactPath says what is wrong with a path below the version that must be exact.
+func exactPath(path string) (problem string) {
+	segments := strings.Split(path, "/")
+	switch {
+	case path == "":
+		return "is empty"
+	case belowVersion(path) == "":
+		return "is not a path of IMDS"
+	case strings.ContainsFunc(path, unicode.IsControl):
+		return "has a control character"
+	case strings.ContainsAny(path, "*?[{"):
+		return "must be exact, without *, ?, [ and { of a glob"
+	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
+		return `has a segment "." or ".."`
+	case slices.Contains(segments[:len(segments)-1], ""):
+		return "has an empty segment"
+	case path == paths.UserData:
+		return ""
+	case len(segments) < 2 || segments[0] != "meta-data" && segments[0] != "dynamic":
+		meant := meantPath(segments)
+		if strings.HasPrefix(meant, "dynamic/") {
+			meant = paths.Identity
+		}
+		if meant != "" {
+			return "is not a path of IMDS, did you mean " + quote(meant) + "?"
+		}
+		return "is not a path of IMDS"
+	}
+	return ""
 }
 
 // meantPath returns the path that was probably meant by one outside of the

@@ -22,7 +22,7 @@ const (
 	noUnit        = `must be a number and a unit (ms, s, m, h), as in "5s" or "1m30s"`
 	noClass       = `; classes are unreachable, blocked, local-error, connect-timeout, connection-refused, connection-reset, ` +
 		`read-timeout, disabled, bad-response, empty, mismatch, too-large, a status from 400 to 599, 4xx and 5xx`
-	tables    = `[endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata] or [output]`
+	tables    = `[endpoint], [retry], [[retry.rule]], [[require]], [ready], [metadata], [output] or [watch]`
 	allTables = `valid: ` + tables
 )
 

@@ -38,6 +38,7 @@ type values struct {
 	preset   string
 	// ready.Policy is [retry] without the preset's table.
 	ready readiness.Config
+	watch Watch
 	// The entry of a list that is being put together.
 	rule    policy.Rule
 	require readiness.Require
@@ -136,6 +137,9 @@ func newSchema() schema {
 		field("metadata.requests_per_second", integer(1, 280, ""), func(v *values) *int { return &v.ready.Metadata.RequestsPerSecond }),
 
 		field("output.textfile", text(validTextfile, textfile), func(v *values) *string { return &v.ready.Textfile }),
+
+		field("watch.paths", pathList(), func(v *values) *[]string { return &v.watch.Paths }),
+		field("watch.interval", duration(time.Second, time.Hour, false), func(v *values) *time.Duration { return &v.watch.Interval }),
 	}
 }
 
@@ -232,7 +236,7 @@ func likely(name string, candidates []string) string {
 		if candidateTable != table {
 			d = min(d+1, words.Distance(name, candidate))
 		}
-		if d < best {
+		if d < best || d == best && found != "" && candidateTable == table {
 			best, found = d, candidate
 		}
 	}

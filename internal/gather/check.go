@@ -45,7 +45,7 @@ func (s Source) Check(ctx context.Context, t imds.Timeouts, path string) ([]byte
 // checkValue returns nil if a required path may have this value.
 func (s Source) checkValue(path string, body []byte) error {
 	i := slices.IndexFunc(s.Require, func(r Require) bool { return r.Path == path })
-	wanted, value := s.Require[i].Equals, publish.Chomp(string(body))
+	wanted, value := s.Require[i].Equals, paths.Chomp(string(body))
 	if len(wanted) == 0 || slices.Contains(wanted, value) {
 		return nil
 	}

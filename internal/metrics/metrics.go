@@ -66,6 +66,26 @@ func Gate(st snapshot.Status) []Metric {
 	}
 }
 
+// Watch is the status of `imds-ready watch` as gauges, sorted by name.
+func Watch(st snapshot.WatchStatus) []Metric {
+	var answered, present []Sample
+	for _, path := range slices.Sorted(maps.Keys(st.Paths)) {
+		p, exists := st.Paths[path], "0"
+		if p.Present {
+			exists = "1"
+		}
+		present = append(present, Sample{"path", path, exists})
+		for _, at := range instant(p.LastAnswerAt) {
+			answered = append(answered, Sample{"path", path, at.Value})
+		}
+	}
+	return []Metric{
+		{"imds_ready_watch_answer_time_seconds", "When IMDS last answered a request for the path, in seconds since 1970; absent if it did not.", answered},
+		{"imds_ready_watch_present", "1 if the watched path exists, 0 otherwise.", present},
+		{"imds_ready_watch_start_time_seconds", "When imds-ready watch was started, in seconds since 1970.", instant(&st.StartedAt)},
+	}
+}
+
 func count(n int) []Sample { return []Sample{{Value: strconv.Itoa(n)}} }
 
 func optional(n *int) []Sample {

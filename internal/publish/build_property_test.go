@@ -118,14 +118,14 @@ func withoutEnd(s string) string {
 
 // expect returns the expected value of a leaf in a decoded file, computed independently.
 func expect(segs []string, body []byte) any {
-	switch kindOf(segs) {
-	case kindDocument:
+	switch paths.KindOf(segs) {
+	case paths.Document:
 		var v any
 		if json.Unmarshal(body, &v) != nil {
 			return "no JSON"
 		}
 		return v
-	case kindLines:
+	case paths.Lines:
 		list := []any{}
 		for line := range strings.SplitSeq(withoutEnd(string(body)), "\n") {
 			if list = append(list, strings.TrimSuffix(line, "\r")); withoutEnd(string(body)) == "" {

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -141,28 +140,6 @@ func text(body []byte) (s, class string) {
 		return "", classNotUTF8
 	}
 	return string(body), ""
-}
-
-// lines splits a list into its lines. IMDS separates them by LF, without a final one. Other
-// servers also end the last line, or use CRLF. An empty body is an empty list.
-func lines(s string) []string {
-	s = Chomp(s)
-	if s == "" {
-		return []string{}
-	}
-	list := strings.Split(s, "\n")
-	for i, line := range list {
-		list[i] = strings.TrimSuffix(line, "\r")
-	}
-	return list
-}
-
-// Chomp returns s without a final LF or CRLF, which other servers than IMDS add.
-func Chomp(s string) string {
-	if line, ok := strings.CutSuffix(s, "\n"); ok {
-		return strings.TrimSuffix(line, "\r")
-	}
-	return s
 }
 
 // encode returns v in the format of every *.json: indented by two spaces, with sorted keys

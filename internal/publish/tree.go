@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 )
@@ -76,6 +78,9 @@ func (b *builder) tree() *tree {
 	return t
 }
 
+// maxSegments is the maximum number of segments of a path. The crawl already stops at 12.
+const maxSegments = 32
+
 // usable reports whether key can be in the tree. If it is invalid, usable records a problem.
 func (b *builder) usable(key string) bool {
 	rest, below := strings.CutPrefix(key, paths.MetaData)
@@ -99,12 +104,30 @@ func (b *builder) usable(key string) bool {
 		last--
 	}
 	for i := 1; i <= last; i++ {
-		if kindOf(segs[:i]) != kindText {
+		if paths.KindOf(segs[:i]) != paths.Text {
 			b.problem(paths.MetaData+strings.Join(segs[:i], "/"), classBadResponse)
 			return false
 		}
 	}
 	return true
+}
+
+// checkPath returns the error class of a path, or "" if the path can be a key in a file. It
+// rejects the paths that the crawl rejects, because listings are untrusted data.
+func checkPath(path string) (class string) {
+	if !utf8.ValidString(path) {
+		return classNotUTF8
+	}
+	segs := strings.Split(strings.TrimSuffix(path, "/"), "/")
+	if len(segs) > maxSegments || strings.ContainsFunc(path, unicode.IsControl) {
+		return classBadResponse
+	}
+	for _, s := range segs {
+		if s == "" || s == "." || s == ".." {
+			return classBadResponse
+		}
+	}
+	return ""
 }
 
 // mkdir returns the directory at path. It adds the directory and its parents if they are
@@ -130,12 +153,12 @@ func (b *builder) leaf(t *tree, key string) {
 	segs := strings.Split(strings.TrimPrefix(key, paths.MetaData), "/")
 	s, class := text(b.leaves[key])
 	var v any = s
-	switch kindOf(segs) {
-	case kindText:
-		v = Chomp(s)
-	case kindLines:
-		v = lines(s)
-	case kindDocument:
+	switch paths.KindOf(segs) {
+	case paths.Text:
+		v = paths.Chomp(s)
+	case paths.Lines:
+		v = paths.SplitLines(s)
+	case paths.Document:
 		v, class = document(b.leaves[key])
 	}
 	if class == "" && !b.fits(v, key) {
@@ -202,7 +225,7 @@ func (b *builder) restore(t *tree, path string, old any) {
 	name := strings.TrimSuffix(path, "/")
 	segs := segments(strings.TrimPrefix(name+"/", paths.MetaData))
 	dir, isDir := old.(map[string]any)
-	isDir = isDir && kindOf(segs) != kindDocument
+	isDir = isDir && paths.KindOf(segs) != paths.Document
 	now := t.node(name)
 	_, nowDir := t.dir(name)
 	switch {
@@ -212,14 +235,14 @@ func (b *builder) restore(t *tree, path string, old any) {
 		t.mkdir(name)
 		for _, below := range slices.Sorted(maps.Keys(dir)) {
 			child := name + "/" + below
-			if _, ok := dir[below].(map[string]any); ok && kindOf(append(slices.Clone(segs), below)) != kindDocument {
+			if _, ok := dir[below].(map[string]any); ok && paths.KindOf(append(slices.Clone(segs), below)) != paths.Document {
 				child += "/"
 			}
 			b.restore(t, child, dir[below])
 		}
 		return
 	}
-	if list, ok := old.([]any); ok && kindOf(segs) == kindLines {
+	if list, ok := old.([]any); ok && paths.KindOf(segs) == paths.Lines {
 		old = stringsOf(list)
 	}
 	if b.fits(old, name) {
@@ -259,7 +282,7 @@ func (p *Previous) Paths() int { return len(p.missing) + requests(p.metaData, ni
 // directory and for each leaf.
 func requests(node any, segs []string) int {
 	dir, isDir := node.(map[string]any)
-	if !isDir || kindOf(segs) == kindDocument {
+	if !isDir || paths.KindOf(segs) == paths.Document {
 		return 1
 	}
 	n := 1

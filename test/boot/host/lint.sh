@@ -43,7 +43,7 @@ lint_unit() {
 	sed -i -E 's#^Exec(Start|Reload)=/usr/bin/[^ ]*#Exec\1=/bin/true#' "$work"/unit/*.service
 	silent 'systemd-analyze verify reports nothing about the units' \
 		systemd-analyze verify --man=no "$work"/unit/*.service "$work"/unit/*.timer
-	for each in "$unit" "$work/unit/imds-ready-refresh.service"; do
+	for each in "$unit" "$work/unit/imds-ready-refresh.service" "$work/unit/imds-ready-watch.service"; do
 		systemd-analyze security --offline=yes --threshold=10 --no-pager "$each" >"$work/lint.log" 2>&1 || status=1
 	done
 	fact $status 'the exposure of the units is at most 1.0 (systemd-analyze security)'

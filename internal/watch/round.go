@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/imds-ready/imds-ready/policy"
+	"github.com/imds-ready/imds-ready/retry"
+)
+
+const (
+	// concurrency is how many requests of a round run at the same time, so that a path
+	// without an answer does not delay all others.
+	concurrency = 4
+	// maxRequest cuts a request, whatever the timeouts are, so that a path that comes back
+	// is noticed soon.
+	maxRequest = 10 * time.Second
+)
+
+// answer is how the request for one path ended.
+type answer struct {
+	path   string
+	body   []byte
+	absent bool         // IMDS says that the path does not exist
+	class  policy.Class // of the failure, or empty
+	err    error
+}
+
+// ask sends one answer for each path, each within [maxRequest] of its turn. The channel
+// has room for all of them, so the requests never wait for their reader.
+func (w *Watcher) ask(ctx context.Context) <-chan answer {
+	paths, answers := make(chan string, len(w.Paths)), make(chan answer, len(w.Paths))
+	for _, path := range w.Paths {
+		paths <- path
+	}
+	close(paths)
+	for range min(concurrency, len(w.Paths)) {
+		go func() {
+			for path := range paths {
+				answers <- w.get(ctx, path)
+			}
+		}()
+	}
+	return answers
+}
+
+// get makes one request. Only a 404 to the path itself means that it does not exist: one
+// to the request for a token is a fault.
+func (w *Watcher) get(ctx context.Context, path string) answer {
+	ctx, cancel := context.WithTimeout(ctx, maxRequest)
+	defer cancel()
+	body, err := w.Client.GetWithin(ctx, w.Timeouts, path)
+	if err == nil {
+		return answer{path: path, body: body}
+	}
+	f := retry.Classify(err, path, true)
+	if f.Class == policy.Status(http.StatusNotFound) && !f.Token {
+		return answer{path: path, absent: true}
+	}
+	return answer{path: path, class: f.Class, err: err}
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/words"
+	"github.com/imds-ready/imds-ready/snapshot"
+)
+
+const (
+	// heartbeat is how often the loop wakes at the latest, also while it pauses or waits
+	// for an answer: it feeds systemd's watchdog and looks at the clock.
+	heartbeat = 10 * time.Second
+	// saveEvery is how often status.json is rewritten at the latest.
+	saveEvery = 60 * time.Second
+	// silence is how long requests must have failed before that is a warning.
+	silence = 60 * time.Second
+	// maxFailing is the longest interval while a request has failed.
+	maxFailing = 10 * time.Second
+	// longestRound is when the loop stops to feed the watchdog: a round cannot take that
+	// long, because every request is cut.
+	longestRound = 3 * time.Minute
+	// newsEvery is the shortest time between two rounds if IMDS answers: some machines
+	// have news of the network all the time, from their containers.
+	newsEvery = time.Second
+	// newsPerPath is the same for each path while IMDS gives no answer. With 32 paths or
+	// with one, there are at most about 150 requests per second.
+	newsPerPath = 6500 * time.Microsecond
+)
+
+// Watcher keeps the files of some paths up to date. Notify, News and Textfile may be
+// empty; everything else is required.
+type Watcher struct {
+	// Paths are the paths, below the version, each once.
+	Paths []string
+	// Interval is the longest time between the starts of two rounds of requests. Each
+	// is shorter by up to 10 %, at random. While requests fail, it is at most 10 s.
+	Interval time.Duration
+	// Client makes the requests, within Timeouts. A request takes at most 10 s.
+	Client   *imds.Client
+	Timeouts imds.Timeouts
+	// Dir is the directory of the files, such as /run/imds.
+	Dir string
+	// BootID identifies this boot; see [snapshot.BootID].
+	BootID string
+	// Version is this program's.
+	Version string
+	// Log receives the log.
+	Log *slog.Logger
+	// Notify sends a datagram of sd_notify(3). If nil, notifications are dropped.
+	Notify func(state string) error
+	// News returns a channel with news of the network, until its context ends. If nil,
+	// there is no news.
+	News func(context.Context) (<-chan struct{}, error)
+	// Textfile is the file of the metrics. If empty, there are none.
+	Textfile string
+}
+
+// run is one Watcher at work. One goroutine uses it.
+type run struct {
+	*Watcher
+	dir      *directory
+	states   map[string]*state
+	started  time.Time
+	savedAt  time.Time
+	dirty    bool // status.json differs from the states
+	unsaved  bool // the last attempt to write status.json failed
+	warned   extent
+	warnedOf bool // of metrics that could not be written
+	answers  <-chan answer
+	begun    time.Time // the start of the current round, or of the last
+}
+
+// ErrNotify means that systemd could not be told that the first round is over.
+var ErrNotify = errors.New("notifying systemd")
+
+// Run watches until the context ends, and returns its cause. Any other error is one of
+// the directory, or [ErrNotify]; [ErrLocked] means that another process
+// watches in the directory. Nothing is written before the owner of the directory has been
+// compared with the user of the process.
+func (w *Watcher) Run(ctx context.Context) error {
+	dir, err := openDirectory(w.Dir, w.BootID, w.Paths)
+	if err != nil {
+		return fmt.Errorf("using the directory: %w", err)
+	}
+	r := &run{Watcher: w, dir: dir, states: map[string]*state{}, started: time.Now(), dirty: true}
+	defer r.end()
+	for _, path := range w.Paths {
+		r.states[path] = r.dir.state(path)
+	}
+	if err := r.save(); err != nil {
+		return err
+	}
+	w.Log.Info("watching "+words.Plural(len(w.Paths), "path")+" every "+words.Duration(w.Interval), "endpoint", strings.Join(w.Client.Endpoints, " "))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return r.loop(ctx, r.listen(ctx))
+}
+
+// end removes what would be wrong once nothing watches.
+func (r *run) end() {
+	_, _ = r.dir.remove(snapshot.StatusFile) // nothing can be done about it
+	if r.Textfile != "" {
+		_ = os.Remove(r.metricsFile())
+	}
+	_ = r.dir.close()
+}
+
+// listen returns the news of the network, or nil if there is none.
+func (r *run) listen(ctx context.Context) <-chan struct{} {
+	if r.News == nil {
+		return nil
+	}
+	news, err := r.News(ctx)
+	if err != nil { // in a container or a sandbox; pauses end by themselves
+		r.Log.Debug("watching the network", "err", err)
+		return nil
+	}
+	return news
+}
+
+// loop makes rounds until the context ends. It wakes for an answer, for the next round, for
+// news, and for the heartbeat.
+func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	due := time.Now()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	pending, ready := 0, false
+	for {
+		wake := news
+		if pending > 0 {
+			wake = nil // it stays in the channel until the round is over
+		}
+		select {
+		case <-ctx.Done():
+			for range pending { // the requests were cut
+				<-r.answers
+			}
+			return context.Cause(ctx)
+		case <-next.C:
+			select { // what is older than the round has no consequence
+			case <-news:
+			default:
+			}
+			r.begun, r.answers, pending = time.Now(), r.ask(ctx), len(r.Paths)
+		case a := <-r.answers:
+			if ctx.Err() != nil {
+				pending--
+				continue
+			}
+			r.apply(a)
+			if pending--; pending > 0 {
+				break
+			}
+			due = r.begun.Add(r.pause())
+			next.Reset(time.Until(due))
+			r.judge(true)
+			if !ready {
+				if err := r.ready(); err != nil {
+					return err
+				}
+				ready = true
+			}
+		case _, ok := <-wake:
+			if !ok {
+				news = nil
+				break
+			}
+			if sooner := r.begun.Add(r.newsGap()); sooner.Before(due) {
+				due = sooner
+				next.Reset(time.Until(due))
+			}
+		case <-beat.C:
+			r.judge(false)
+			if err := r.dir.inPlace(); err != nil {
+				return fmt.Errorf("using the directory: %w", err)
+			}
+			if time.Since(r.begun) < longestRound || pending == 0 {
+				r.notify("WATCHDOG=1")
+			}
+		}
+		if r.dirty && len(r.answers) == 0 || time.Since(r.savedAt) > saveEvery-heartbeat {
+			r.resave()
+		}
+	}
+}
+
+// resave writes status.json. One that cannot be written now is tried again; the first
+// failure in a row is a warning.
+func (r *run) resave() {
+	err := r.save()
+	if err != nil && !r.unsaved {
+		r.Log.Warn("writing the status", "err", err)
+	}
+	r.unsaved = err != nil
+}
+
+// pause returns the time from the start of the last round to that of the next.
+func (r *run) pause() time.Duration {
+	d := r.Interval
+	if len(r.failing()) > 0 {
+		d = min(d, maxFailing)
+	}
+	return d - rand.N(d/10+1)
+}
+
+// newsGap returns the shortest time from the start of the last round to one that news
+// brings forward.
+func (r *run) newsGap() time.Duration {
+	for _, path := range r.failing() {
+		if !r.states[path].class.Answered() {
+			return time.Duration(len(r.Paths)) * newsPerPath
+		}
+	}
+	return newsEvery
+}
+
+// ready tells systemd that the first round is over.
+func (r *run) ready() error {
+	if r.Notify == nil {
+		return nil
+	}
+	if err := r.Notify("READY=1\nSTATUS=" + r.statusText()); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotify, err)
+	}
+	return nil
+}
+
+// notify sends a notification that nothing depends on.
+func (r *run) notify(state string) {
+	if r.Notify == nil {
+		return
+	}
+	if err := r.Notify(state); err != nil {
+		r.Log.Debug("notifying systemd", "err", err)
+	}
+}
+
+// metricsFile is the file of the metrics, beside that of the gate.
+func (r *run) metricsFile() string {
+	return filepath.Join(filepath.Dir(r.Textfile), "imds_ready_watch.prom")
+}

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package watch_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/imds-ready/imds-ready/imds/imdstest"
+)
+
+// A path appears, changes and disappears: its file does the same within an interval.
+func TestFileFollowsPath(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.sim.Changes = []imdstest.Change{
+		{Path: spot, At: 31 * time.Second, Body: "one"},
+		{Path: spot, At: 61 * time.Second, Body: "two\n"},
+	}
+	tr.sim.Gone = map[string]time.Duration{spot: 91 * time.Second}
+	tr.run(t, func(t *testing.T) {
+		for _, step := range []struct {
+			at     time.Duration
+			body   string
+			exists bool
+		}{
+			{time.Second, "", false},
+			{30999 * time.Millisecond, "", false},
+			{36 * time.Second, "one", true},
+			{66 * time.Second, "two\n", true},
+			{96 * time.Second, "", false},
+		} {
+			tr.until(step.at)
+			if body, exists := tr.file(t, spot); body != step.body || exists != step.exists {
+				t.Errorf("at %v: %q, %v", step.at, body, exists)
+			}
+			st := tr.status(t, spot)
+			if st.Present != step.exists || st.Class != nil || st.LastAnswerAt == nil || (st.ChangedAt != nil) != (step.at > 31*time.Second) {
+				t.Errorf("at %v: %+v", step.at, st)
+			}
+		}
+	})
+	if body, exists := tr.file(t, state); body != "InService" || !exists {
+		t.Errorf("the file of a path that exists does not remain: %q", body)
+	}
+	if n := len(tr.logged(spot + " has appeared")); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// Bodies are written as they are served, up to the limit.
+func TestBodies(t *testing.T) {
+	for _, tt := range []struct{ name, schedule, want string }{
+		{"not UTF-8", "utf8", "InService\xff\xfe"},
+		{"empty", "empty", ""},
+		{"no content", "204", ""},
+		{"256 KiB", "big=262144", big(256 << 10)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, tt.schedule+"@get")
+			tr.run(t, func(t *testing.T) {
+				tr.until(time.Second)
+				body, exists := tr.file(t, state)
+				if !exists || tt.name != "not UTF-8" && body != tt.want || !strings.HasPrefix(body, tt.want[:min(9, len(tt.want))]) {
+					t.Errorf("%d bytes, exists %v", len(body), exists)
+				}
+			})
+		})
+	}
+}
+
+// A failure changes no file, and its class is in the status.
+func TestFailureChangesNoFile(t *testing.T) {
+	for _, tt := range []struct{ fault, class string }{
+		{"403", "403"},
+		{"403@put", "disabled"},
+		{"404@put", "404"},
+		{"500", "500"},
+		{"hang@get", "read-timeout"},
+		{"refuse", "connection-refused"},
+		{"blackhole", "connect-timeout"},
+		{"unreachable", "unreachable"},
+		{"big=262145@get", "too-large"},
+		{"redirect@get", "bad-response"},
+		{"reset@get", "connection-reset"},
+		{"truncate@get", "connection-reset"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			tr := newTrial(t, "ok:1s,"+tt.fault+":1m,ok")
+			if strings.HasSuffix(tt.fault, "@put") {
+				tr.Client.TokenTTL = time.Second
+			}
+			tr.sim.Changes = []imdstest.Change{{Path: state, At: 2 * time.Second, Body: "Terminating:Wait"}}
+			tr.run(t, func(t *testing.T) {
+				tr.until(45 * time.Second)
+				if body, _ := tr.file(t, state); body != "InService" {
+					t.Errorf("%q", body)
+				}
+				if st := tr.status(t, state); st.Class == nil || *st.Class != tt.class || !st.Present {
+					t.Errorf("%+v", st)
+				}
+				tr.until(67 * time.Second)
+				if body, _ := tr.file(t, state); body != "Terminating:Wait" {
+					t.Errorf("after the fault: %q", body)
+				}
+			})
+		})
+	}
+}
+
+// An hour without answers: the files stay, one warning after a minute, and one line when
+// IMDS is back.
+func TestHourWithoutAnswers(t *testing.T) {
+	for _, fault := range []string{"403", "403@put", "hang", "hang@get", "unreachable", "blackhole", "503"} {
+		t.Run(fault, func(t *testing.T) {
+			tr := newTrial(t, "ok:10s,"+fault+":1h,ok")
+			if strings.HasSuffix(fault, "@put") {
+				tr.Client.TokenTTL = time.Second
+			}
+			tr.sim.Gone = map[string]time.Duration{state: time.Minute}
+			tr.run(t, func(t *testing.T) {
+				tr.until(time.Hour)
+				if body, _ := tr.file(t, state); body != "InService" {
+					t.Errorf("%q", body)
+				}
+				tr.until(time.Hour + time.Minute)
+				if _, exists := tr.file(t, state); exists {
+					t.Error("the file remains after IMDS is back")
+				}
+			})
+			warned, back := tr.logged("level=WARN"), tr.logged("IMDS answers again")
+			if len(warned) != 1 || warned[0] < 70*time.Second || warned[0] > 86*time.Second {
+				t.Errorf("warnings at %v", warned)
+			}
+			if len(back) != 1 || back[0] < time.Hour+10*time.Second || back[0] > time.Hour+25*time.Second {
+				t.Errorf("back at %v", back)
+			}
+			if n := len(tr.lines); n > 8 {
+				t.Errorf("%d lines", n)
+			}
+		})
+	}
+}
+
+// One path without an answer does not delay the others, and a second warning tells that
+// all have none.
+func TestSilenceOfOnePath(t *testing.T) {
+	tr := newTrial(t, "ok:10m,hang:5m,ok")
+	tr.sim.Also(imdstest.MustSchedule("hang@" + spot + ":20m,ok")...)
+	tr.sim.Changes = []imdstest.Change{{Path: state, At: 5 * time.Minute, Body: "Terminating:Wait"}}
+	tr.run(t, func(t *testing.T) {
+		tr.until(5*time.Minute + 5*time.Second + 100*time.Millisecond)
+		if body, _ := tr.file(t, state); body != "Terminating:Wait" {
+			t.Errorf("%q", body)
+		}
+		tr.until(25 * time.Minute)
+	})
+	for text, n := range map[string]int{
+		"to the requests for " + spot + " for": 1, "to any request for": 1, "again, except for " + spot: 1, "IMDS answers again\"": 1, "level=WARN": 2,
+	} {
+		if got := tr.logged(text); len(got) != n {
+			t.Errorf("%q is logged at %v, want %d times", text, got, n)
+		}
+	}
+}
+
+// News of the network makes the next round immediate, but not more than one within a
+// second while IMDS answers.
+func TestNews(t *testing.T) {
+	for _, tt := range []struct {
+		name, schedule string
+		news           []time.Duration
+		want           []time.Duration // of rounds, for a minute
+	}{
+		{"answers", "ok", []time.Duration{10 * time.Second}, []time.Duration{10 * time.Second}},
+		{"a flood", "ok", []time.Duration{1, 2, 3, 4, 5, 6}, []time.Duration{0, time.Second}},
+		{"back", "unreachable:7m,ok", []time.Duration{7 * time.Minute}, []time.Duration{7 * time.Minute}},
+		{ // the address comes before its route
+			"a burst", "unreachable:420001ms,ok",
+			[]time.Duration{7 * time.Minute, 7*time.Minute + 300*time.Microsecond, 7*time.Minute + time.Millisecond},
+			[]time.Duration{7 * time.Minute, 7*time.Minute + 13*time.Millisecond},
+		},
+		{"during a request", "blackhole:60100ms,ok", []time.Duration{60100 * time.Millisecond}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, tt.schedule)
+			tr.Interval = time.Hour
+			tr.News = func(ctx context.Context) (<-chan struct{}, error) {
+				c := make(chan struct{}, 1)
+				go func() {
+					defer close(c)
+					for _, at := range tt.news {
+						select {
+						case <-time.After(at - time.Since(tr.start)):
+							c <- struct{}{}
+						case <-ctx.Done():
+							return
+						}
+					}
+					<-ctx.Done()
+				}()
+				return c, nil
+			}
+			tr.run(t, func(t *testing.T) { tr.until(8 * time.Minute) })
+			rounds := map[time.Duration]bool{}
+			for _, at := range tr.rounds("SYN") {
+				rounds[at.Truncate(time.Millisecond)] = true
+			}
+			for _, at := range tt.want {
+				if !rounds[at] {
+					t.Errorf("no round at %v: %v", at, rounds)
+				}
+			}
+			if strings.HasPrefix(tt.schedule, "ok") && len(rounds) != 2 {
+				t.Errorf("rounds at %v", rounds)
+			}
+		})
+	}
+}
+
+// A day of polling: no round is early or late, no token expires, and nothing grows. It
+// makes more than 100,000 requests.
+func TestDay(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.Paths = []string{
+		spot, state, "meta-data/events/maintenance/scheduled", "meta-data/events/recommendations/rebalance",
+		"meta-data/tags/instance/Name", "meta-data/public-ipv4",
+	}
+	tr.sim.Forget = true
+	var mu sync.Mutex
+	var starts []time.Duration
+	requests, puts := 0, 0
+	tr.sim.OnRequest = func(r imdstest.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case r.Kind == "PUT":
+			puts++
+		case r.Kind == "GET":
+			requests++
+			if r.Path == tr.Paths[0] {
+				starts = append(starts, r.At)
+			}
+			if r.Status != 200 && r.Status != 404 {
+				t.Errorf("%s at %v: %d", r.Path, r.At, r.Status)
+			}
+		}
+	}
+	type size struct{ goroutines, descriptors, heap int }
+	measure := func() size {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return size{runtime.NumGoroutine(), len(open), int(m.HeapAlloc)}
+	}
+	const day = 24 * time.Hour
+	tr.run(t, func(t *testing.T) {
+		tr.until(12 * time.Second)
+		early := measure()
+		if requests < 10 {
+			t.Errorf("%d requests so far", requests)
+		}
+		tr.until(day)
+		late := measure()
+		if late.goroutines != early.goroutines || late.descriptors != early.descriptors || late.heap > early.heap+1<<20 {
+			t.Errorf("at first %+v, after %d requests %+v", early, requests, late)
+		}
+	})
+	if requests < 100_000 {
+		t.Errorf("only %d requests", requests)
+	}
+	var sum time.Duration
+	for i, at := range starts[1:] {
+		pause := at - starts[i]
+		if sum += pause; pause < 4500*time.Millisecond || pause > 5*time.Second+time.Millisecond {
+			t.Errorf("round %d comes %v after the one before", i+1, pause)
+		}
+	}
+	if mean := sum / time.Duration(len(starts)-1); mean < 4740*time.Millisecond || mean > 4760*time.Millisecond {
+		t.Errorf("the mean pause is %v", mean)
+	}
+	if puts != 5 { // the lifetime is 6 h, and a token is renewed 2 min early
+		t.Errorf("%d tokens", puts)
+	}
+	beats, last := 0, time.Duration(0)
+	for _, n := range tr.notes {
+		if n.text == "WATCHDOG=1" {
+			if beats++; n.at-last > 10*time.Second {
+				t.Errorf("the watchdog is fed at %v and %v", last, n.at)
+			}
+			last = n.at
+		}
+	}
+	if beats != 8640 && beats != 8639 {
+		t.Errorf("%d heartbeats", beats)
+	}
+}
+
+// READY=1 comes after the first round, however it went, and the heartbeat goes on inside
+// a request.
+func TestNotifications(t *testing.T) {
+	for _, tt := range []struct {
+		schedule string
+		ready    time.Duration
+		status   string
+	}{
+		{"ok", 0, "STATUS=watching 2 paths, of which 1 exist"},
+		{"hang", 2 * time.Second, "STATUS=no answer from IMDS to any request"},
+		{"403", 0, "(disabled)"},
+	} {
+		t.Run(tt.schedule, func(t *testing.T) {
+			tr := newTrial(t, tt.schedule)
+			tr.Timeouts.Read = time.Hour
+			if tt.ready > 0 {
+				tr.Timeouts.Read = tt.ready
+			}
+			tr.run(t, func(t *testing.T) { tr.until(time.Minute) })
+			first := tr.notes[0]
+			if !strings.HasPrefix(first.text, "READY=1\n") || !strings.Contains(first.text, tt.status) || first.at.Round(time.Second) != tt.ready {
+				t.Errorf("at %v: %q", first.at, first.text)
+			}
+			if !contains(tr.notes, "WATCHDOG=1") {
+				t.Error("no heartbeat")
+			}
+		})
+	}
+}
+
+// A request is cut after 10 s, whatever read_timeout is.
+func TestLongTimeouts(t *testing.T) {
+	tr := newTrial(t, "hang:1m,ok")
+	tr.Timeouts.Read = time.Hour
+	tr.run(t, func(t *testing.T) {
+		tr.until(71 * time.Second)
+		if body, _ := tr.file(t, state); body != "InService" {
+			t.Errorf("%q", body)
+		}
+	})
+}
+
+// While requests fail, a long interval is 10 s.
+func TestLongInterval(t *testing.T) {
+	tr := newTrial(t, "refuse:2m,ok")
+	tr.Interval = time.Hour
+	tr.run(t, func(t *testing.T) {
+		tr.until(2*time.Minute + 10*time.Second)
+		if body, _ := tr.file(t, state); body != "InService" {
+			t.Errorf("%q", body)
+		}
+		tr.until(63 * time.Minute)
+	})
+	if n := len(tr.rounds(state)); n != 2 {
+		t.Errorf("%d requests were answered within an hour", n)
+	}
+}
+
+// A path that changes with every round is written each time, and is not in the log each
+// time.
+func TestFlapping(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.Interval = time.Second
+	for i := range 600 {
+		tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: spot, At: time.Duration(i) * time.Second, Body: strings.Repeat("x", i%7)})
+	}
+	tr.run(t, func(t *testing.T) {
+		for i := range 600 {
+			tr.until(time.Duration(i)*time.Second + 999*time.Millisecond)
+			if body, exists := tr.file(t, spot); !exists || len(body) != i%7 && len(body) != (i+6)%7 {
+				t.Fatalf("after %d s: %q", i, body)
+			}
+		}
+	})
+	if n := len(tr.lines); n > 32 {
+		t.Errorf("%d lines in ten minutes", n)
+	}
+}
+
+// status.json is rewritten at least every minute, and on every change.
+func TestStatusIsRewritten(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.run(t, func(t *testing.T) {
+		var at []time.Time
+		for i := range 10 {
+			tr.until(time.Duration(i)*time.Minute + 100*time.Millisecond)
+			st := tr.status(t, state)
+			if len(at) > 0 && st.LastAnswerAt.Sub(at[len(at)-1]) < 45*time.Second {
+				t.Errorf("after %d min it is %v old", i, time.Since(*st.LastAnswerAt))
+			}
+			at = append(at, *st.LastAnswerAt)
+		}
+	})
+}
+
+// The metrics are beside those of the gate, and go with the process.
+func TestMetrics(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.Textfile = filepath.Join(t.TempDir(), "imds_ready.prom")
+	file := filepath.Join(filepath.Dir(tr.Textfile), "imds_ready_watch.prom")
+	tr.run(t, func(t *testing.T) {
+		tr.until(time.Second)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			"# TYPE imds_ready_watch_present gauge\n", `imds_ready_watch_present{path="` + spot + `"} 0` + "\n",
+			`imds_ready_watch_present{path="` + state + `"} 1` + "\n", `imds_ready_watch_answer_time_seconds{path="` + state + `"} 946684800.000` + "\n",
+			"imds_ready_watch_start_time_seconds 946684800.000\n",
+		} {
+			if !strings.Contains(string(data), want) {
+				t.Errorf("%q is not in\n%s", want, data)
+			}
+		}
+	})
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the metrics remain")
+	}
+	tr = newTrial(t, "ok")
+	tr.Textfile = "/nowhere/imds_ready.prom"
+	tr.run(t, func(t *testing.T) { tr.until(10 * time.Minute) })
+	if n := len(tr.logged("writing the metrics")); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+}
+
+// If the directory is removed or replaced, the watcher ends, because nobody could read
+// its files.
+func TestDirectoryIsReplaced(t *testing.T) {
+	tr := newTrial(t, "ok")
+	ended := ""
+	tr.Notify = nil
+	syncRun(t, tr, func() {
+		tr.until(5 * time.Second)
+		if err := os.Rename(filepath.Join(tr.Dir, "watch"), filepath.Join(tr.Dir, "elsewhere")); err != nil {
+			t.Error(err)
+		}
+		if err := os.Mkdir(filepath.Join(tr.Dir, "watch"), 0o755); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Second)
+	}, &ended)
+	if !strings.Contains(ended, "watch was moved or mounted over") {
+		t.Errorf("it ended with %q", ended)
+	}
+}
+
+// Files of another umask, mode or content are put right.
+func TestFileIsRepaired(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	tr := newTrial(t, "ok")
+	tr.run(t, func(t *testing.T) {
+		tr.until(time.Second)
+		name := filepath.Join(tr.Dir, "watch", state)
+		for _, breaks := range []func() error{
+			func() error { return os.Chmod(name, 0o600) },
+			func() error { return os.WriteFile(name, []byte("other"), 0o644) },
+			func() error { return os.RemoveAll(filepath.Dir(name)) },
+			func() error {
+				return os.Remove(name)
+			},
+		} {
+			if err := breaks(); err != nil {
+				t.Error(err)
+			}
+			tr.until(time.Since(tr.start) + 6*time.Second)
+			if body, exists := tr.file(t, state); body != "InService" || !exists {
+				t.Errorf("%q, exists %v", body, exists)
+			}
+		}
+		if info, err := os.Stat(filepath.Dir(name)); err != nil || info.Mode().Perm() != 0o755 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	})
+}

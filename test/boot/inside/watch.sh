@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# imds-ready watch, with the deb: its unit, the path units of the examples, and an upgrade.
+# They have a machine of their own, because they wait for notices.
+scenario=watch
+. /boot-test/inside/lib.sh
+. /boot-test/inside/package.sh
+. /boot-test/inside/package_facts.sh
+. /boot-test/inside/removal.sh
+eventually 30 decided
+systemctl stop sim-boot.service
+
+watch=imds-ready-watch.service
+files=/run/imds/watch
+notice=meta-data/spot/instance-action
+state=meta-data/autoscaling/target-lifecycle-state
+pid() { property $watch MainPID; }
+ready() { is $watch active running && [ -s $files/status.json ]; }
+began() { sed -n 's/^  "started_at": "\(.*\)",$/\1/p' $files/status.json; }
+same() { [ "$1" = "$(pid)" ] && [ "$1" != 0 ]; }
+holds() { [ "$(cat "$files/$1")" = "$2" ]; }
+failed() { systemctl list-units --failed --plain --no-legend | grep .; }
+requests() { grep -c '"kind":"GET"' /run/sim.log; }
+lines() { journalctl --sync; journalctl -b -o cat _SYSTEMD_UNIT=$watch + UNIT=$watch; }
+logged() { [ "$(cat /run/lifecycle.log)" = "$1" ]; }
+# soon FILE SECONDS: the time in the file is at most so long after the time in /run/notice.
+soon() { awk -v a="$(cat /run/notice)" -v b="$(cat "$1")" -v s="$2" 'BEGIN { print b - a " s"; exit !(b >= a && b - a <= s) }'; }
+# handlers: what stands for the programs that the examples start.
+handlers() {
+	mkdir -p /usr/local/sbin
+	printf '#!/bin/sh\ndate +%%s.%%N >>/run/drain.log\n' >/usr/local/sbin/my-drain
+	printf '#!/bin/sh\nsleep 2\nprintf "%%s " "$1" >>/run/lifecycle.log\n' >/usr/local/sbin/my-lifecycle
+	printf '#!/bin/sh\ncat "$1" >>/run/tags.log\n' >/usr/local/sbin/my-tags
+	chmod 0755 /usr/local/sbin/my-*
+}
+example() { cd $examples && sed -n 's/^# \$ //p' "$1" | bash -e; }
+
+unit_facts() {
+	policy ''
+	run ok
+	local inode at
+	inode=$(stat -c %i /run/imds)
+	fact 'watch: the unit is installed and not enabled' eval "[ \"\$(systemctl is-enabled $watch)\" = disabled ] && is $watch inactive"
+	fact 'watch: it becomes active after the first round' eval "systemctl start $watch && ready && holds $state InService"
+	fact 'watch: it runs as the user imds-ready, and its files are public' eval \
+		"[ \"\$(ps -o user= -p \$(pid))\" = imds-ready ] && [ \$(stat -c %U:%a $files $files/$state | xargs) = imds-ready:755\ imds-ready:644 ]"
+	fact 'watch: /run/imds keeps its inode and owner' eval "[ \$(stat -c %U:%a:%i /run/imds) = imds-ready:755:$inode ]"
+	fact 'watch: systemctl status says how many paths exist' eval "property $watch StatusText | grep -q '^watching 4 paths, of which 2 exist'"
+	fact 'watch: root is refused with 77 and writes nothing' eval 'at=$(stat -c %Y:%i '$files/status.json'); imds-ready watch; [ $? = 77 ]'
+	fact 'watch: status shows it, and get reads its files' eval \
+		"imds-ready status | grep -q '^watch: *4 paths since' && [ \$(imds-ready get autoscaling/target-lifecycle-state) = InService ]"
+
+	at=$(pid)
+	sim refuse
+	systemctl restart --no-block $gate
+	sleep 1
+	fact 'watch: a restart of the gate does not stop it' eval "same $at && is $gate activating"
+	sim ok
+	eventually 10 is $gate active
+
+	kill -KILL "$at"
+	fact 'watch: it is restarted after it was killed, and keeps the files' eval "holds $state InService && eventually 15 eval '! same $at && ready'"
+
+	printf '[watch]\ninterval = "1h"\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
+	systemctl restart $watch
+	ip address del 169.254.169.254/32 dev lo
+	ip address del fd00:ec2::254/128 dev lo
+	fact 'news of the network: without its address, IMDS does not answer, and the files stay' eval \
+		"eventually 3 grep -q '\"class\": \"' $files/status.json && holds $state InService"
+	sleep 1
+	systemctl restart imds-address.service
+	fact 'news of the network: with the address, the next round is immediate' eventually 1 eval "! grep -q '\"class\": \"' $files/status.json"
+
+	printf '[watch]\ninterval = 5\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
+	systemctl restart $watch 2>/dev/null
+	fact 'watch: an invalid configuration is exit code 78 and no restart' eval \
+		"eventually 5 is $watch failed && sleep 6 && is $watch failed && [ \$(property $watch ExecMainStatus) = 78 ] && lines | grep -q 'watch.interval = 5: a duration needs a unit'"
+	policy ''
+	systemctl reset-failed
+
+	touch /run/imds-ready.disabled
+	systemctl start $watch
+	fact 'watch: an off switch skips it' eval "is $watch inactive && [ \$(property $watch ConditionResult) = no ]"
+	rm /run/imds-ready.disabled
+	echo AWS_EC2_METADATA_DISABLED=true >/etc/imds-ready/environment
+	sim ok
+	systemctl restart $gate
+	rm /etc/imds-ready/environment
+	systemctl start $watch
+	sleep 6
+	fact 'watch: where the gate was skipped, it makes no request, and ends without a restart' eval \
+		"is $watch inactive && [ \$(property $watch Result) = success ] && [ \$(property $watch NRestarts) = 0 ] && [ \$(requests) = 0 ]"
+	systemctl restart $gate
+}
+
+consumer_facts() {
+	handlers
+	local name
+	for name in drain lifecycle tags; do
+		fact "doc/examples/$name.path: its commands install it and $name.service" example $name.path
+	done
+	systemctl daemon-reload
+	systemctl start my-drain.path my-lifecycle.path my-tags.path $watch
+	fact 'lifecycle.path: the first state is handled' eventually 6 logged 'InService '
+	fact 'drain.path: without a notice nothing is started' eval 'is my-drain.path active waiting && is my-drain.service inactive && [ ! -e /run/drain.log ]'
+
+	sim ok --change "$notice=2s={\"action\": \"terminate\"}" --gone "$notice=14s" --change "$state=3s=Terminating" --change "$state=9s=Terminating:Wait"
+	awk -v a="$(date +%s.%N)" 'BEGIN { printf "%.3f\n", a + 2 }' >/run/notice
+	fact 'drain.path: the drain starts within 6 s of the notice' eval 'eventually 9 test -s /run/drain.log && soon /run/drain.log 6'
+	fact 'drain.path: get prints the notice' eval '[ "$(imds-ready get spot/instance-action/action)" = terminate ]'
+	fact 'lifecycle.path: every state is handled, also one that comes while the handler runs' eventually 14 logged 'InService Terminating Terminating:Wait '
+	fact 'drain.path: the file goes when the notice does' eventually 15 eval "[ ! -e $files/$notice ]"
+	fact 'drain.path: the drain ran once, and its path unit has not failed' eval \
+		'[ "$(wc -l </run/drain.log)" = 1 ] && is my-drain.path active && is my-drain.service active exited && ! failed'
+
+	# A state that changes again within the 2 s of the handler.
+	printf '[watch]\ninterval = "1s"\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
+	rm /run/lifecycle.log
+	systemctl restart $watch
+	sim ok --change "$state=2s=Standby" --change "$state=3500ms=InService"
+	fact 'lifecycle.path: a change within the 2 s of the handler is not missed' eventually 12 eval '[ "$(tail -c 18 /run/lifecycle.log)" = "Standby InService " ]'
+
+	sim ok --change meta-data/tags/instance/Name=0s=changed
+	systemctl reload $gate
+	fact 'tags.path: its service gets the tags when a refresh has replaced them' eventually 3 grep -q '"Name": "changed"' /run/tags.log
+	systemctl reload $gate
+	sleep 1
+	fact 'tags.path: and is not started by a refresh that changes nothing' eval '[ "$(grep -c Name /run/tags.log)" = 1 ] && ! failed'
+	policy ''
+}
+
+upgrade_facts() {
+	run ok
+	systemctl start $watch
+	local at gate_at
+	at=$(pid)
+	gate_at=$(property $gate ActiveEnterTimestampMonotonic)
+	sim refuse
+	fact 'deb: an upgrade takes less than 5 s while IMDS does not answer' takes 5 upgrade_package
+	fact 'deb: an upgrade restarts watch and not the gate' eval \
+		"eventually 10 eval '! same $at && ready' && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ] && is $watch active"
+	fact 'deb: the new watch keeps the files' holds $state InService
+	systemctl disable --quiet $watch
+	systemctl stop $watch
+	fact 'deb: a watch that does not run is not started' eval "takes 5 reinstall_package next && is $watch inactive"
+	systemctl start $watch
+	fact 'deb: removal stops it' eval "takes 5 remove_package && ! pgrep -x imds-ready"
+	fact 'deb: purge leaves none of its files' eval "takes 5 purge_package && [ ! -e /run/imds ] && ! find /etc/systemd -name 'imds-ready-watch*' | grep ."
+}
+
+unit_facts
+consumer_facts
+upgrade_facts
+echo end
