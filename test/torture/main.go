@@ -2,8 +2,8 @@
 
 // Command torture runs the daemon and the readers under conditions that a boot
 // should never bring: kills at random moments, a full disk, no inodes, too few file
-// descriptors, two daemons in one directory, and a hostile server. It also runs the
-// fuzz targets of this module.
+// descriptors, two daemons in one directory, a gate with refreshes and a watch, and a
+// hostile server. It also runs the fuzz targets of this module.
 //
 // It prints one line for each fact and exits with 1 if one does not hold. It needs
 // root, because everything runs in a network namespace with only the interface lo and
@@ -72,7 +72,7 @@ func parse(args []string) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.BoolVar(&s.short, "short", false, "run the short form")
-	flags.StringVar(&s.only, "only", "", "run these `SECTIONS` only: kills, disk, descriptors, pairs, hostile, faults, fuzz")
+	flags.StringVar(&s.only, "only", "", "run these `SECTIONS` only: kills, disk, descriptors, pairs, trio, hostile, faults, fuzz")
 	flags.StringVar(&s.match, "match", "", "use only the hostile servers and faults whose names contain this `TEXT`")
 	flags.StringVar(&s.work, "work", "", "internal: the `DIRECTORY` of the run")
 	flags.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the `SEED` of the random moments")
@@ -198,6 +198,7 @@ func inside(args []string) int {
 		{{"disk", t.fullDisks}},
 		{{"descriptors", t.descriptors}},
 		{{"pairs", t.pairs}},
+		{{"trio", t.trio}},
 		{{"hostile", t.hostile}, {"faults", t.faults}, {"fuzz", t.fuzz}},
 	}
 	if s.short { // 2 s of fuzzing are not enough while other sections run

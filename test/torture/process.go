@@ -149,7 +149,12 @@ func (p place) configure(url, toml string) {
 
 // daemonArgs returns the arguments of imds-ready run.
 func (p place) daemonArgs() []string {
-	return []string{"run", "--config", p.config, "--directory", p.dir, "--log-format", "text"}
+	return p.args("run")
+}
+
+// args returns the arguments of another command that writes to the directory.
+func (p place) args(command string, more ...string) []string {
+	return append([]string{command, "--config", p.config, "--directory", p.dir, "--log-format", "text"}, more...)
 }
 
 // remove removes the files.
