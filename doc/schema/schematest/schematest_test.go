@@ -26,8 +26,8 @@ func TestCheck(t *testing.T) {
 		{"no such schema", "cookies.json", `{}`, "cookies.json: "},
 	}
 	all := Load(t)
-	if len(all) != 6 {
-		t.Errorf("%d schemas, want 6", len(all))
+	if len(all) != 7 {
+		t.Errorf("%d schemas, want 7", len(all))
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
