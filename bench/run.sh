@@ -14,5 +14,6 @@ go run ./boots -out results/boots.md "$@" || status=1
 go run ./late -out results/late.md -json results/late.json "$@" || status=1
 go run ./packets -out results/packets.md "$@" || status=1
 go run ./refresh -out results/refresh.md "$@" || status=1
+go run ./watch -out results/watch.md "$@" || status=1
 go run ./plot -out results/lag.svg results/lag.json results/late.json || status=1
 exit $status

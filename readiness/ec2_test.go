@@ -25,6 +25,28 @@ func sysfs(attributes ...string) fs.FS {
 	return sys
 }
 
+// Off names the reason why nothing is requested after the boot.
+func TestOff(t *testing.T) {
+	other := sysfs("sys_vendor=QEMU")
+	for _, tt := range []struct {
+		name   string
+		config readiness.Config
+		sys    fs.FS
+		want   string
+	}{
+		{"EC2", readiness.Config{}, sysfs("sys_vendor=Amazon EC2"), ""},
+		{"not EC2", readiness.Config{}, other, "this machine is not an EC2 instance: its firmware names QEMU"},
+		{"not EC2, which fails the gate", readiness.Config{OnNotEC2: readiness.Fail}, other, "this machine is not an EC2 instance: its firmware names QEMU"},
+		{"not EC2, but tried", readiness.Config{OnNotEC2: readiness.Try}, other, ""},
+		{"an explicit endpoint", readiness.Config{ExplicitEndpoint: true}, other, ""},
+		{"disabled", readiness.Config{Disabled: true, ExplicitEndpoint: true}, sysfs(), "AWS_EC2_METADATA_DISABLED is set"},
+	} {
+		if got := tt.config.Off(tt.sys); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // An unknown machine is treated as EC2 (imds-ready(8)).
 func TestDetectEC2(t *testing.T) {
 	for _, tt := range []struct {

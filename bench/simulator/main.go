@@ -34,6 +34,7 @@ func main() {
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("simulator", flag.ContinueOnError)
 	var schedules, addresses []string
+	var changes []imdstest.Change
 	add := func(to *[]string) func(string) error {
 		return func(value string) error {
 			*to = append(*to, value)
@@ -41,6 +42,13 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		}
 	}
 	flags.Func("schedule", "faults, in the syntax of imds-sim; repeat it for schedules that run side by side", add(&schedules))
+	flags.Func("change", "PATH=D=BODY: the path has this body from the time D on, repeatable", func(s string) error {
+		path, rest, _ := strings.Cut(s, "=")
+		after, body, _ := strings.Cut(rest, "=")
+		at, err := time.ParseDuration(after)
+		changes = append(changes, imdstest.Change{Path: path, At: at, Body: body})
+		return err
+	})
 	delay := flags.Duration("latency", 0, "the time that every answer takes")
 	interfaces := flags.Int("interfaces", 0, "network interfaces to add to the two of the default tree")
 	flags.Func("listen", "address (127.0.0.1:0), repeatable; outside loopback only in a network namespace without a default route", add(&addresses))
@@ -48,6 +56,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	server := imdstest.New(grow(imdstest.DefaultTree(), *interfaces))
+	server.Changes = changes
 	for _, schedule := range schedules {
 		phases, err := imdstest.ParseSchedule(schedule)
 		if err != nil {

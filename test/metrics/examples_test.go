@@ -117,10 +117,11 @@ func TestAlerts(t *testing.T) {
 			comment = ""
 		default:
 			comment = ""
-			checkQuery(t, text, "node_boot_time_seconds", "imds_ready_stale_time_seconds") // not after a good boot
+			checkQuery(t, text, "node_boot_time_seconds", "imds_ready_stale_time_seconds", // not after a good boot
+				"imds_ready_watch_answer_time_seconds") // see TestWatch
 		}
 	}
-	if rules != 4 || reasons != 4 {
-		t.Errorf("%d rules, %d reasons, want four of each", rules, reasons)
+	if rules != 5 || reasons != 5 {
+		t.Errorf("%d rules, %d reasons, want five of each", rules, reasons)
 	}
 }

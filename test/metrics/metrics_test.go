@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -156,5 +157,47 @@ func compare(t *testing.T, got, want map[string]float64) {
 		if _, ok := want[name]; !ok || !strings.HasPrefix(name, "imds_ready_") {
 			t.Errorf("unexpected series %s", name)
 		}
+	}
+}
+
+// TestWatch compares the metrics of imds-ready watch with its status.
+func TestWatch(t *testing.T) {
+	d := startCommand(t, "watch", build(t), simulate(t, "ok"), "[watch]\ninterval = \"1h\"\n")
+	d.textfile = filepath.Join(filepath.Dir(d.textfile), "imds_ready_watch.prom")
+	d.await(t)
+	var st snapshot.WatchStatus
+	for end := time.Now().Add(runWithin); ; time.Sleep(pollEvery) {
+		var err error
+		if st, err = snapshot.ReadWatch(d.dir, snapshot.AnyBoot); err != nil {
+			t.Fatal(err)
+		}
+		answered := 0
+		for _, p := range st.Paths {
+			if p.LastAnswerAt != nil {
+				answered++
+			}
+		}
+		data, _ := os.ReadFile(d.textfile) // written after the status
+		if answered == 4 && strings.Count(string(data), "imds_ready_watch_answer_time_seconds{") == 4 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d paths are answered: %s", answered, d.stderr.String())
+		}
+	}
+	want := map[string]float64{"imds_ready_watch_start_time_seconds": float64(st.StartedAt.UnixMilli()) / 1000}
+	for path, p := range st.Paths {
+		want[fmt.Sprintf("imds_ready_watch_answer_time_seconds{path=%q}", path)] = float64(p.LastAnswerAt.UnixMilli()) / 1000
+		want[fmt.Sprintf("imds_ready_watch_present{path=%q}", path)] = map[bool]float64{true: 1}[p.Present]
+	}
+	compare(t, parse(t, d.textfile), want)
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if exit := d.finish(t); exit != 143 {
+		t.Errorf("exit code %d\n%s", exit, d.stderr.String())
+	}
+	if _, err := os.Stat(d.textfile); err == nil {
+		t.Error("the metrics remain")
 	}
 }

@@ -60,13 +60,21 @@ type daemon struct {
 	stderr   bytes.Buffer
 }
 
-// start runs imds-ready in the background, with the umask of the unit.
+// start runs imds-ready run in the background, with the umask of the unit.
 func start(t *testing.T, binary, url, config string, env ...string) *daemon {
+	t.Helper()
+	return startCommand(t, "run", binary, url, config, env...)
+}
+
+// startCommand is start for any command.
+func startCommand(t *testing.T, command, binary, url, config string, env ...string) *daemon {
 	t.Helper()
 	work := t.TempDir()
 	d := &daemon{dir: filepath.Join(work, "imds"), textfile: filepath.Join(work, "metrics", "imds_ready.prom")}
-	if err := os.Mkdir(filepath.Dir(d.textfile), 0o755); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{d.dir, filepath.Dir(d.textfile)} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	file := filepath.Join(work, "config.toml")
 	text := fmt.Sprintf("[endpoint]\nurl = %q\n[output]\ntextfile = %q\n%s", url, filepath.Dir(d.textfile), config)
@@ -76,7 +84,7 @@ func start(t *testing.T, binary, url, config string, env ...string) *daemon {
 	ctx, cancel := context.WithTimeout(context.Background(), runWithin)
 	t.Cleanup(cancel)
 	d.cmd = exec.CommandContext(ctx, "/bin/sh", "-c", `umask 077; exec "$@"`, "sh",
-		binary, "run", "--config", file, "--directory", d.dir)
+		binary, command, "--config", file, "--directory", d.dir)
 	d.cmd.Env = env
 	d.cmd.Stderr = &d.stderr
 	if err := d.cmd.Start(); err != nil {

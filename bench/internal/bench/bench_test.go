@@ -42,6 +42,7 @@ func TestBenchmarks(t *testing.T) {
 		{"late", "-n 1 -again 2 -shortest 300ms -longest 400ms -json " + file, Late(), "imds-ready, eager = false |late address, lag p90 | 0 of 2 "},
 		{"waiting", "-for 2s", Waiting, "CPU time in 2s, refused, a third of the curl loop's |connections in any one second, 503 |sleeping and dialling alone |goes, 10000 times\n"},
 		{"refresh", "-n 1", Refresh, "| refresh  |refresh --now |files that are touched besides status.json |       0 |       0 | met |bytes in the log"},
+		{"watch", "-for 6s -interval 1s", Watch, "| watch |share of one core |peak memory |from a change to its file, the interval and 100 ms | 1.10 s |"},
 		{"packets", "-n 1 -interfaces 0", Packets, "imds-ready, as fast |imds-ready, packets in any one second |    1023 | met |"},
 	} {
 		var stdout strings.Builder
@@ -71,7 +72,7 @@ func TestBenchmarks(t *testing.T) {
 func TestInvalidFlags(t *testing.T) {
 	for args, setup := range map[string]report.Setup{
 		"-n 0": Startup, "-warmup -1": Startup, "-n 0 ": Lag(), "-again 0": Lag(), "-parallel 0": Lag(), "-shortest 0s": Late(),
-		"-shortest 5s": Late(), "-for 0s": Waiting, "-n  0": Packets, "-n 00": Refresh, "-interfaces -1": Packets,
+		"-shortest 5s": Late(), "-for 0s": Waiting, "-n  0": Packets, "-n 00": Refresh, "-for 2s": Watch, "-interval 1ms": Watch, "-interfaces -1": Packets,
 	} {
 		if err := report.Run(t.Context(), "", "", setup, strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), "must be") {
 			t.Errorf("%s: err = %v", args, err)
