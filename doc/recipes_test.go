@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,9 @@ func TestRecipes(t *testing.T) {
 		"An IPv6-only subnet": func(c *config.Config) bool {
 			return len(c.IMDS.Endpoints) == 1 && strings.Contains(c.IMDS.Endpoints[0], "[fd00:ec2::254]")
 		},
+		"Follow a tag within seconds": func(c *config.Config) bool {
+			return slices.Equal(c.Watch.Paths, []string{"meta-data/spot/instance-action", "meta-data/tags/instance/Role"})
+		},
 		"Several interfaces with policy routing": func(c *config.Config) bool { return c.IMDS.Interface == "ens5" },
 	}
 	for heading, holds := range tests {
@@ -86,6 +91,29 @@ func TestRecipeOfAConsumer(t *testing.T) {
 	}
 	if all := fence.FindAllString(read(t, recipes), -1); len(units) != 1 || len(all) != len(units)+len(blocksOf(read(t, recipes), "toml")) {
 		t.Errorf("%d blocks, of which %d are units", len(all), len(units))
+	}
+}
+
+var watchedFile = regexp.MustCompile(`/run/imds/watch/(meta-data/[a-z/-]+)`)
+
+// TestPathUnits checks that `imds-ready watch` writes the files of the path units by
+// default, and that the path unit and its service name the same file.
+func TestPathUnits(t *testing.T) {
+	c, err := load(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]string{}
+	for _, name := range []string{"drain.path", "lifecycle.path", "lifecycle.service"} {
+		for _, m := range watchedFile.FindAllStringSubmatch(read(t, "doc/examples/"+name), -1) {
+			files[name] = append(files[name], m[1])
+			if !slices.Contains(c.Watch.Paths, m[1]) {
+				t.Errorf("%s: %s is not watched by default", name, m[1])
+			}
+		}
+	}
+	if len(files) != 3 || !slices.Equal(files["lifecycle.path"], files["lifecycle.service"]) {
+		t.Errorf("the examples name the files %v", files)
 	}
 }
 
