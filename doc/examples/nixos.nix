@@ -12,6 +12,7 @@
 
 let
   cfg = config.services.imds-ready;
+  program = "${cfg.package}/bin/imds-ready";
   toml = pkgs.formats.toml { };
   policy = toml.generate "imds-ready.toml" cfg.settings;
 in
@@ -43,15 +44,24 @@ in
     users.groups.imds-ready = { };
 
     systemd.packages = [ cfg.package ];
+    # The units name the program, and as the only path that may be executed.
     systemd.services.imds-ready = {
       wantedBy = [ "multi-user.target" ];
       # A deployment must not stop the services that are bound to the gate.
       restartIfChanged = false;
-      # The unit names the program and the only path that may be executed.
       serviceConfig = {
-        ExecStart = [ "" "${cfg.package}/bin/imds-ready run" ];
-        ExecPaths = [ "${cfg.package}/bin/imds-ready" ];
+        ExecStart = [ "" "${program} run" ];
+        ExecReload = [ "" "${program} refresh --now" ];
+        ExecPaths = [ "" program ];
       };
+    };
+    systemd.services.imds-ready-refresh.serviceConfig = {
+      ExecStart = [ "" "${program} refresh" ];
+      ExecPaths = [ "" program ];
+    };
+    systemd.services.imds-ready-watch.serviceConfig = {
+      ExecStart = [ "" "${program} watch" ];
+      ExecPaths = [ "" program ];
     };
   };
 }

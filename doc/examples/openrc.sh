@@ -5,8 +5,9 @@
 # imds-ready" and "after imds-ready".
 #
 # Without rc_parallel="YES" in /etc/rc.conf, OpenRC starts one service after the other, so
-# that everything after the gate waits for IMDS, logins included. Set a short
-# retry.deadline there.
+# that everything after the gate waits for IMDS, logins included. In that case set a
+# short retry.deadline in /etc/imds-ready/imds-ready.toml. There is no package: install
+# the program of a release as /usr/bin/imds-ready first.
 #
 # $ adduser -S -D -H -h /run/imds -s /sbin/nologin imds-ready      # Alpine
 # $ install -m 0755 openrc.sh /etc/init.d/imds-ready

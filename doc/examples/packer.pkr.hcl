@@ -2,15 +2,24 @@
 # An AMI of Debian with the gate, by Packer. Never run: `make lint-examples` checks it with
 # packer validate -syntax-only. Variables: the deb of a release, and a policy of your own.
 #
-# $ packer build -var deb=imds-ready_0.2.0_amd64.deb packer.pkr.hcl
+# $ packer init packer.pkr.hcl
+# $ packer build -var deb=imds-ready_0.2.0-0upstream1_amd64.deb -var policy=my-policy.toml packer.pkr.hcl
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.3"
+    }
+  }
+}
 
 variable "deb" {
   type = string
 }
 
 variable "policy" {
-  type    = string
-  default = "imds-ready.toml"
+  type = string
 }
 
 source "amazon-ebs" "debian" {

@@ -118,7 +118,7 @@ func TestAlerts(t *testing.T) {
 		default:
 			comment = ""
 			checkQuery(t, text, "node_boot_time_seconds", "imds_ready_stale_time_seconds", // not after a good boot
-				"imds_ready_watch_answer_time_seconds") // see TestWatch
+				"imds_ready_watch_answer_time_seconds", "imds_ready_watch_start_time_seconds") // see TestWatch
 		}
 	}
 	if rules != 5 || reasons != 5 {
