@@ -14,19 +14,25 @@ edited() { grep -qx 'deadline = "4m"' /etc/imds-ready/imds-ready.toml; }
 enabled() { systemctl is-enabled --quiet $gate; }
 
 package_facts() {
-	local kept gate_at
+	local kept gate_at watch=imds-ready-watch.service watch_at
 	policy ''
 	run ok
 	systemctl enable --quiet --now imds-ready-refresh.timer
 	kept=$(pids $kinds)
 	gate_at=$(property $gate ActiveEnterTimestampMonotonic)
+	systemctl start $watch
 	sim refuse
 	printf '[retry]\ndeadline = "4m"\n' >>/etc/imds-ready/imds-ready.toml
 	fact "$scenario: a reinstallation without IMDS takes less than 5 s" takes 5 reinstall_package
+	eventually 10 is $watch active running
+	watch_at=$(property $watch MainPID)
 	fact "$scenario: an upgrade without IMDS takes less than 5 s" takes 5 upgrade_package
 	fact "$scenario: the new version is installed, and systemd has reloaded the unit" eval 'version_is 99.0.0 && ! not_reloaded'
 	fact "$scenario: neither of them restarts a consumer or the gate" eval \
 		"[ '$kept' = \"\$(pids $kinds)\" ] && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ]"
+	fact "$scenario: an upgrade restarts a running watch" eventually 10 eval \
+		"[ \$(property $watch MainPID) != $watch_at ] && is $watch active running"
+	systemctl stop $watch
 	fact "$scenario: the gate is still enabled, and the local change is kept" eval 'enabled && edited'
 	fact "$scenario: the timer of the refresh is still enabled and active" eval 'systemctl is-enabled imds-ready-refresh.timer && is imds-ready-refresh.timer active'
 

@@ -22,10 +22,14 @@ preset_facts() {
 
 removal_facts() {
 	begin refuse
+	systemctl enable --quiet imds-ready-watch.service
+	systemctl start --no-block imds-ready-watch.service
 	fact "$scenario: removal while the gate waits takes less than 5 s and stops it" eval "takes 5 remove_package && ! pgrep -x imds-ready"
 	# On Debian, the link of an enabled unit remains until the purge.
 	fact "$scenario: it stops the timer of the refresh" eval \
 		'is imds-ready-refresh.timer inactive && { [ $scenario = deb ] || [ ! -e /etc/systemd/system/timers.target.wants/imds-ready-refresh.timer ]; }'
+	fact "$scenario: it stops watch, which waits for the gate as well" eval \
+		'is imds-ready-watch.service inactive && [ -z "$(property imds-ready-watch.service Job | tr -d 0)" ] && { [ $scenario = deb ] || [ ! -L /etc/systemd/system/multi-user.target.wants/imds-ready-watch.service ]; }'
 	fact "$scenario: removal of the package keeps a changed configuration" eval \
 		'[ -e /etc/imds-ready/imds-ready.toml ] || [ -e /etc/imds-ready/imds-ready.toml.rpmsave ]'
 	[ "$scenario" = deb ] || { preset_facts; return 0; }

@@ -10,12 +10,14 @@ eventually 30 decided
 systemctl stop sim-boot.service
 
 watch=imds-ready-watch.service
+timer=imds-ready-refresh.timer
 files=/run/imds/watch
 notice=meta-data/spot/instance-action
 state=meta-data/autoscaling/target-lifecycle-state
+# tree: the files of watch. It rewrites status.json, of which only the owner and the mode count.
+tree() { find $files -mindepth 1 -printf '%P %u:%m %i %T@\n' | sed '/^status.json/s/ [^ ]* [^ ]*$//' | sort; }
 pid() { property $watch MainPID; }
 ready() { is $watch active running && [ -s $files/status.json ]; }
-began() { sed -n 's/^  "started_at": "\(.*\)",$/\1/p' $files/status.json; }
 same() { [ "$1" = "$(pid)" ] && [ "$1" != 0 ]; }
 holds() { [ "$(cat "$files/$1")" = "$2" ]; }
 failed() { systemctl list-units --failed --plain --no-legend | grep .; }
@@ -40,12 +42,16 @@ unit_facts() {
 	local inode at
 	inode=$(stat -c %i /run/imds)
 	fact 'watch: the unit is installed and not enabled' eval "[ \"\$(systemctl is-enabled $watch)\" = disabled ] && is $watch inactive"
+	systemctl --quiet disable $gate
+	fact 'deb: the presets of a first boot enable the gate, and neither watch nor the timer of the refresh' eval \
+		"systemctl --quiet preset --preset-mode=enable-only $gate $watch $timer && enabled && [ \"\$(systemctl is-enabled $watch $timer | xargs)\" = 'disabled disabled' ]"
 	fact 'watch: it becomes active after the first round' eval "systemctl start $watch && ready && holds $state InService"
 	fact 'watch: it runs as the user imds-ready, and its files are public' eval \
-		"[ \"\$(ps -o user= -p \$(pid))\" = imds-ready ] && [ \$(stat -c %U:%a $files $files/$state | xargs) = imds-ready:755\ imds-ready:644 ]"
+		"[ \"\$(ps -o user= -p \$(pid))\" = imds-ready ] && [ \"\$(stat -c %U:%a $files $files/$state | xargs)\" = 'imds-ready:755 imds-ready:644' ]"
 	fact 'watch: /run/imds keeps its inode and owner' eval "[ \$(stat -c %U:%a:%i /run/imds) = imds-ready:755:$inode ]"
 	fact 'watch: systemctl status says how many paths exist' eval "property $watch StatusText | grep -q '^watching 4 paths, of which 2 exist'"
-	fact 'watch: root is refused with 77 and writes nothing' eval 'at=$(stat -c %Y:%i '$files/status.json'); imds-ready watch; [ $? = 77 ]'
+	at=$(tree)
+	fact 'watch: root is refused with 77 and writes nothing' eval 'timeout 10 imds-ready watch; [ $? = 77 ] && [ "$at" = "$(tree)" ]'
 	fact 'watch: status shows it, and get reads its files' eval \
 		"imds-ready status | grep -q '^watch: *4 paths since' && [ \$(imds-ready get autoscaling/target-lifecycle-state) = InService ]"
 
@@ -76,6 +82,17 @@ unit_facts() {
 		"eventually 5 is $watch failed && sleep 6 && is $watch failed && [ \$(property $watch ExecMainStatus) = 78 ] && lines | grep -q 'watch.interval = 5: a duration needs a unit'"
 	policy ''
 	systemctl reset-failed
+
+	sim ok --change "$state=0s=Standby"
+	systemctl start $watch
+	fact 'watch: while it runs, get reads its file, and not what the gate collected' eval \
+		'ready && [ "$(imds-ready get autoscaling/target-lifecycle-state)" = Standby ]'
+	systemctl stop $watch
+	fact 'watch: systemctl stop removes status.json and keeps the files' eval \
+		"is $watch inactive && [ ! -e $files/status.json ] && holds $state Standby"
+	fact 'watch: while it does not run, get reads what the gate collected' eval \
+		'[ "$(imds-ready get autoscaling/target-lifecycle-state)" = InService ]'
+	rm -r $files
 
 	touch /run/imds-ready.disabled
 	systemctl start $watch
@@ -112,12 +129,18 @@ consumer_facts() {
 	fact 'drain.path: the drain ran once, and its path unit has not failed' eval \
 		'[ "$(wc -l </run/drain.log)" = 1 ] && is my-drain.path active && is my-drain.service active exited && ! failed'
 
-	# A state that changes again within the 2 s of the handler.
+	# A state that changes again while the handler of the last change runs.
 	printf '[watch]\ninterval = "1s"\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
-	rm /run/lifecycle.log
 	systemctl restart $watch
-	sim ok --change "$state=2s=Standby" --change "$state=3500ms=InService"
-	fact 'lifecycle.path: a change within the 2 s of the handler is not missed' eventually 12 eval '[ "$(tail -c 18 /run/lifecycle.log)" = "Standby InService " ]'
+	sim ok --change "$state=0s=Standby"
+	eventually 12 eval "holds $state Standby && is my-lifecycle.service inactive"
+	rm /run/lifecycle.log
+	sim ok
+	eventually 5 is my-lifecycle.service activating
+	sim ok --change "$state=0s=Terminating:Wait"
+	fact 'lifecycle.path: a change within the 2 s of the handler is not missed' eventually 12 logged 'InService Terminating:Wait '
+	fact 'lifecycle.path: then the handler ends, and its path unit waits for the next change' eventually 5 eval \
+		'is my-lifecycle.service inactive && is my-lifecycle.path active waiting && ! failed'
 
 	sim ok --change meta-data/tags/instance/Name=0s=changed
 	systemctl reload $gate
@@ -125,6 +148,8 @@ consumer_facts() {
 	systemctl reload $gate
 	sleep 1
 	fact 'tags.path: and is not started by a refresh that changes nothing' eval '[ "$(grep -c Name /run/tags.log)" = 1 ] && ! failed'
+	systemctl disable --quiet --now my-drain.path my-lifecycle.path my-lifecycle.service my-tags.path
+	systemctl stop $watch
 	policy ''
 }
 
@@ -139,7 +164,6 @@ upgrade_facts() {
 	fact 'deb: an upgrade restarts watch and not the gate' eval \
 		"eventually 10 eval '! same $at && ready' && [ $gate_at = \"\$(property $gate ActiveEnterTimestampMonotonic)\" ] && is $watch active"
 	fact 'deb: the new watch keeps the files' holds $state InService
-	systemctl disable --quiet $watch
 	systemctl stop $watch
 	fact 'deb: a watch that does not run is not started' eval "takes 5 reinstall_package next && is $watch inactive"
 	systemctl start $watch
