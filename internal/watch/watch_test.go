@@ -252,6 +252,11 @@ func TestDay(t *testing.T) {
 			}
 		}
 	}
+	made := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return requests
+	}
 	type size struct{ goroutines, descriptors, heap int }
 	measure := func() size {
 		var m runtime.MemStats
@@ -267,13 +272,13 @@ func TestDay(t *testing.T) {
 	tr.run(t, func(t *testing.T) {
 		tr.until(12 * time.Second)
 		early := measure()
-		if requests < 10 {
-			t.Errorf("%d requests so far", requests)
+		if n := made(); n < 10 {
+			t.Errorf("%d requests so far", n)
 		}
 		tr.until(day)
 		late := measure()
 		if late.goroutines != early.goroutines || late.descriptors != early.descriptors || late.heap > early.heap+1<<20 {
-			t.Errorf("at first %+v, after %d requests %+v", early, requests, late)
+			t.Errorf("at first %+v, after %d requests %+v", early, made(), late)
 		}
 	})
 	if requests < 100_000 {
