@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -141,12 +142,11 @@ func (st WatchStatus) LookupJSON(dir, key string) (json.RawMessage, error) {
 		return nil, err
 	}
 	segs, isIdentity := relative(segments(key))
-	full := segs
+	root := []string{metaDataRoot}
 	if isIdentity {
-		full = append(segments(paths.Identity), segs...)
-	} else {
-		full = append([]string{metaDataRoot}, segs...)
+		root = segments(paths.Identity)
 	}
+	full := slices.Concat(root, segs)
 	for i := range full {
 		watched := path.Join(full[:i+1]...)
 		if p, ok := st.Paths[watched]; ok {

@@ -80,6 +80,7 @@ type run struct {
 	warnedOf bool // of metrics that could not be written
 	answers  <-chan answer
 	begun    time.Time // the start of the current round, or of the last
+	ready    bool      // READY=1 was sent
 }
 
 // ErrNotify means that systemd could not be told that the first round is over.
@@ -138,7 +139,7 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 	due := time.Now()
 	next := time.NewTimer(0)
 	defer next.Stop()
-	pending, ready := 0, false
+	pending := 0
 	for {
 		wake := news
 		if pending > 0 {
@@ -151,10 +152,7 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 			}
 			return context.Cause(ctx)
 		case <-next.C:
-			select { // what is older than the round has no consequence
-			case <-news:
-			default:
-			}
+			forget(news) // what is older than the round has no consequence
 			r.begun, r.answers, pending = time.Now(), r.ask(ctx), len(r.Paths)
 		case a := <-r.answers:
 			if ctx.Err() != nil {
@@ -167,12 +165,8 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 			}
 			due = r.begun.Add(r.pause())
 			next.Reset(time.Until(due))
-			r.judge(true)
-			if !ready {
-				if err := r.ready(); err != nil {
-					return err
-				}
-				ready = true
+			if err := r.roundOver(); err != nil {
+				return err
 			}
 		case _, ok := <-wake:
 			if !ok {
@@ -184,18 +178,47 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 				next.Reset(time.Until(due))
 			}
 		case <-beat.C:
-			r.judge(false)
-			if err := r.dir.inPlace(); err != nil {
-				return fmt.Errorf("using the directory: %w", err)
-			}
-			if time.Since(r.begun) < longestRound || pending == 0 {
-				r.notify("WATCHDOG=1")
+			if err := r.beat(pending > 0); err != nil {
+				return err
 			}
 		}
 		if r.dirty && len(r.answers) == 0 || time.Since(r.savedAt) > saveEvery-heartbeat {
 			r.resave()
 		}
 	}
+}
+
+// forget drops the news that is in the channel.
+func forget(news <-chan struct{}) {
+	select {
+	case <-news:
+	default:
+	}
+}
+
+// beat feeds the watchdog, unless a round takes longer than it can.
+func (r *run) beat(inRound bool) error {
+	r.judge(false)
+	if err := r.dir.inPlace(); err != nil {
+		return fmt.Errorf("using the directory: %w", err)
+	}
+	if time.Since(r.begun) < longestRound || !inRound {
+		r.notify("WATCHDOG=1")
+	}
+	return nil
+}
+
+// roundOver judges a round, and tells systemd that the first one is over.
+func (r *run) roundOver() error {
+	r.judge(true)
+	if r.ready || r.Notify == nil {
+		return nil
+	}
+	r.ready = true
+	if err := r.Notify("READY=1\nSTATUS=" + r.statusText()); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotify, err)
+	}
+	return nil
 }
 
 // resave writes status.json. One that cannot be written now is tried again; the first
@@ -226,17 +249,6 @@ func (r *run) newsGap() time.Duration {
 		}
 	}
 	return newsEvery
-}
-
-// ready tells systemd that the first round is over.
-func (r *run) ready() error {
-	if r.Notify == nil {
-		return nil
-	}
-	if err := r.Notify("READY=1\nSTATUS=" + r.statusText()); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotify, err)
-	}
-	return nil
 }
 
 // notify sends a notification that nothing depends on.

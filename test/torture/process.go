@@ -70,7 +70,7 @@ func resultOf(state *os.ProcessState) result {
 	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
 		r.Exit = 128 + int(status.Signal())
 	}
-	r.Memory = int64(state.SysUsage().(*syscall.Rusage).Maxrss) << 10
+	r.Memory = int64(state.SysUsage().(*syscall.Rusage).Maxrss) << 10 //nolint:unconvert // an int32 on 32-bit architectures
 	return r
 }
 
