@@ -192,6 +192,17 @@ func genPhase(t *rapid.T) Phase {
 	return p
 }
 
+// A path that ends like a limit, or that the limit behind it would make end so, is quoted.
+func TestPathsAreQuoted(t *testing.T) {
+	for path, want := range map[string]string{
+		":": `ok@":"x1`, "a:": `ok@"a:"x1`, "a:1": `ok@"a:1"x1`, "ax1": `ok@"ax1"x1`, "a:b/c": "ok@a:b/cx1", "a": "ok@ax1",
+	} {
+		if got := (Phase{Fault: "ok", Path: path, Count: 1}).String(); got != want {
+			t.Errorf("%q: %s, want %s", path, got, want)
+		}
+	}
+}
+
 func TestPhasesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		phases := rapid.SliceOfN(rapid.Custom(genPhase), 1, 5).Draw(t, "phases")

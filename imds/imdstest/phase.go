@@ -94,7 +94,8 @@ func (p Phase) String() string {
 // quote returns s as it is if the parser reads it back unchanged, and as a Go
 // string literal otherwise.
 func quote(s string, plain *regexp.Regexp) string {
-	if plain.MatchString(s) && !suffix.MatchString(s) {
+	const count = "x1" // may follow
+	if plain.MatchString(s) && !suffix.MatchString(s) && suffix.FindString(s+count) == count {
 		return s
 	}
 	return strconv.Quote(s)
