@@ -156,7 +156,7 @@ container-test:
 	test/container/run
 
 # Kills the daemon, fills its disk, gives it hostile servers, and fuzzes, in at most 5
-# minutes after the build, or with SHORT=1 in one. Must run as root, because it makes
+# minutes after the build, or with SHORT=1 in two. Must run as root, because it makes
 # namespaces of its own.
 torture:
 	CGO_ENABLED=0 go run ./test/torture $(if $(SHORT),-short)

@@ -35,8 +35,12 @@ func TestMain(m *testing.M) {
 type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
-	if signal.Ignored(syscall.SIGHUP) { // by nohup(1); processes would inherit that
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	// nohup(1) ignores SIGHUP, and a script SIGINT for its background jobs; processes would
+	// inherit that.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	code := l.m.Run()
 	if code != 0 {

@@ -10,7 +10,7 @@
 // in a mount namespace, which it makes itself.
 //
 //	go run ./test/torture          at most 5 minutes
-//	go run ./test/torture -short   at most 1 minute
+//	go run ./test/torture -short   at most 2 minutes
 package main
 
 import (
@@ -36,7 +36,7 @@ import (
 // The time limits of the two forms, without the build.
 const (
 	longLimit  = 5 * time.Minute
-	shortLimit = time.Minute
+	shortLimit = 2 * time.Minute
 )
 
 // exitCannotRun means that nothing was tested.
