@@ -40,8 +40,8 @@ dropin address '[Service]' IPAddressAllow=10.0.1.1
 fact 'limits: with IPAddressAllow= the gate reaches it' eval "restarted success && is $gate active"
 dropin address
 policy ''
-dropin memory '[Service]' MemoryMax=4M MemorySwapMax=0 Restart=no
-fact 'limits: MemoryMax=4M kills the gate' restarted oom-kill
+dropin memory '[Service]' MemoryMax=2M MemorySwapMax=0 Restart=no
+fact 'limits: MemoryMax=2M kills the gate' restarted oom-kill
 dropin memory
 dropin tasks '[Service]' TasksMax=2 Restart=no
 fact 'limits: TasksMax=2 keeps the gate from creating threads' eval \
