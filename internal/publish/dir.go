@@ -245,6 +245,23 @@ func (d *Dir) Previous(st snapshot.Status) *Previous {
 	return p
 }
 
+// Sums returns the digests of the files other than status.json as they are, by name. A file
+// that does not exist has an empty digest, and one that cannot be read is left out. The
+// digests of secret files must not be published.
+func (d *Dir) Sums() map[string]string {
+	sums := map[string]string{}
+	for _, name := range order() {
+		data, _, err := atomicfile.Read(d.self, name, maxFile)
+		switch {
+		case err == nil:
+			sums[name] = *File{Data: data}.Sum()
+		case errors.Is(err, fs.ErrNotExist):
+			sums[name] = ""
+		}
+	}
+	return sums
+}
+
 // Status reads status.json. An error matches [fs.ErrNotExist], [snapshot.ErrNotOurs] or
 // [snapshot.ErrLaterSchema], or is an error of the file system.
 func (d *Dir) Status() (snapshot.Status, error) {

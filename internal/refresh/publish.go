@@ -25,10 +25,12 @@ const (
 	lockEvery  = 50 * time.Millisecond
 )
 
-// The reasons to discard a collection because status.json is not that of the start.
+// The reasons to discard a collection because status.json or the files are not those of the
+// start.
 var (
 	errRefreshed = errors.New("another refresh has replaced the files meanwhile")
 	errRestarted = errors.New("the gate was started meanwhile, and collects the metadata itself")
+	errKilled    = errors.New("another refresh was ended while it replaced the files; the next one replaces all of them")
 )
 
 // lock takes the lock and returns the status, which is the one that this refresh began with
@@ -72,6 +74,18 @@ func (r *run) sameStatus() (snapshot.Status, error) {
 	return st, nil
 }
 
+// sameFiles returns an error if a file is not the one of the start although the status is: a
+// refresh that was killed has replaced it, with a value that may be newer than the one of
+// this collection. The lock is held.
+func (r *run) sameFiles() error {
+	for name, sum := range r.dir.Sums() {
+		if before, ok := r.sums[name]; ok && before != sum {
+			return errKilled
+		}
+	}
+	return nil
+}
+
 func sameTime(a, b *time.Time) bool {
 	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
 }
@@ -81,6 +95,9 @@ func (r *run) publish(ctx context.Context, files gather.Files) readiness.Exit {
 	st, err := r.lock(ctx)
 	if err == nil {
 		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = r.sameFiles()
 	}
 	if err != nil {
 		return r.discard(err)
@@ -127,7 +144,7 @@ func (r *run) discard(err error) readiness.Exit {
 		r.Log.Warn("refresh failed: "+err.Error(), "exit_code", int(exit),
 			"hint", "a refresh holds the lock for milliseconds, so it is probably stopped: see `systemctl status imds-ready-refresh`")
 		return exit
-	case errors.Is(err, errRestarted), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errRestarted), errors.Is(err, errKilled), errors.Is(err, context.DeadlineExceeded):
 	default:
 		return r.cannotWrite(err)
 	}

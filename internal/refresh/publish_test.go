@@ -84,6 +84,37 @@ func TestDiscarded(t *testing.T) {
 	}
 }
 
+// A refresh that is killed between two files leaves values that may be newer than those of a
+// collection that began before. That collection is discarded, and the next one is not.
+func TestAnotherIsKilledMeanwhile(t *testing.T) {
+	for name, partly := range map[string]func(path string) error{
+		"after it replaced a file": func(path string) error { return os.WriteFile(path, []byte("{\"Name\": \"newer\"}\n"), 0o644) },
+		"after it removed a file":  os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, "", func(w *world) {
+				var before map[string]string
+				exit, _ := w.refresh(meanwhile(func() {
+					if err := partly(filepath.Join(w.dir, snapshot.TagsFile)); err != nil {
+						t.Error(err)
+					}
+					before = w.states()
+				}))
+				if names := w.changed(before); exit != readiness.ExitTempFail || names != nil {
+					t.Errorf("exit code %d, changed %q", exit, names)
+				}
+				if text := "another refresh was ended while it replaced the files"; !strings.Contains(w.log.String(), text) || w.news() != nil {
+					t.Errorf("log without %q, or with news:\n%s", text, w.log.String())
+				}
+				exit, _ = w.refresh(sim(""))
+				if names := w.changed(before); exit != readiness.ExitOK || !slices.Equal(names, []string{snapshot.StatusFile, snapshot.TagsFile}) {
+					t.Errorf("exit code %d of the next one, changed %q", exit, names)
+				}
+			})
+		})
+	}
+}
+
 // While another refresh holds the lock, a refresh tries for 3 s. A gate that holds it
 // collects the metadata itself.
 func TestLocked(t *testing.T) {

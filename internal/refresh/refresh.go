@@ -6,7 +6,7 @@
 // A refresh never takes anything away that the gate has announced: if the required paths
 // cannot be fetched, all files stay, and status.json says since when. It holds the lock of
 // the directory only while it replaces files, and discards its collection if anything else
-// has written a status meanwhile. It sends no notification to systemd, because a unit that
+// has written a status or a file meanwhile. It sends no notification to systemd, because a unit that
 // runs it as ExecReload= has no socket for it.
 package refresh
 
@@ -84,7 +84,8 @@ type run struct {
 	*Refresh
 	start  time.Time
 	dir    *publish.Dir
-	begun  snapshot.Status // the status at the start
+	begun  snapshot.Status   // the status at the start
+	sums   map[string]string // of the files, after that and before the first request
 	source gather.Source
 	hints  hints.Settings
 
@@ -137,7 +138,7 @@ func (r *Refresh) Run(ctx context.Context) readiness.Exit {
 		return readiness.ExitNoPerm
 	}
 	work := &run{
-		Refresh: r, start: time.Now(), dir: dir, begun: st,
+		Refresh: r, start: time.Now(), dir: dir, begun: st, sums: dir.Sums(),
 		source: gather.Source{Client: r.Client, Policy: r.Config.Policy, Require: r.Config.Require},
 		hints:  hints.Settings{Interface: r.Client.Interface, Tolerant: true}, // on_disabled is for the gate
 	}
