@@ -53,7 +53,7 @@ func stamped(stamp string) answer {
 		"meta-data/tags/instance/":           "Name\nRole",
 		"meta-data/tags/instance/Name":       stamp,
 		"meta-data/tags/instance/Role":       strings.Repeat(stamp+" ", 500), // several pages
-		"user-data":                          stamp + strings.Repeat("x", 200_000) + stamp + "\n",
+		"user-data":                          stamp + strings.Repeat("x", 60_000) + stamp + "\n",
 	})
 }
 
