@@ -270,12 +270,8 @@ func (r *run) detect() (o outcome, decided bool) {
 	if r.Config.Disabled {
 		return outcome{state: snapshot.Skipped, text: "skipped: AWS_EC2_METADATA_DISABLED is set"}, true
 	}
-	if r.Config.ExplicitEndpoint || r.Config.OnNotEC2 == Try {
-		return outcome{}, false
+	if vendor, other := r.Config.notEC2(r.Sys); other {
+		return r.notEC2(vendor), true
 	}
-	found := detectEC2(r.Sys)
-	if found.ec2 {
-		return outcome{}, false
-	}
-	return r.notEC2(found.vendor), true
+	return outcome{}, false
 }

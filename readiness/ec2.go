@@ -14,13 +14,20 @@ func (c Config) Off(sys fs.FS) (why string) {
 	if c.Disabled {
 		return "AWS_EC2_METADATA_DISABLED is set"
 	}
-	if c.ExplicitEndpoint || c.OnNotEC2 == Try {
-		return ""
-	}
-	if found := detectEC2(sys); !found.ec2 {
-		return "this machine is not an EC2 instance: its firmware names " + found.vendor
+	if vendor, other := c.notEC2(sys); other {
+		return "this machine is not an EC2 instance: its firmware names " + vendor
 	}
 	return ""
+}
+
+// notEC2 reports whether the firmware below sys names another vendor than EC2, and
+// which, unless this configuration makes requests anyway.
+func (c Config) notEC2(sys fs.FS) (vendor string, other bool) {
+	if c.ExplicitEndpoint || c.OnNotEC2 == Try {
+		return "", false
+	}
+	found := detectEC2(sys)
+	return found.vendor, !found.ec2
 }
 
 // detection is what the firmware says of the machine.
