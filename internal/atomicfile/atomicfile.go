@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,4 +102,13 @@ func Read(dir *os.File, name string, limit int64) ([]byte, fs.FileInfo, error) {
 		return nil, nil, fmt.Errorf("%w: larger than %d bytes", ErrNotRegular, limit)
 	}
 	return data.Bytes(), info, nil
+}
+
+// Owner returns the user who owns a file.
+func Owner(info fs.FileInfo) int {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
+	}
+	return int(stat.Uid)
 }

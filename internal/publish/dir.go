@@ -105,7 +105,7 @@ func (d *Dir) Owner() (uid int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("checking %s: %w", d.path, err)
 	}
-	return owner(info), nil
+	return atomicfile.Owner(info), nil
 }
 
 // InPlace returns an error if the path no longer leads to the locked directory, because it

@@ -10,9 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
 )
 
 // lockFile is the name of the lock file. Its mode is 0600, because any user who can read a
@@ -99,7 +100,7 @@ func (d *Dir) openLock() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	uid, user := owner(directory), os.Geteuid()
+	uid, user := atomicfile.Owner(directory), os.Geteuid()
 	want := user
 	if user == 0 {
 		want = uid
@@ -110,7 +111,7 @@ func (d *Dir) openLock() (*os.File, error) {
 	case err == nil:
 		f := os.NewFile(uintptr(fd), filepath.Join(d.path, lockFile))
 		info, err := f.Stat()
-		if err == nil && info.Mode().IsRegular() && owner(info) == want {
+		if err == nil && info.Mode().IsRegular() && atomicfile.Owner(info) == want {
 			if info.Mode() != 0o600 {
 				err = f.Chmod(0o600)
 			}
@@ -154,15 +155,6 @@ func (d *Dir) createLock(uid int) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// owner returns the user who owns a file.
-func owner(info fs.FileInfo) int {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1
-	}
-	return int(stat.Uid)
 }
 
 // flock locks f, or returns EWOULDBLOCK at once.

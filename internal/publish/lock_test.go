@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/imds-ready/imds-ready/internal/atomicfile"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -122,7 +123,7 @@ func as(t *testing.T, user int, f func()) {
 func checkLock(t *testing.T, dir string, user int) {
 	t.Helper()
 	info, err := os.Lstat(filepath.Join(dir, lockFile))
-	if err != nil || info.Mode() != 0o600 || owner(info) != user {
+	if err != nil || info.Mode() != 0o600 || atomicfile.Owner(info) != user {
 		t.Errorf("%v %v, want mode 0600 and user %d", info, err, user)
 	}
 	if _, err := OpenDir(dir); !isLocked(err) {

@@ -47,7 +47,7 @@ func openDirectory(parent, bootID string, watched []string) (*directory, error) 
 	if err != nil {
 		return nil, err
 	}
-	if owner := uid(info); owner != os.Geteuid() {
+	if owner := atomicfile.Owner(info); owner != os.Geteuid() {
 		return nil, fmt.Errorf("%s belongs to user %d, and this process runs as user %d", parent, owner, os.Geteuid())
 	}
 	root, err := ownDirectory(above, snapshot.WatchDir)
@@ -72,7 +72,7 @@ func ownDirectory(root *os.Root, name string) (*os.Root, error) {
 		return nil, err
 	}
 	full := filepath.Join(root.Name(), name)
-	if !there.IsDir() || uid(there) != os.Geteuid() {
+	if !there.IsDir() || atomicfile.Owner(there) != os.Geteuid() {
 		return nil, fmt.Errorf("%s is not a directory of user %d: remove it", full, os.Geteuid())
 	}
 	dir, err := root.OpenRoot(name)
@@ -141,7 +141,7 @@ func (d *directory) prepare(bootID string, watched []string) error {
 // file of ours is replaced, because the directory is ours.
 func (d *directory) acquire() error {
 	info, err := d.root.Lstat(lockFile)
-	if err == nil && !(info.Mode().IsRegular() && uid(info) == os.Geteuid()) {
+	if err == nil && !(info.Mode().IsRegular() && atomicfile.Owner(info) == os.Geteuid()) {
 		err = d.root.RemoveAll(lockFile)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -283,13 +283,4 @@ func (d *directory) close() error {
 		err = errors.Join(err, d.lock.Close())
 	}
 	return err
-}
-
-// uid returns the owner of a file.
-func uid(info fs.FileInfo) int {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1
-	}
-	return int(stat.Uid)
 }
