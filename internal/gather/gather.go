@@ -5,7 +5,6 @@
 package gather
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/collect"
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/internal/publish"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/retry"
@@ -100,10 +100,7 @@ func Named(missing map[string]string) string {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(missing)), func(class string) bool { return class != "404" }) {
 		return ""
 	}
-	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
-	all := slices.SortedFunc(maps.Keys(missing), func(a, b string) int {
-		return cmp.Or(cmp.Compare(depth(a), depth(b)), cmp.Compare(a, b))
-	})
+	all := slices.SortedFunc(maps.Keys(missing), paths.CompareDepth)
 	const most = 3
 	var some []string
 	for _, path := range all[:min(len(all), most)] {

@@ -6,6 +6,7 @@
 package paths
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -49,4 +50,11 @@ func IsCredentials(path string) bool {
 	return slices.ContainsFunc(strings.Split(path, "/"), func(segment string) bool {
 		return strings.EqualFold(segment, "security-credentials")
 	})
+}
+
+// CompareDepth compares two paths for [slices.SortFunc]: by depth, those nearest to the
+// root first, and then by name.
+func CompareDepth(a, b string) int {
+	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
+	return cmp.Or(cmp.Compare(depth(a), depth(b)), cmp.Compare(a, b))
 }

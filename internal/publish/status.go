@@ -3,11 +3,11 @@
 package publish
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
@@ -56,10 +56,7 @@ func shallowest[V any](m map[string]V, bytes int) (map[string]V, int) {
 		}
 	}
 	kept := map[string]V{}
-	depth := func(path string) int { return strings.Count(strings.TrimSuffix(path, "/"), "/") }
-	for _, path := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
-		return cmp.Or(cmp.Compare(depth(a), depth(b)), cmp.Compare(a, b))
-	}) {
+	for _, path := range slices.SortedFunc(maps.Keys(m), paths.CompareDepth) {
 		if len(kept) == maxEntries {
 			break
 		}
