@@ -3,7 +3,6 @@
 package packaging
 
 import (
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -21,18 +20,9 @@ func workflows(t *testing.T) map[string]string {
 	}
 	all := map[string]string{}
 	for _, file := range files {
-		all[filepath.Base(file)] = readFile(t, file)
+		all[filepath.Base(file)] = read(t, file)
 	}
 	return all
-}
-
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
 
 var (
@@ -67,7 +57,7 @@ func TestWorkflowsRunCI(t *testing.T) {
 	_, matrix, _ := strings.Cut(ci, "target: [")
 	matrix, _, _ = strings.Cut(matrix, "]")
 	targets := strings.Split(matrix, ", ")
-	steps := makeLine.FindAllStringSubmatch(readFile(t, "../.ci/run"), -1)
+	steps := makeLine.FindAllStringSubmatch(read(t, "../.ci/run"), -1)
 	for _, m := range steps {
 		if !slices.Contains(targets, m[1]) && !strings.Contains(ci, "run: make "+m[1]+"\n") {
 			t.Errorf("ci.yml does not run make %s", m[1])
@@ -85,7 +75,7 @@ func TestReleaseFiles(t *testing.T) {
 	if !strings.Contains(all["release.yml"], "- run: make release-files\n") {
 		t.Error("release.yml does not run make release-files")
 	}
-	want := golang.FindStringSubmatch(readFile(t, "release"))
+	want := golang.FindStringSubmatch(read(t, "release"))
 	if want == nil {
 		t.Fatal("packaging/release does not set GOTOOLCHAIN")
 	}
@@ -98,7 +88,7 @@ func TestReleaseFiles(t *testing.T) {
 
 // TestDependabotKnowsEveryModule looks for the directory of each go.mod.
 func TestDependabotKnowsEveryModule(t *testing.T) {
-	text := readFile(t, "../.github/dependabot.yml")
+	text := read(t, "../.github/dependabot.yml")
 	_, list, _ := strings.Cut(text, "directories: [")
 	list, _, _ = strings.Cut(list, "]")
 	var want []string

@@ -166,33 +166,26 @@ func (k *killing) boot(ctx context.Context, boot int, id string, kills int) {
 // unless that has ended before.
 func (k *killing) runOnce(ctx context.Context) {
 	before := k.temporaries()
-	cmd := k.command(ctx, append(k.place.daemonArgs(), "--log-level", "error")...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
+	began := time.Now()
+	d, err := start(k.command(ctx, append(k.place.daemonArgs(), "--log-level", "error")...))
+	if err != nil {
 		k.wrong.add("%v", err)
 		return
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
 	if k.runs%4 != 1 { // every fourth run is not killed
-		k.await(ended)
-		_ = cmd.Process.Kill()
+		k.await(d.ended)
+		_ = d.cmd.Process.Kill()
 	}
-	<-ended
-	took := time.Since(start)
-	switch status := cmd.ProcessState.Sys().(syscall.WaitStatus); {
+	<-d.ended
+	took, state := time.Since(began), d.cmd.ProcessState
+	switch status := state.Sys().(syscall.WaitStatus); {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		k.killed++
-	case cmd.ProcessState.ExitCode() == 0:
+	case state.ExitCode() == 0:
 		k.completed++
 		k.typical, k.gets = took, k.server.gets.Load()
 	default:
-		k.wrong.add("the daemon ended with %v: %s", cmd.ProcessState, stderr.String())
+		k.wrong.add("the daemon ended with %v: %s", state, d.stderr.String())
 	}
 	k.checkLeftovers(before)
 }
@@ -367,9 +360,7 @@ func (k *killing) files(boot string, isOfBoot func(string) bool) {
 	}
 	contents := map[string]string{}
 	var all []string
-	for _, name := range []string{
-		snapshot.UserDataFile, snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile, snapshot.EnvFile, snapshot.IdentityFile,
-	} {
+	for _, name := range files {
 		data, err := os.ReadFile(filepath.Join(k.place.dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
