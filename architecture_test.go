@@ -82,6 +82,10 @@ var forbidden = map[string]struct {
 }{
 	"snapshot": {[]string{"net/http", "net"}, "programs that only read files must not grow by an HTTP client"},
 	"policy":   {[]string{"net", "log/slog"}, "the policy is pure"},
+	"cmd/imds-ready": {
+		[]string{"net/http", "crypto/tls"},
+		"a program at boot must not load and initialize TLS and HTTP/2 to speak plain HTTP/1.1 with one service",
+	},
 }
 
 // onlyIn lists the modules that exactly one package may import, so that each

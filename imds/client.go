@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +73,8 @@ type Client struct {
 	// Pace is called before each request begins and may delay it; its error ends
 	// the request. If nil, requests are not delayed.
 	Pace func(context.Context) error
-	// UserAgent is sent with every request. If empty, it is "imds-ready".
+	// UserAgent is sent with every request, with spaces in place of line ends. If empty,
+	// it is "imds-ready".
 	UserAgent string
 	// TokenTTL is the requested lifetime of tokens, 1 s to 6 h, in whole seconds. If
 	// zero, it is [MaxTokenTTL].
@@ -106,7 +106,7 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 func (c *Client) GetWithin(ctx context.Context, t Timeouts, path string) ([]byte, error) {
 	t = t.withDefaults()
 	if ctx.Err() != nil {
-		r := request{method: http.MethodGet, endpoint: c.endpoints()[0], path: path}
+		r := request{method: "GET", endpoint: c.endpoints()[0], path: path}
 		return nil, r.fail(fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx)))
 	}
 	called := time.Now()
@@ -120,7 +120,7 @@ func (c *Client) GetWithin(ctx context.Context, t Timeouts, path string) ([]byte
 		return nil, &own
 	}
 	a, err := c.do(ctx, request{
-		method: http.MethodGet, endpoint: tok.endpoint, path: path,
+		method: "GET", endpoint: tok.endpoint, path: path,
 		header: headerToken, value: tok.value, limit: bodyLimit(path), timeouts: t,
 		begun: func(at time.Time) {
 			if begun.IsZero() {
@@ -162,7 +162,7 @@ func (c *Client) afterFailure(tok *token, err *Error) {
 	if lost && c.winner == tok.endpoint {
 		c.winner = ""
 	}
-	if (lost || err.Status == http.StatusUnauthorized) && c.token == tok {
+	if (lost || err.Status == 401) && c.token == tok {
 		c.token = nil
 	}
 }

@@ -19,8 +19,8 @@
 // and the cause. Whether to retry it is decided by the caller, for example with
 // package retry.
 //
-// Package imds does not use http.Transport, which retries by itself, keeps a dial
-// alive past its request, and uses proxies. Proxies, redirects and compressed
+// Package imds does not use net/http: its transport retries by itself, keeps a dial
+// alive past its request, and uses proxies, and TLS comes with it. Proxies, redirects and compressed
 // answers are not supported. Answers are bounded in size, and a token never
 // appears in an error.
 //

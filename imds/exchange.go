@@ -9,10 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 )
 
-// wire reads a connection, at most some bytes of it. It keeps what net/http's
+// wire reads a connection, at most some bytes of it. It keeps what the
 // parser loses: why reading ended, and how the stream began.
 type wire struct {
 	conn  net.Conn
@@ -25,6 +24,9 @@ type wire struct {
 func (w *wire) Read(p []byte) (int, error) {
 	if w.left <= 0 {
 		return 0, io.EOF
+	}
+	if w.err != nil { // after a reset, a second read would report an end
+		return 0, w.err
 	}
 	n, err := w.conn.Read(p[:min(int64(len(p)), w.left)])
 	w.left -= int64(n)
@@ -39,9 +41,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 var httpStart = []byte("HTTP/")
 
-// explain returns why net/http's parser, whose errors have no types, gave up: the
+// explain returns why reading the answer failed, which the parser does not know: the
 // connection broke, the limit was reached, or this is not HTTP. The parser's own
-// message is omitted, because it quotes the answer, which may contain a token.
+// error is omitted, because it quotes the answer, which may contain a token.
 func (w *wire) explain() error {
 	switch {
 	case w.left <= 0:
@@ -61,13 +63,8 @@ func (w *wire) explain() error {
 const bufferBytes = 1 << 10
 
 // exchange sends a request and reads its answer.
-func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error) {
-	bw := bufio.NewWriterSize(conn, bufferBytes)
-	err := message.Write(bw)
-	if err == nil {
-		err = bw.Flush()
-	}
-	if err != nil {
+func (r request) exchange(conn net.Conn, message []byte) (*answer, *Error) {
+	if _, err := conn.Write(message); err != nil {
 		if errors.Is(err, io.ErrClosedPipe) { // net.Pipe's equivalent of EPIPE
 			err = io.ErrUnexpectedEOF
 		}
@@ -78,55 +75,52 @@ func (r request) exchange(conn net.Conn, message *http.Request) (*answer, *Error
 	}
 	w := &wire{conn: conn, left: maxHeaderBytes}
 	br := bufio.NewReaderSize(w, bufferBytes)
-	resp, err := w.header(br, r.method)
+	resp, err := w.header(br)
 	if err != nil {
 		return nil, r.fail(err)
 	}
 	// The body is never closed: that would read the rest of it, and the connection
 	// ends with the request anyway.
 	e := r.fail(nil)
-	e.Status = resp.StatusCode
-	e.RetryAfter = retryAfter(resp.Header)
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+	e.Status = resp.status
+	e.RetryAfter = retryAfter(resp.header)
+	if resp.status != 200 && resp.status != 204 {
 		return nil, e // the body of an error is HTML for people
 	}
 	tooLarge := fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
-	if resp.ContentLength > r.limit {
+	if resp.length > r.limit {
 		e.Err = tooLarge
 		return nil, e
 	}
 	// The limit counted the header and what was read ahead of it; from here on it
 	// leaves room for the framing of chunks, even of one byte each.
 	w.left = 7*r.limit + maxHeaderBytes
-	body, err := io.ReadAll(io.LimitReader(resp.Body, r.limit+1))
+	body, err := resp.readBody(br, r.limit)
 	switch {
 	case int64(len(body)) > r.limit:
 		e.Err = tooLarge
 	case err != nil:
 		e.Err = w.explain()
 	case len(body) == 0:
-		return &answer{status: resp.StatusCode, header: resp.Header}, nil
+		return &answer{status: resp.status, header: resp.header}, nil
 	default:
-		return &answer{status: resp.StatusCode, body: body, header: resp.Header}, nil
+		return &answer{status: resp.status, body: body, header: resp.header}, nil
 	}
 	return nil, e
 }
 
 // header reads up to the final answer's header, skipping interim answers (RFC
 // 9110 section 15.2) other than 101, which was not requested.
-func (w *wire) header(br *bufio.Reader, method string) (*http.Response, error) {
+func (w *wire) header(br *bufio.Reader) (*response, error) {
 	for range maxInterim + 1 {
-		resp, err := http.ReadResponse(br, &http.Request{Method: method})
+		resp, err := readResponse(br)
 		if err != nil {
 			if err = w.explain(); errors.Is(err, ErrTooLarge) {
 				err = fmt.Errorf("%w: header over %d bytes", ErrTooLarge, maxHeaderBytes)
 			}
 			return nil, err
 		}
-		if resp.StatusCode < 100 { // RFC 9110 section 15: three digits, 100 or more
-			return nil, fmt.Errorf("%w: no HTTP status", ErrMalformed)
-		}
-		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+		if resp.status/100 != 1 || resp.status == 101 {
 			return resp, nil
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -58,7 +58,7 @@ type request struct {
 type answer struct {
 	status int
 	body   []byte
-	header http.Header
+	header textproto.MIMEHeader
 }
 
 func (r request) fail(err error) *Error {
@@ -136,19 +136,22 @@ func (c *Client) connect(ctx context.Context, timeout time.Duration, base *url.U
 	return conn, err
 }
 
-// message is the request as net/http writes it. It is built only once there is a
+// message returns the bytes of the request. It is built only once there is a
 // connection, because most attempts of a wait never get this far.
-func (c *Client) message(r request, base *url.URL) *http.Request {
-	u := *base
-	u.Path = base.Path + version + r.path
-	u.RawPath = base.EscapedPath() + version + escape(r.path)
-	return &http.Request{
-		Method: r.method, URL: &u, Host: u.Host, Close: true,
-		Header: http.Header{
-			"User-Agent": {cmp.Or(c.UserAgent, "imds-ready")},
-			r.header:     {r.value},
-		},
+func (c *Client) message(r request, base *url.URL) []byte {
+	host := base.Host
+	if before, after, ok := strings.Cut(host, "%"); ok { // a zone is local (RFC 6874 section 1)
+		_, port, _ := strings.Cut(after, "]")
+		host = before + "]" + port
 	}
+	agent := strings.NewReplacer("\r", " ", "\n", " ").Replace(cmp.Or(c.UserAgent, "imds-ready"))
+	b := make([]byte, 0, bufferBytes)
+	b = fmt.Appendf(b, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n", r.method, base.EscapedPath(), version, escape(r.path), host)
+	b = fmt.Appendf(b, "User-Agent: %s\r\nConnection: close\r\n", agent)
+	if r.method == "PUT" {
+		b = append(b, "Content-Length: 0\r\n"...)
+	}
+	return fmt.Appendf(b, "%s: %s\r\n\r\n", r.header, r.value)
 }
 
 // escape escapes each segment of a path: tag keys may hold spaces, "?" or "%".
@@ -163,7 +166,7 @@ func escape(path string) string {
 // retryAfter parses Retry-After (RFC 9110 section 10.2.3), which is in seconds or a
 // date. A date is compared with the answer's own Date, because the clock of an
 // instance may be wrong at boot. An invalid value is 0.
-func retryAfter(h http.Header) time.Duration {
+func retryAfter(h textproto.MIMEHeader) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
 		return 0
@@ -175,13 +178,23 @@ func retryAfter(h http.Header) time.Duration {
 		}
 		return time.Duration(seconds) * time.Second
 	}
-	at, err := http.ParseTime(v)
+	at, err := parseTime(v)
 	if err != nil {
 		return 0
 	}
-	now, err := http.ParseTime(h.Get("Date"))
+	now, err := parseTime(h.Get("Date"))
 	if err != nil {
 		now = time.Now()
 	}
 	return max(0, at.Sub(now))
+}
+
+// parseTime parses a date of HTTP (RFC 9110 section 5.6.7).
+func parseTime(s string) (at time.Time, err error) {
+	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", time.RFC850, time.ANSIC} {
+		if at, err = time.Parse(layout, s); err == nil {
+			break
+		}
+	}
+	return at, err
 }

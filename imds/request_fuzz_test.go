@@ -4,6 +4,7 @@ package imds
 
 import (
 	"net/http"
+	"net/textproto"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func FuzzRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value, date string) {
 		read := func(value string) time.Duration {
-			h := http.Header{}
+			h := textproto.MIMEHeader{}
 			h.Set("Retry-After", value)
 			h.Set("Date", date)
 			return retryAfter(h)

@@ -82,6 +82,22 @@ func TestZeroClientIgnoresProxies(t *testing.T) {
 	})
 }
 
+// The address of an interface has a zone, which is not sent (RFC 6874 section 1). A line end
+// in the name of a program begins no second header.
+func TestRequestIsNotSplit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(nil, nil)
+		c := w.client("http://[fe80::1%25lo]:1338")
+		c.UserAgent = "a\r\nHost: b"
+		mustGet(t, c)
+		for _, raw := range w.raw {
+			if lines := strings.Split(raw, "\r\n"); !slices.Contains(lines, "Host: [fe80::1]:1338") || !slices.Contains(lines, "User-Agent: a  Host: b") {
+				t.Errorf("%q", raw)
+			}
+		}
+	})
+}
+
 func TestTargets(t *testing.T) {
 	for _, tt := range []struct{ name, base, path, addr, target string }{
 		{"listing", four, "meta-data/", "four", "/latest/meta-data/"},

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -61,7 +60,7 @@ func (c *Client) tokenFor(ctx context.Context, t Timeouts) (*token, time.Time, *
 			return f.token, f.begunAt(), f.err
 		default:
 		}
-		e := request{method: http.MethodPut, endpoint: c.candidates()[0], path: tokenPath}.fail(context.Cause(ctx))
+		e := request{method: "PUT", endpoint: c.candidates()[0], path: tokenPath}.fail(context.Cause(ctx))
 		if f.begun.Load() == nil {
 			e.Err = fmt.Errorf("%w: %w", ErrNotBegun, e.Err)
 		}
@@ -112,7 +111,7 @@ func (c *Client) leave(f *flight) {
 func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight) (*token, *Error) {
 	ttl := cmp.Or(c.TokenTTL, MaxTokenTTL)
 	r := request{
-		method: http.MethodPut, endpoint: endpoint, path: tokenPath,
+		method: "PUT", endpoint: endpoint, path: tokenPath,
 		header: headerTTL, value: strconv.Itoa(int(ttl / time.Second)), limit: maxTokenBytes, timeouts: t,
 		begun: func(at time.Time) { f.begun.CompareAndSwap(nil, &at) }, connected: func() { f.connected.Store(true) },
 	}
@@ -121,7 +120,7 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 	if e != nil {
 		return nil, e
 	}
-	if a.status != http.StatusOK {
+	if a.status != 200 {
 		e := r.fail(nil)
 		e.Connected, e.Status = true, a.status
 		return nil, e
@@ -129,7 +128,7 @@ func (c *Client) put(ctx context.Context, t Timeouts, endpoint string, f *flight
 	tok, err := parseToken(a, requested)
 	if err != nil {
 		e := r.fail(err)
-		e.Connected, e.Status = true, http.StatusOK
+		e.Connected, e.Status = true, 200
 		return nil, e
 	}
 	tok.endpoint = endpoint

@@ -4,7 +4,6 @@ package readiness
 
 import (
 	"context"
-	"net/http"
 	"sync"
 
 	"github.com/imds-ready/imds-ready/imds"
@@ -59,7 +58,7 @@ func (g *gate) fetch(ctx context.Context, r Require, places chan struct{}) error
 				case places <- struct{}{}:
 					defer func() { <-places }()
 				case <-ctx.Done(): // like a connection that was cut
-					return nil, &imds.Error{Op: http.MethodGet, Path: path, Err: context.Cause(ctx)}
+					return nil, &imds.Error{Op: "GET", Path: path, Err: context.Cause(ctx)}
 				}
 				g.progress.step(retry.LongestAttempt(p)) // the wait for a place may have been long
 			}

@@ -4,7 +4,6 @@ package retry
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"syscall"
 
@@ -85,7 +84,7 @@ func judge(e *imds.Error, path string, optional bool) policy.Failure {
 // failure returns the failure of one request.
 func failure(e *imds.Error, path string, optional bool) policy.Failure {
 	f := policy.Failure{
-		Class: classOf(e), Path: path, Required: !optional, Token: e.Op == http.MethodPut,
+		Class: classOf(e), Path: path, Required: !optional, Token: e.Op == "PUT",
 		Headers: e.Status != 0, RetryAfter: e.RetryAfter, Endpoint: e.Endpoint,
 	}
 	if f.Class == "403" && (f.Token || path == paths.Identity) {

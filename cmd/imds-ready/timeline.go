@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,7 +77,7 @@ func outages(c *config.Config) []outage {
 		{Name: "refuses connections", Class: policy.ConnectionRefused},
 		{Name: "is black-holed", Class: policy.ConnectTimeout, Cost: cost(p.ConnectTimeout, connect.SecondConnect())},
 		{Name: "hangs", Class: policy.ReadTimeout, Cost: cost(p.ReadTimeout, p.ReadTimeout)},
-		{Name: "answers 503", Class: policy.Status(http.StatusServiceUnavailable)},
+		{Name: "answers 503", Class: policy.Status(503)},
 	}
 	for i := range all {
 		all[i].jitter = p.Backoff.Jitter != policy.JitterNone && p.Backoff.Jitter != ""

@@ -4,7 +4,6 @@ package watch
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/imds-ready/imds-ready/policy"
@@ -57,7 +56,7 @@ func (w *Watcher) get(ctx context.Context, path string) answer {
 		return answer{path: path, body: body}
 	}
 	f := retry.Classify(err, path, true)
-	if f.Class == policy.Status(http.StatusNotFound) && !f.Token {
+	if f.Class == policy.Status(404) && !f.Token {
 		return answer{path: path, absent: true}
 	}
 	return answer{path: path, class: f.Class, err: err}
