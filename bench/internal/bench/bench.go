@@ -183,3 +183,4 @@ func ms(d time.Duration) string      { return fmt.Sprintf("%.1f ms", d.Seconds()
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 func mib(n int64) string             { return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20)) }
 func count(n int) string             { return fmt.Sprint(n) }
+func percent(f float64) string       { return fmt.Sprintf("%.0f %%", 100*f) }

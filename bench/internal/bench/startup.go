@@ -151,7 +151,6 @@ func (all measurements) reportStartup(r *report.Report) {
 // startupTargets compares all scenes with the targets. Those of the ratios are for the standard scenes only.
 func startupTargets(r *report.Report, all measurements) {
 	const maxPeak, maxSize = 16 << 20, 8 << 20
-	percent := func(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
 	for _, t := range []struct {
 		scene    string
 		maxRatio float64
