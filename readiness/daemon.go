@@ -62,7 +62,8 @@ type run struct {
 // always in the log and, unless another daemon holds the directory, in
 // status.json. A context that ends with an [*Interrupted] cause interrupts it.
 func (d *Daemon) Run(ctx context.Context) Exit {
-	r, exit := d.claim(ctx, d.Config.withDefaults().longestDeadline())
+	d.setDefaults()
+	r, exit := d.claim(ctx, d.Config.longestDeadline())
 	if r == nil {
 		return exit
 	}
@@ -119,6 +120,7 @@ func (r *run) wait(ctx context.Context) error {
 // Reject reports an invalid configuration in the directory and in the log, and
 // returns the exit code. The caller has printed the problems one by one.
 func (d *Daemon) Reject(problems error) Exit {
+	d.setDefaults()
 	r, exit := d.claim(context.Background(), gatePatience)
 	if r == nil {
 		return exit
@@ -131,9 +133,8 @@ func (d *Daemon) Reject(problems error) Exit {
 	})
 }
 
-// claim takes the directory, within a time that is unlimited if it is 0. If another
-// process holds it until then, its status.json is left alone.
-func (d *Daemon) claim(ctx context.Context, within time.Duration) (*run, Exit) {
+// setDefaults replaces the zero fields that have defaults.
+func (d *Daemon) setDefaults() {
 	if d.Notify == nil {
 		d.Notify = func(string) error { return nil }
 	}
@@ -144,6 +145,11 @@ func (d *Daemon) claim(ctx context.Context, within time.Duration) (*run, Exit) {
 		d.Client = new(imds.Client)
 	}
 	d.Config = d.Config.withDefaults()
+}
+
+// claim takes the directory, within a time that is unlimited if it is 0. If another
+// process holds it until then, its status.json is left alone.
+func (d *Daemon) claim(ctx context.Context, within time.Duration) (*run, Exit) {
 	dir, err := d.open(ctx, within)
 	if err == nil {
 		previous, err := dir.Begin(d.BootID)
