@@ -34,9 +34,9 @@ var (
 // larger one, and readers reject it.
 const MaxStatus = 1 << 20
 
-// maxRead is the maximum size in bytes of every other file. The daemon usually writes
-// a few KiB, and never more than this.
-const maxRead = 8 << 20
+// MaxFile is the maximum size of every other file in bytes. The daemon usually writes a
+// few KiB, and never a larger file. Readers reject one.
+const MaxFile = 8 << 20
 
 // ReadStatus reads status.json in dir, such as /run/imds, without a lock. An error
 // matches [io/fs.ErrNotExist] if the file or dir is missing, [ErrNotOurs] or

@@ -100,7 +100,7 @@ func TestLookupJSON(t *testing.T) {
 func TestReadingIsBounded(t *testing.T) {
 	many := func(entry string) string { // repeats entry as often as it fits
 		var b strings.Builder
-		for i := 0; b.Len() < maxRead-20<<10; i++ {
+		for i := 0; b.Len() < MaxFile-20<<10; i++ {
 			fmt.Fprintf(&b, entry, i)
 		}
 		return strings.TrimSuffix(b.String(), ",")

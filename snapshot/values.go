@@ -128,7 +128,7 @@ func readValues(dir string) (*Values, error) {
 
 // readObject reads a file, which must contain one JSON object.
 func readObject(dir *os.File, path, name string) source {
-	text, _, err := atomicfile.Read(dir, name, maxRead)
+	text, _, err := atomicfile.Read(dir, name, MaxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return source{}

@@ -171,7 +171,7 @@ func TestOpenBadFiles(t *testing.T) {
 		"deep and truncated": func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(`{"a":`, 20000)), 0o644) },
 		"link":               func(p string) error { return os.Symlink(secret, p) },
 		"directory":          func(p string) error { return os.Mkdir(p, 0o755) },
-		"huge":               func(p string) error { return os.WriteFile(p, make([]byte, maxRead+1), 0o644) },
+		"huge":               func(p string) error { return os.WriteFile(p, make([]byte, MaxFile+1), 0o644) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := published(t, Status{})

@@ -44,7 +44,7 @@ func TestWrittenIsReadable(t *testing.T) {
 				t.Errorf("no problem is too-large: %v", problems)
 			}
 			for name, f := range s.Files(snapshot.Ready) {
-				if len(f.Data) > maxFile {
+				if len(f.Data) > snapshot.MaxFile {
 					t.Errorf("%s has %d bytes", name, len(f.Data))
 				}
 			}

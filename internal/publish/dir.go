@@ -22,10 +22,6 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// maxFile is the maximum size of a file in bytes, used when a file is read back to compare
-// it or to rewrite it. Build never returns a larger file.
-const maxFile = 8 << 20
-
 // Dir is the directory of the files, locked for one writer, or opened by [Open]. It is safe
 // for concurrent use.
 type Dir struct {
@@ -211,7 +207,7 @@ func (d *Dir) readListed(st snapshot.Status, name string) (data []byte, listed b
 	if !listed {
 		return nil, false
 	}
-	data, info, err := atomicfile.Read(d.self, name, maxFile)
+	data, info, err := atomicfile.Read(d.self, name, snapshot.MaxFile)
 	switch {
 	case err != nil:
 		return nil, false
@@ -251,7 +247,7 @@ func (d *Dir) Previous(st snapshot.Status) *Previous {
 func (d *Dir) Sums() map[string]string {
 	sums := map[string]string{}
 	for _, name := range order() {
-		data, _, err := atomicfile.Read(d.self, name, maxFile)
+		data, _, err := atomicfile.Read(d.self, name, snapshot.MaxFile)
 		switch {
 		case err == nil:
 			sums[name] = *File{Data: data}.Sum()
@@ -300,7 +296,7 @@ func (d *Dir) write(name string, f File) (changed bool, err error) {
 	if name != snapshot.StatusFile && !slices.Contains(order(), name) {
 		return false, fmt.Errorf("writing %q: must be a file name of package snapshot", name)
 	}
-	data, info, err := atomicfile.Read(d.self, name, maxFile)
+	data, info, err := atomicfile.Read(d.self, name, snapshot.MaxFile)
 	if err == nil && info.Mode() == f.Mode() && bytes.Equal(data, f.Data) {
 		return false, nil
 	}
@@ -380,7 +376,7 @@ func (d *Dir) WriteState(state string) (sum *string, err error) {
 	d.published.Store(true)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	old, _, err := atomicfile.Read(d.self, snapshot.EnvFile, maxFile)
+	old, _, err := atomicfile.Read(d.self, snapshot.EnvFile, snapshot.MaxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, atomicfile.ErrNotRegular):
 		old = nil // there are no variables to keep
@@ -451,7 +447,7 @@ func (d *Dir) writeFailedState(state string) map[string]*string {
 	}
 	sums := map[string]*string{}
 	for _, name := range order() {
-		if data, _, err := atomicfile.Read(d.self, name, maxFile); err == nil {
+		if data, _, err := atomicfile.Read(d.self, name, snapshot.MaxFile); err == nil {
 			sums[name] = File{Data: data, Secret: isSecret(name)}.Sum()
 		}
 	}

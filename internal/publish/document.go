@@ -62,7 +62,7 @@ func values(v any) int {
 
 // The maximum encoded sizes of a document and of meta-data.json, in bytes. Bodies are
 // limited when they are fetched, but indentation and escapes can make them thirty times as
-// long, and no file may exceed maxFile.
+// long, and no file may exceed [snapshot.MaxFile].
 const (
 	maxDocument = 1 << 20
 	maxMetaData = 6 << 20
