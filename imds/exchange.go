@@ -58,8 +58,7 @@ func (w *wire) explain() error {
 }
 
 // bufferBytes is the size of the buffers of a request and of its answer. Nearly all of
-// them fit. With the 4 KiB of net/http, a collection of 95 paths caused 160 more page
-// faults.
+// them fit. With 4 KiB, a collection of 95 paths caused 160 more page faults.
 const bufferBytes = 1 << 10
 
 // exchange sends a request and reads its answer.
@@ -79,8 +78,6 @@ func (r request) exchange(conn net.Conn, message []byte) (*answer, *Error) {
 	if err != nil {
 		return nil, r.fail(err)
 	}
-	// The body is never closed: that would read the rest of it, and the connection
-	// ends with the request anyway.
 	e := r.fail(nil)
 	e.Status = resp.status
 	e.RetryAfter = retryAfter(resp.header)
