@@ -266,11 +266,13 @@ func (d *directory) inPlace() error {
 	if err != nil {
 		return err
 	}
-	there, err := os.Stat(d.path)
-	if err != nil {
+	there, err := os.Lstat(d.path) // openDirectory would refuse a link
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s was removed", d.path)
+	case err != nil:
 		return err
-	}
-	if !os.SameFile(held, there) {
+	case !os.SameFile(held, there):
 		return fmt.Errorf("%s was moved or mounted over", d.path)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 // state is what is known of one path.
 type state struct {
 	present   bool
+	lost      bool      // its file was removed together with the directory
 	changedAt time.Time // zero: never
 	answerAt  time.Time // zero: never
 	class     policy.Class
@@ -62,6 +63,7 @@ func (r *run) apply(a answer) {
 		}
 	}
 	s, now := r.states[a.path], time.Now()
+	changed = changed || a.absent && s.lost
 	r.dirty = r.dirty || changed || a.class != s.class || a.class == "" && s.answerAt.IsZero()
 	s.class, s.err = a.class, a.err
 	if a.class != "" {
@@ -76,9 +78,11 @@ func (r *run) apply(a answer) {
 		r.logChange(a, s, now)
 		s.present, s.changedAt = !a.absent, now
 	}
+	s.lost = false
 }
 
-// logChange logs a change at info, unless the path changes all the time.
+// logChange logs a change at info, unless the path changes all the time, or its file was
+// lost.
 func (r *run) logChange(a answer, s *state, now time.Time) {
 	text := a.path + " has changed"
 	switch {
@@ -90,7 +94,7 @@ func (r *run) logChange(a answer, s *state, now time.Time) {
 	if now.Sub(s.loggedAt) >= time.Minute {
 		s.loggedAt, s.logged = now, 0
 	}
-	if s.logged++; s.logged > maxLogged {
+	if s.logged++; s.logged > maxLogged || s.lost && !a.absent {
 		r.Log.Debug(text, "path", a.path)
 		return
 	}

@@ -80,6 +80,7 @@ type run struct {
 	warnedOf bool // of metrics that could not be written
 	answers  <-chan answer
 	begun    time.Time // the start of the current round, or of the last
+	reopened time.Time // when the directory was last opened again; zero: never
 	ready    bool      // READY=1 was sent
 }
 
@@ -152,6 +153,9 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 			}
 			return context.Cause(ctx)
 		case <-next.C:
+			if err := r.followPath(); err != nil {
+				return err
+			}
 			forget(news) // what is older than the round has no consequence
 			r.begun, r.answers, pending = time.Now(), r.ask(ctx), len(r.Paths)
 		case a := <-r.answers:
@@ -181,6 +185,10 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 			if err := r.beat(pending > 0); err != nil {
 				return err
 			}
+			if pending == 0 && r.reopened.After(r.begun) {
+				due = time.Now() // answers of the last round went with the directory
+				next.Reset(0)
+			}
 		}
 		if r.dirty && len(r.answers) == 0 || time.Since(r.savedAt) > saveEvery-heartbeat {
 			r.resave()
@@ -199,12 +207,35 @@ func forget(news <-chan struct{}) {
 // beat feeds the watchdog, unless a round takes longer than it can.
 func (r *run) beat(inRound bool) error {
 	r.judge(false)
-	if err := r.dir.inPlace(); err != nil {
-		return fmt.Errorf("using the directory: %w", err)
+	if err := r.followPath(); err != nil {
+		return err
 	}
 	if time.Since(r.begun) < longestRound || !inRound {
 		r.notify("WATCHDOG=1")
 	}
+	return nil
+}
+
+// followPath opens the directory again, as at the start, if it was removed, moved or
+// mounted over. The next answers write the files. An error ends the process, and systemd
+// starts it again: if the directory above is missing, only systemd can create it.
+func (r *run) followPath() error {
+	why := r.dir.inPlace()
+	if why == nil {
+		return nil
+	}
+	dir, err := openDirectory(r.Dir, r.BootID, r.Paths)
+	if err != nil {
+		return fmt.Errorf("using the directory: %w, and cannot be opened again: %w", why, err)
+	}
+	_ = r.dir.close() // its files are out of reach
+	r.dir, r.reopened, r.dirty = dir, time.Now(), true
+	for path, s := range r.states {
+		now := dir.state(path)
+		s.lost = (s.lost || s.present) && !now.present
+		s.present = now.present
+	}
+	r.Log.Warn("writing all files again, because " + why.Error())
 	return nil
 }
 

@@ -4,6 +4,7 @@ package watch_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -438,24 +439,112 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// If the directory is removed or replaced, the watcher ends, because nobody could read
-// its files.
+// If the directory is removed or replaced, the next round writes all files again, with one
+// line in the log.
 func TestDirectoryIsReplaced(t *testing.T) {
+	remove := func(dir string) error { return os.RemoveAll(filepath.Join(dir, "watch")) }
+	for _, tt := range []struct {
+		name, why string
+		breaks    func(dir string) error
+	}{
+		{"watch is removed", "watch was removed", remove},
+		{"watch is replaced", "watch was moved or mounted over", func(dir string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "watch"), filepath.Join(dir, "elsewhere")), os.Mkdir(filepath.Join(dir, "watch"), 0o700))
+		}},
+		{"everything is removed", "watch was removed", func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) }},
+	} {
+		for _, interval := range []time.Duration{5 * time.Second, time.Hour} {
+			t.Run(tt.name+", every "+interval.String(), func(t *testing.T) {
+				tr := newTrial(t, "ok")
+				tr.Interval = interval
+				tr.sim.Gone = map[string]time.Duration{state: 35 * time.Second}
+				tr.run(t, func(t *testing.T) {
+					tr.until(6 * time.Second)
+					if err := tt.breaks(tr.Dir); err != nil {
+						t.Fatal(err)
+					}
+					tr.until(16 * time.Second)
+					if body, exists := tr.file(t, state); body != "InService" || !exists {
+						t.Errorf("%q, exists %v", body, exists)
+					}
+					if st := tr.status(t, state); !st.Present || st.Class != nil || st.ChangedAt.Before(tr.start.Add(6*time.Second)) {
+						t.Errorf("%+v", st)
+					}
+					tr.until(36 * time.Second)
+					if err := remove(tr.Dir); err != nil { // the path is gone, too
+						t.Fatal(err)
+					}
+					tr.until(46 * time.Second)
+					if st := tr.status(t, state); st.Present || st.ChangedAt == nil {
+						t.Errorf("%+v", st)
+					}
+				})
+				for text, n := range map[string]int{"writing all files again": 2, state + " has appeared": 1, state + " is gone": 1} {
+					if got := tr.logged(text); len(got) != n {
+						t.Errorf("%q is logged at %v, want %d times", text, got, n)
+					}
+				}
+				if len(tr.logged("writing all files again, because "+filepath.Join(tr.Dir, tt.why))) == 0 {
+					t.Error("the reason is not logged")
+				}
+				if n := len(tr.rounds(state)); interval == time.Hour && n != 3 {
+					t.Errorf("%d rounds", n)
+				}
+			})
+		}
+	}
+}
+
+// If the directory is removed inside a round, the first answers of the round are lost, and
+// the next round follows soon.
+func TestDirectoryIsReplacedInsideRound(t *testing.T) {
 	tr := newTrial(t, "ok")
-	ended := ""
-	tr.Notify = nil
-	syncRun(t, tr, func() {
-		tr.until(5 * time.Second)
-		if err := os.Rename(filepath.Join(tr.Dir, "watch"), filepath.Join(tr.Dir, "elsewhere")); err != nil {
-			t.Error(err)
+	tr.Interval, tr.Timeouts.Read = time.Hour, time.Hour
+	tr.sim.Also(imdstest.MustSchedule("hang@" + spot + ":30s,ok")...)
+	tr.run(t, func(t *testing.T) {
+		tr.until(time.Second)
+		if body, _ := tr.file(t, state); body != "InService" {
+			t.Errorf("%q", body)
 		}
-		if err := os.Mkdir(filepath.Join(tr.Dir, "watch"), 0o755); err != nil {
-			t.Error(err)
+		tr.until(9 * time.Second)
+		if err := os.RemoveAll(filepath.Join(tr.Dir, "watch")); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Second)
-	}, &ended)
-	if !strings.Contains(ended, "watch was moved or mounted over") {
-		t.Errorf("it ended with %q", ended)
+		tr.until(20*time.Second + 100*time.Millisecond)
+		if body, _ := tr.file(t, state); body != "InService" {
+			t.Errorf("after the round: %q", body)
+		}
+	})
+}
+
+// If the directory cannot be opened again, the watcher ends, so that systemd starts it
+// again and creates the directory above.
+func TestDirectoryIsLost(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		breaks     func(tr *trial) error
+	}{
+		{"everything is removed", "watch was removed, and cannot be opened again: ", func(tr *trial) error { return os.RemoveAll(tr.Dir) }},
+		{"a link", "watch is not a directory of user", func(tr *trial) error {
+			watch, elsewhere := filepath.Join(tr.Dir, "watch"), filepath.Join(tr.Dir, "elsewhere")
+			return errors.Join(os.Rename(watch, elsewhere), os.Symlink("elsewhere", watch))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, "ok")
+			ended := ""
+			tr.Notify = nil
+			syncRun(t, tr, func() {
+				tr.until(6 * time.Second)
+				if err := tt.breaks(tr); err != nil {
+					t.Error(err)
+				}
+				tr.until(11 * time.Second)
+			}, &ended)
+			if !strings.Contains(ended, tt.want) {
+				t.Errorf("it ended with %q", ended)
+			}
+		})
 	}
 }
 
