@@ -68,22 +68,28 @@ func Gate(st snapshot.Status) []Metric {
 
 // Watch is the status of `imds-ready watch` as gauges, sorted by name.
 func Watch(st snapshot.WatchStatus) []Metric {
-	var answered, present []Sample
+	var answered, failing, present []Sample
 	for _, path := range slices.Sorted(maps.Keys(st.Paths)) {
-		p, exists := st.Paths[path], "0"
-		if p.Present {
-			exists = "1"
-		}
-		present = append(present, Sample{"path", path, exists})
+		p := st.Paths[path]
+		failing = append(failing, Sample{"path", path, truth(p.Class != nil)})
+		present = append(present, Sample{"path", path, truth(p.Present)})
 		for _, at := range instant(p.LastAnswerAt) {
 			answered = append(answered, Sample{"path", path, at.Value})
 		}
 	}
 	return []Metric{
 		{"imds_ready_watch_answer_time_seconds", "When IMDS last answered a request for the path, in seconds since 1970; absent if it did not.", answered},
+		{"imds_ready_watch_failing", "1 if the last request for the path failed, 0 otherwise.", failing},
 		{"imds_ready_watch_present", "1 if the watched path exists, 0 otherwise.", present},
 		{"imds_ready_watch_start_time_seconds", "When imds-ready watch was started, in seconds since 1970.", instant(&st.StartedAt)},
 	}
+}
+
+func truth(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
 }
 
 func count(n int) []Sample { return []Sample{{Value: strconv.Itoa(n)}} }
@@ -125,11 +131,7 @@ func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), '
 // answer.
 func states(now string) (samples []Sample) {
 	for _, state := range []string{snapshot.Degraded, snapshot.Failed, snapshot.Ready, snapshot.Skipped, snapshot.Waiting} {
-		value := "0"
-		if state == now {
-			value = "1"
-		}
-		samples = append(samples, Sample{"state", state, value})
+		samples = append(samples, Sample{"state", state, truth(state == now)})
 	}
 	return samples
 }

@@ -188,6 +188,7 @@ func TestWatch(t *testing.T) {
 	want := map[string]float64{"imds_ready_watch_start_time_seconds": float64(st.StartedAt.UnixMilli()) / 1000}
 	for path, p := range st.Paths {
 		want[fmt.Sprintf("imds_ready_watch_answer_time_seconds{path=%q}", path)] = float64(p.LastAnswerAt.UnixMilli()) / 1000
+		want[fmt.Sprintf("imds_ready_watch_failing{path=%q}", path)] = 0
 		want[fmt.Sprintf("imds_ready_watch_present{path=%q}", path)] = map[bool]float64{true: 1}[p.Present]
 	}
 	compare(t, parse(t, d.textfile), want)
