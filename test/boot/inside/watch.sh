@@ -17,6 +17,8 @@ state=meta-data/autoscaling/target-lifecycle-state
 # tree: the files of watch. It rewrites status.json, of which only the owner and the mode count.
 tree() { find $files -mindepth 1 -printf '%P %u:%m %i %T@\n' | sed '/^status.json/s/ [^ ]* [^ ]*$//' | sort; }
 pid() { property $watch MainPID; }
+# gate_now: the run of the gate, and its files.
+gate_now() { property $gate InvocationID && find /run/imds -maxdepth 1 -type f -printf '%P %i %T@\n' | sort; }
 ready() { is $watch active running && [ -s $files/status.json ]; }
 same() { [ "$1" = "$(pid)" ] && [ "$1" != 0 ]; }
 holds() { [ "$(cat "$files/$1")" = "$2" ]; }
@@ -39,7 +41,7 @@ example() { cd $examples && sed -n 's/^# \$ //p' "$1" | bash -e; }
 unit_facts() {
 	policy ''
 	run ok
-	local inode at
+	local inode at gate_at
 	inode=$(stat -c %i /run/imds)
 	fact 'watch: the unit is installed and not enabled' eval "[ \"\$(systemctl is-enabled $watch)\" = disabled ] && is $watch inactive"
 	systemctl --quiet disable $gate
@@ -65,6 +67,28 @@ unit_facts() {
 
 	kill -KILL "$at"
 	fact 'watch: it is restarted after it was killed, and keeps the files' eval "holds $state InService && eventually 15 eval '! same $at && ready'"
+
+	at=$(pid)
+	rm -r $files
+	fact 'watch: after its directory was removed, the same process writes its files again' eval \
+		"eventually 12 ready && holds $state InService && same $at"
+	rm -r /run/imds
+	fact 'watch: after /run/imds was removed, systemd starts it again, and its files are back' eval \
+		"eventually 25 eval '! same $at && ready' && holds $state InService && [ \$(stat -c %U:%a /run/imds) = imds-ready:755 ]"
+	systemctl restart $gate
+
+	fact 'watchdog: the unit has one of a minute' eval "[ \$(property $watch WatchdogUSec) = 1min ]"
+	mkdir -p /run/systemd/system/$watch.d
+	printf '[Service]\nWatchdogSec=15s\n' >/run/systemd/system/$watch.d/shorter.conf
+	systemctl daemon-reload
+	systemctl restart $watch
+	at=$(pid) gate_at=$(gate_now)
+	kill -STOP "$at"
+	fact 'watchdog: systemd restarts a watch that was stopped by SIGSTOP, and its files stay' eval \
+		"holds $state InService && eventually 40 eval '! same $at && ready' && holds $state InService && lines | grep -q 'Watchdog timeout'"
+	fact 'watchdog: the gate and its files are as before' eval "is $gate active && [ '$gate_at' = \"\$(gate_now)\" ] && state ready"
+	rm -r /run/systemd/system/$watch.d
+	systemctl daemon-reload
 
 	printf '[watch]\ninterval = "1h"\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
 	systemctl restart $watch
