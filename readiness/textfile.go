@@ -28,6 +28,5 @@ func (t *textfile) write(st snapshot.Status) {
 		return
 	}
 	t.warned = true
-	t.log.Warn("writing the metrics", "err", err,
-		"hint", "the directory of output.textfile must be there, and writable for this user; under systemd, name it in ReadWritePaths=")
+	t.log.Warn("writing the metrics", "err", err, "hint", metrics.Hint)
 }

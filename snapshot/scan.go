@@ -10,7 +10,7 @@ import (
 )
 
 // maxNesting is the maximum depth of nested objects and arrays in a file. The daemon
-// writes at most 12 levels, and 16 more for a JSON document in a leaf.
+// writes at most 12 levels, and [paths.MaxNesting] more for a JSON document in a leaf.
 const maxNesting = 64
 
 // nestedWithin reports whether text has at most depth levels of objects and arrays.

@@ -205,7 +205,7 @@ func valueOf(name string, body []byte) (text []byte, class string) {
 	key, _ := strings.CutPrefix(name, paths.MetaData)
 	switch {
 	case paths.IsDocument(name):
-		if !nestedWithin(body, maxNesting) || !json.Valid(body) {
+		if !nestedWithin(body, paths.MaxNesting) || !json.Valid(body) {
 			return nil, "bad-response"
 		}
 		dec := json.NewDecoder(bytes.NewReader(body))

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
 // watching writes files and the status of a watch into a new directory.
@@ -154,6 +156,19 @@ func TestWatchedLookup(t *testing.T) {
 	}
 	if _, err := st.LookupJSON(dir, "a//b"); !errors.Is(err, ErrBadKey) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A document may be nested as deeply as in meta-data.json, and no deeper.
+func TestWatchedNesting(t *testing.T) {
+	const name = "meta-data/spot/instance-action"
+	st := WatchStatus{BootID: "b", PID: 1, Paths: map[string]WatchedPath{name: answered(true)}}
+	for levels, class := range map[int]string{paths.MaxNesting: "", paths.MaxNesting + 1: "bad-response"} {
+		dir := watching(t, st, map[string]string{name: strings.Repeat("[", levels) + strings.Repeat("]", levels)})
+		_, err := st.LookupJSON(dir, name)
+		if e, ok := errors.AsType[*KeyError](err); (err != nil) != (class != "") || ok && e.Class != class {
+			t.Errorf("%d levels: %v, want class %q", levels, err, class)
+		}
 	}
 }
 

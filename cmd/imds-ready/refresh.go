@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -50,13 +51,14 @@ func (p *program) refresh(ctx context.Context, log *slog.Logger, now bool) readi
 		p.logProblems(log, err)
 		return readiness.ExitConfig
 	}
-	if p.showUnitWithoutStatus(ctx).skipped() {
-		log.Info("skipped: " + skippedUnit)
+	dir := p.writeDirectory()
+	if why := p.off(ctx, loaded.Readiness, os.DirFS("/sys"), dir); why != "" {
+		log.Info("nothing to refresh: " + why)
 		return readiness.ExitOK
 	}
 	loaded.IMDS.UserAgent = "imds-ready/" + version
 	r := &refresh.Refresh{
-		Config: loaded.Readiness, Client: loaded.IMDS, Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Now: now,
+		Config: loaded.Readiness, Client: loaded.IMDS, Dir: dir, BootID: bootID(), Version: version, Log: log, Now: now,
 	}
 	return r.Run(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -53,7 +54,7 @@ func (p *program) watch(ctx context.Context, log *slog.Logger) readiness.Exit {
 		return readiness.ExitConfig
 	}
 	dir := p.writeDirectory()
-	if why := p.off(ctx, loaded.Readiness, dir); why != "" {
+	if why := p.off(ctx, loaded.Readiness, os.DirFS("/sys"), dir); why != "" {
 		log.Info("nothing to watch: " + why)
 		_ = notify("READY=1\nSTATUS=nothing to watch: " + why) // without READY=1, systemd would call exit code 0 a failure
 		return readiness.ExitOK
@@ -83,10 +84,10 @@ func (p *program) watch(ctx context.Context, log *slog.Logger) readiness.Exit {
 	return exit
 }
 
-// off returns why nothing is requested after the boot, or "": requests are switched off,
-// or the gate was skipped.
-func (p *program) off(ctx context.Context, c readiness.Config, dir string) (why string) {
-	if why := c.Off(os.DirFS("/sys")); why != "" {
+// off returns why refresh and watch make no request, or "": requests are switched off, the
+// machine whose /sys is sys is not an EC2 instance, or the gate was skipped.
+func (p *program) off(ctx context.Context, c readiness.Config, sys fs.FS, dir string) (why string) {
+	if why := c.Off(sys); why != "" {
 		return why
 	}
 	st, _, err := snapshot.ReadStatusJSON(dir, bootID())

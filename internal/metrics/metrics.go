@@ -31,6 +31,9 @@ type Sample struct {
 	Value       string
 }
 
+// Hint is what to do about an error of [Write].
+const Hint = "the directory of output.textfile must exist and be writable for this user; under systemd, name it in ReadWritePaths="
+
 // Write replaces the file at path, mode 0644, whose directory must exist: only its owner
 // knows who may read it. Metrics are read from files that end in ".prom", which the
 // temporary file does not.

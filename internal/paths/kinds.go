@@ -14,6 +14,11 @@ const (
 	Document             // the JSON value that is served
 )
 
+// MaxNesting is the maximum depth of nested objects and arrays in one [Document]. IMDS
+// serves two or three levels. Without a limit, 256 KiB of "[" would become 60 MiB of
+// indentation.
+const MaxNesting = 16
+
 // KindOf returns the type of the leaf at segs, which are below meta-data. The keys are
 // those of the AWS EC2 User Guide, "Instance metadata categories".
 func KindOf(segs []string) Kind {

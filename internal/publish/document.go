@@ -10,12 +10,9 @@ import (
 	"maps"
 	"slices"
 	"unicode/utf8"
-)
 
-// maxNesting is the maximum depth of nested objects and arrays in one JSON document. IMDS
-// serves two or three levels. Without a limit, 256 KiB of "[" would become 60 MiB of
-// indentation.
-const maxNesting = 16
+	"github.com/imds-ready/imds-ready/internal/paths"
+)
 
 // document parses a body, which must be exactly one JSON value. Numbers keep their digits.
 // If the body is valid, class is empty.
@@ -31,7 +28,7 @@ func document(body []byte) (v any, class string) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, classBadResponse
 	}
-	if !nestedWithin(v, maxNesting) {
+	if !nestedWithin(v, paths.MaxNesting) {
 		return nil, classBadResponse
 	}
 	if encodedSize(v, 0) > maxDocument || values(v) > maxValues {

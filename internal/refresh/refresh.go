@@ -100,13 +100,10 @@ type attempt struct {
 	err     error
 }
 
-// Run refreshes the files and returns the exit code. A context that ends with a
+// Run refreshes the files and returns the exit code. It must not be called if requests are
+// switched off; see [readiness.Config.Off]. A context that ends with a
 // [*readiness.Interrupted] cause interrupts it.
 func (r *Refresh) Run(ctx context.Context) readiness.Exit {
-	if r.Config.Disabled {
-		r.Log.Info("skipped: AWS_EC2_METADATA_DISABLED is set")
-		return readiness.ExitOK
-	}
 	dir, err := publish.Open(r.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r.undecided("no gate has run in this boot", "`systemctl start imds-ready` starts it")

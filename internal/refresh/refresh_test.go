@@ -261,7 +261,6 @@ func TestNothingToRefresh(t *testing.T) {
 		make func(w *world)
 		want readiness.Exit
 	}{
-		{"AWS_EC2_METADATA_DISABLED", func(w *world) { w.gate(sim("")); w.config.Disabled = true }, readiness.ExitOK},
 		{"a skipped gate", func(w *world) { w.config.Disabled = true; w.gate(sim("")); w.config.Disabled = false }, readiness.ExitOK},
 		{"a failed gate", func(w *world) { w.config.OnTimeout = readiness.Fail; w.gate(sim("400")) }, readiness.ExitTempFail},
 		{"a gate that waits", func(w *world) {

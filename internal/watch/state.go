@@ -218,7 +218,6 @@ func (r *run) writeMetrics(st snapshot.WatchStatus) {
 	}
 	if err := metrics.Write(r.metricsFile(), metrics.Watch(st)); err != nil && !r.warnedOf {
 		r.warnedOf = true
-		r.Log.Warn("writing the metrics", "err", err,
-			"hint", "the directory of output.textfile must exist and be writable for this user; under systemd, name it in ReadWritePaths=")
+		r.Log.Warn("writing the metrics", "err", err, "hint", metrics.Hint)
 	}
 }
