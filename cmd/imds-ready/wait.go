@@ -179,27 +179,36 @@ func (p *program) await(ctx context.Context, limit waitLimit) (snapshot.Status, 
 const tooEarlyHint = "systemd has not reached sysinit.target, which the gate starts after and which probably waits " +
 	"for this command: run it later, for example in runcmd of cloud-init instead of bootcmd, or in a unit with After=imds-ready.service"
 
-// progressLine is one line on a terminal that is rewritten in place. The zero
-// value shows nothing.
+// quietFor is how long wait says nothing without a terminal while there is no status. A
+// boot in which the gate starts soon prints nothing.
+const quietFor = 5 * time.Second
+
+// progressLine is one line on a terminal that is rewritten in place. Without a terminal, it
+// is printed once, and only if there is no status of the gate.
 type progressLine struct {
-	terminal *os.File
+	terminal *os.File // or nil
+	print    func(text string)
 	start    time.Time
-	shown    bool
+	shown    bool // since the last clear, or at all without a terminal
 }
 
 // newProgressLine returns a line on stderr, because stdout is for results.
 func (p *program) newProgressLine() *progressLine {
 	f, ok := terminal(p.stderr)
 	if !ok || os.Getenv("TERM") == "dumb" { // a dumb terminal cannot rewrite a line
-		return &progressLine{}
+		f = nil
 	}
-	return &progressLine{terminal: f, start: time.Now()}
+	return &progressLine{terminal: f, print: func(text string) { p.report(text) }, start: time.Now()}
 }
 
 // show rewrites the line, cut to the terminal's width, because a line that wraps
 // could not be rewritten.
 func (l *progressLine) show(dir string, s snapshot.Progress) {
 	if l.terminal == nil {
+		if s.Err != nil && !l.shown && time.Since(l.start) >= quietFor {
+			l.shown = true
+			l.print(l.text(dir, s))
+		}
 		return
 	}
 	text := []rune(words.OneLine(l.text(dir, s)))
@@ -212,7 +221,7 @@ func (l *progressLine) show(dir string, s snapshot.Progress) {
 
 // clear removes the line before other output.
 func (l *progressLine) clear() {
-	if l.shown {
+	if l.terminal != nil && l.shown {
 		fmt.Fprint(l.terminal, "\r\x1b[K")
 		l.shown = false
 	}

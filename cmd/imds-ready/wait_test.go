@@ -3,6 +3,8 @@
 package main
 
 import (
+	"io/fs"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +67,37 @@ func TestWaitLimit(t *testing.T) {
 				time.Sleep(time.Nanosecond)
 				if !l.reached() {
 					t.Error("the limit is not reached at the end")
+				}
+			})
+		})
+	}
+}
+
+// Without a terminal, wait says once that there is no status, and only after a while.
+func TestWaitWithoutStatus(t *testing.T) {
+	none := snapshot.Progress{Err: fs.ErrNotExist}
+	for _, tt := range []struct {
+		name string
+		seen []snapshot.Progress // once a second
+		want []string
+	}{
+		{"soon there", []snapshot.Progress{none, none, none, none, none, {}, {}}, nil},
+		{"never there", []snapshot.Progress{none, none, none, none, none, none, none, none}, []string{
+			"waiting for imds-ready, 5 s: no status from this boot in /run/imds",
+		}},
+		{"a gate that waits", make([]snapshot.Progress, 10), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var printed []string
+				l := &progressLine{start: time.Now(), print: func(text string) { printed = append(printed, text) }}
+				for _, s := range tt.seen {
+					l.show("/run/imds", s)
+					l.clear()
+					time.Sleep(time.Second)
+				}
+				if !slices.Equal(printed, tt.want) {
+					t.Errorf("%q, want %q", printed, tt.want)
 				}
 			})
 		})
