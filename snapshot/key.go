@@ -102,6 +102,33 @@ func relative(segs []string) (below []string, isIdentity bool) {
 	return segs, false
 }
 
+// position is where a key is: in the identity document or below meta-data.
+type position struct {
+	identity bool
+	segs     []string
+}
+
+func newPosition(key string) position {
+	segs, isIdentity := relative(segments(key))
+	return position{isIdentity, segs}
+}
+
+// compare compares two positions in the order of [Values.Walk].
+func (p position) compare(q position) int {
+	switch {
+	case p.identity == q.identity:
+		return slices.Compare(p.segs, q.segs)
+	case p.identity:
+		return -1
+	}
+	return 1
+}
+
+// contains reports whether q is p, or below it.
+func (p position) contains(q position) bool {
+	return p.identity == q.identity && len(q.segs) >= len(p.segs) && slices.Equal(p.segs, q.segs[:len(p.segs)])
+}
+
 // imdsPath returns the path of a key in IMDS, below the version, as `missing` in
 // status.json contains it.
 func imdsPath(key string) string {

@@ -288,28 +288,42 @@ func (v *Values) Walk(key string, visit func(key string) error) error {
 			return err
 		}
 		if v.identity.text != nil && w.visitKey(identityRoot+"/") && !w.object(&scanner{text: v.identity.text}, identityRoot+"/", 1) {
-			return w.result()
+			return unlessAll(w.err)
 		}
 		if v.metaData.text != nil && w.err == nil {
 			w.object(&scanner{text: v.metaData.text}, "", 0)
 		}
-		return w.result()
+		return unlessAll(w.err)
 	}
 	if _, err := v.LookupJSON(key); err != nil {
 		return err
 	}
-	segs, isIdentity := relative(segments(key))
-	value := find(v.source(isIdentity).text, segs)
-	name, prefix := keyName(segs, isIdentity), ""
-	if isIdentity || len(segs) > 0 {
+	at := newPosition(key)
+	return unlessAll(walkValue(find(v.source(at.identity).text, at.segs), at, visit))
+}
+
+// unlessAll returns err, or nil if it is [fs.SkipAll].
+func unlessAll(err error) error {
+	if errors.Is(err, fs.SkipAll) {
+		return nil
+	}
+	return err
+}
+
+// walkValue visits the keys in the value of a key, or the key itself if the value is not an
+// object. Unlike that of Walk, its error may be [fs.SkipAll].
+func walkValue(value []byte, at position, visit func(key string) error) error {
+	w := &walker{visit: visit}
+	name, prefix := keyName(at.segs, at.identity), ""
+	if at.identity || len(at.segs) > 0 {
 		prefix = name + "/"
 	}
 	if value[0] != '{' {
 		w.visitKey(name)
 	} else {
-		w.object(&scanner{text: value}, prefix, len(segs))
+		w.object(&scanner{text: value}, prefix, len(at.segs))
 	}
-	return w.result()
+	return w.err
 }
 
 // walker is the state of one Walk. Once err is set, it visits no more keys.
@@ -325,13 +339,6 @@ func (w *walker) visitKey(key string) bool {
 		w.err = err
 	}
 	return err == nil
-}
-
-func (w *walker) result() error {
-	if errors.Is(w.err, fs.SkipAll) {
-		return nil
-	}
-	return w.err
 }
 
 // object visits the keys in the next object, whose own key is prefix and has depth

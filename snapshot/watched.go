@@ -156,6 +156,115 @@ func (st WatchStatus) LookupJSON(dir, key string) (json.RawMessage, error) {
 	return nil, ErrNotWatched
 }
 
+// Walk is like [Values.Walk] with v, except that at and below the watched paths it visits
+// the keys that [WatchStatus.LookupJSON] finds in dir.
+func (st WatchStatus) Walk(dir string, v *Values, key string, visit func(key string) error) error {
+	var err error
+	if key != "" {
+		var text []byte
+		if text, err = st.LookupJSON(dir, key); err == nil {
+			return unlessAll(walkValue(text, newPosition(key), visit))
+		} else if !errors.Is(err, ErrNotWatched) {
+			return err
+		}
+	}
+	next := st.documents(dir, key)
+	if len(next) == 0 {
+		return v.Walk(key, visit)
+	}
+	all, found, stopped := next, false, false
+	// before visits the keys of the documents that come before a position, or of all.
+	before := func(limit *position) error {
+		for len(next) > 0 && (limit == nil || next[0].compare(*limit) < 0) {
+			found = found || next[0].text != nil
+			if err := next[0].walk(visit); err != nil {
+				stopped = true
+				return err
+			}
+			next = next[1:]
+		}
+		return nil
+	}
+	err = v.Walk(key, func(key string) error {
+		at := newPosition(key)
+		if err := before(&at); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(d document) bool { return d.contains(at) }) {
+			return fs.SkipDir
+		}
+		err := visit(key)
+		if !errors.Is(err, fs.SkipDir) {
+			stopped = err != nil
+			return err
+		}
+		for len(next) > 0 && at.contains(next[0].position) {
+			next = next[1:]
+		}
+		return err
+	})
+	if _, absent := errors.AsType[*KeyError](err); stopped || err != nil && !absent {
+		return err
+	}
+	if last := before(nil); last != nil {
+		return unlessAll(last)
+	}
+	if found {
+		return nil // the key is a directory by now
+	}
+	return err
+}
+
+// document is the JSON of a watched path that has been asked for, or nil if the path has no
+// value.
+type document struct {
+	position
+	text []byte
+}
+
+// documents returns the documents below a key, or all, in the order of Walk.
+func (st WatchStatus) documents(dir, key string) (below []document) {
+	for name := range st.Paths {
+		at := newPosition(name)
+		if key != "" && !newPosition(key).contains(at) || !at.identity && !strings.HasPrefix(name, paths.MetaData) || st.belowAnother(name) {
+			continue
+		}
+		if text, err := st.LookupJSON(dir, name); !errors.Is(err, ErrNotWatched) {
+			below = append(below, document{at, text})
+		}
+	}
+	slices.SortFunc(below, func(a, b document) int { return a.compare(b.position) })
+	return below
+}
+
+// belowAnother reports whether a path is below another watched path, from whose file
+// [WatchStatus.LookupJSON] takes its value.
+func (st WatchStatus) belowAnother(name string) bool {
+	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+		if _, ok := st.Paths[parent]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// walk visits the key of the path and those in its document.
+func (d document) walk(visit func(key string) error) error {
+	name := keyName(d.segs, d.identity)
+	if d.text == nil || len(name) >= maxListed {
+		return nil
+	}
+	if d.text[0] != '{' {
+		return walkValue(d.text, d.position, visit)
+	}
+	if err := visit(name + "/"); errors.Is(err, fs.SkipDir) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return walkValue(d.text, d.position, visit)
+}
+
 // lookup finds the value at segs in the file of a path.
 func (p WatchedPath) lookup(dir, name string, segs []string, key string) (json.RawMessage, error) {
 	body, err := readBody(dir, name)

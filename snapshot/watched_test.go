@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,5 +183,99 @@ func TestWatchedLink(t *testing.T) {
 	}
 	if got, err := st.LookupJSON(dir, "x"); err == nil {
 		t.Errorf("%s", got)
+	}
+}
+
+// Walk visits each key that can be looked up once: in the files of the watched paths, or
+// else in those of the gate.
+func TestWatchedWalk(t *testing.T) {
+	st := WatchStatus{BootID: "b", PID: 1, Paths: map[string]WatchedPath{
+		"meta-data/spot/instance-action": answered(true), "meta-data/spot/instance-action/action": answered(true),
+		"meta-data/events/recommendations/rebalance": answered(false), "meta-data/placement/region": {},
+		"meta-data/tags/instance/Name": answered(true), "meta-data/iam/info": answered(true), "user-data": answered(true),
+		"dynamic/instance-identity/document": answered(true),
+	}}
+	dir := watching(t, st, map[string]string{
+		"meta-data/spot/instance-action": `{"action": "stop", "at": {"t": 1}}`, "meta-data/tags/instance/Name": "web", "meta-data/iam/info": "{half",
+		"dynamic/instance-identity/document": `{"region": "r"}`,
+	})
+	write(t, dir, Status{State: Ready, BootID: "b", Generation: 1})
+	for name, text := range map[string]string{
+		IdentityFile: `{"old": "x"}`,
+		MetaDataFile: `{"a": "1", "events": {"recommendations": {"rebalance": {"old": 1}}}, "iam": {"info": {"Code": "old"}}, "placement": {"region": "r"},
+			"spot": {"instance-action": {"old": 1}, "instance-action-x": "y"}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := Open(dir, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{
+		"identity/", "identity/region", "a", "events/", "events/recommendations/", "iam/", "placement/", "placement/region",
+		"spot/", "spot/instance-action/", "spot/instance-action/action", "spot/instance-action/at/", "spot/instance-action/at/t",
+		"spot/instance-action-x", "tags/instance/Name",
+	}
+	list := func(key string) (keys []string, err error) {
+		err = st.Walk(dir, v, key, func(key string) error {
+			keys = append(keys, key)
+			return nil
+		})
+		return keys, err
+	}
+	for key, want := range map[string][]string{
+		"": all, "identity": all[1:2], "spot": all[9:14], "spot/instance-action/": all[10:13], "spot/instance-action/at": all[12:13],
+		"tags": all[14:], "tags/instance": all[14:], "tags/instance/Name": all[14:], "placement": all[7:8], "meta-data": all[2:], "events": all[4:5],
+	} {
+		if keys, err := list(key); !slices.Equal(keys, want) || err != nil {
+			t.Errorf("%q: %q, %v, want %q", key, keys, err, want)
+		}
+	}
+	for key, want := range map[string]KeyError{
+		"none": {}, "tags/none": {}, "tag": {}, "events/recommendations/rebalance": {Watched: true}, "iam/info/Code": {Class: "bad-response", Path: "meta-data/iam/info"},
+	} {
+		want.Key = key
+		keys, err := list(key)
+		if e, ok := errors.AsType[*KeyError](err); !ok || *e != want || keys != nil {
+			t.Errorf("%q: %q, %v, want %+v", key, keys, err, want)
+		}
+	}
+	for _, key := range all { // the directories above a path that only watch has are not among them
+		if _, err := st.LookupJSON(dir, key); errors.Is(err, ErrNotWatched) {
+			if _, err := v.LookupJSON(key); err != nil {
+				t.Error(err)
+			}
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	for i, last := range all {
+		for stop, want := range map[error]error{fs.SkipAll: nil, io.EOF: io.EOF} {
+			var keys []string
+			err := st.Walk(dir, v, "", func(key string) error {
+				if keys = append(keys, key); key == last {
+					return stop
+				}
+				return nil
+			})
+			if !slices.Equal(keys, all[:i+1]) || !errors.Is(err, want) {
+				t.Errorf("%v at %s: %q, %v", stop, last, keys, err)
+			}
+		}
+		var keys []string
+		err := st.Walk(dir, v, "", func(key string) error {
+			if keys = append(keys, key); key == last {
+				return fs.SkipDir
+			}
+			return nil
+		})
+		want := slices.DeleteFunc(slices.Clone(all), func(key string) bool {
+			return strings.HasSuffix(last, "/") && key != last && strings.HasPrefix(key, last)
+		})
+		if !slices.Equal(keys, want) || err != nil {
+			t.Errorf("skipping %s: %q, %v, want %q", last, keys, err, want)
+		}
 	}
 }

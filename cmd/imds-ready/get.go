@@ -179,7 +179,8 @@ func (p *program) list(v *snapshot.Values, o getOptions) int {
 		before, between, after, empty = "[\n  ", ",\n  ", "\n]\n", "[]\n"
 	}
 	n := 0
-	err := v.Walk(root, func(key string) error {
+	w := p.watched()
+	err := w.Walk(w.dir, v, root, func(key string) error {
 		if n++; n == 1 {
 			out.WriteString(before)
 		} else {
@@ -360,15 +361,22 @@ func (p *program) completeKeys(_ *cobra.Command, _ []string, typed string) ([]co
 		prefix, typed = "meta-data/", rest
 	}
 	var found []cobra.Completion
-	err = v.Walk("", func(key string) error {
+	w := p.watched()
+	err = w.Walk(w.dir, v, "", func(key string) error {
 		isDirectory := strings.HasSuffix(key, "/")
-		switch {
-		case isDirectory && strings.HasPrefix(typed, key):
+		if isDirectory && strings.HasPrefix(typed, key) {
 			return nil // it is in there
-		case strings.HasPrefix(key, typed):
-			found = append(found, prefix+key)
-			if isDirectory {
-				directive |= cobra.ShellCompDirectiveNoSpace // the key continues
+		}
+		if rest, ok := strings.CutPrefix(key, typed); ok {
+			// The directories above a watched path need not be keys.
+			level, _, continues := strings.Cut(rest, "/")
+			candidate := prefix + typed + level
+			if continues {
+				candidate += "/"
+				directive |= cobra.ShellCompDirectiveNoSpace
+			}
+			if len(found) == 0 || found[len(found)-1] != candidate {
+				found = append(found, candidate)
 			}
 		}
 		if isDirectory {
