@@ -159,12 +159,12 @@ func (st WatchStatus) LookupJSON(dir, key string) (json.RawMessage, error) {
 // Walk is like [Values.Walk] with v, except that at and below the watched paths it visits
 // the keys that [WatchStatus.LookupJSON] finds in dir.
 func (st WatchStatus) Walk(dir string, v *Values, key string, visit func(key string) error) error {
-	var err error
 	if key != "" {
-		var text []byte
-		if text, err = st.LookupJSON(dir, key); err == nil {
+		text, err := st.LookupJSON(dir, key)
+		switch {
+		case err == nil:
 			return unlessAll(walkValue(text, newPosition(key), visit))
-		} else if !errors.Is(err, ErrNotWatched) {
+		case !errors.Is(err, ErrNotWatched):
 			return err
 		}
 	}
@@ -185,7 +185,7 @@ func (st WatchStatus) Walk(dir string, v *Values, key string, visit func(key str
 		}
 		return nil
 	}
-	err = v.Walk(key, func(key string) error {
+	err := v.Walk(key, func(key string) error {
 		at := newPosition(key)
 		if err := before(&at); err != nil {
 			return err

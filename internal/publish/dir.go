@@ -220,7 +220,8 @@ func (d *Dir) readListed(st snapshot.Status, name string) (data []byte, listed b
 
 // Previous reads the content of the files for [Build]. st is their status, as returned by
 // [Dir.Begin] or [Dir.Status]. A file counts as absent if it cannot be read, is not listed in st, or does
-// not have the digest in st.
+// not have the digest in st. That is also the case after a refresh that was killed before it
+// wrote the status: its file cannot be told from one that something else has changed.
 func (d *Dir) Previous(st snapshot.Status) *Previous {
 	p := &Previous{missing: st.Missing}
 	read := func(name string) []byte {
