@@ -33,7 +33,7 @@ func (tr *trial) wantEverything(t *testing.T) {
 // (0.1.0 lost all metadata after 0.3 s).
 func TestHiccupLosesNothing(t *testing.T) {
 	for _, fault := range []string{"503", "401@get", "429", "close", "404", "empty"} {
-		for range 34 { // 204 boots in all
+		for range 17 { // 102 boots in all
 			boot := fmt.Sprintf("%s@meta-data/**:%dms,ok", fault, 1+rand.IntN(3000))
 			if fault == "404" { // a listed path is retried for a second, the root for 5 s
 				boot = fmt.Sprintf("404@meta-data/:%dms,404@meta-data/**:%dms,ok", 1+rand.IntN(3000), 1+rand.IntN(450))

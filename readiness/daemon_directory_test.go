@@ -66,7 +66,7 @@ func TestDirectoryIsHeldBy(t *testing.T) {
 		{"a gate that ends", true, time.Minute, time.Second, 0, readiness.ExitOK, time.Second, 1},
 		{"a refresh that ends", false, time.Minute, 25 * time.Second, 0, readiness.ExitOK, 25 * time.Second, 3},
 		{"a refresh that is stopped", false, time.Minute, 0, 0, readiness.ExitTempFail, time.Minute, 6},
-		{"a refresh, without a deadline", false, 0, time.Hour, 0, readiness.ExitOK, time.Hour, 360},
+		{"a refresh, without a deadline", false, 0, 10 * time.Minute, 0, readiness.ExitOK, 10 * time.Minute, 60},
 		{"a refresh, and then a signal", false, time.Minute, 0, 5 * time.Second, 143, 5 * time.Second, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

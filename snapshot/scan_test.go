@@ -105,14 +105,15 @@ func TestReadingIsBounded(t *testing.T) {
 		}
 		return strings.TrimSuffix(b.String(), ",")
 	}
+	small := many(`"%06x":0,`)
 	deep := strings.Repeat(`{"`+strings.Repeat("n", 60)+`":`, 60)
 	for name, text := range map[string]string{
-		"small values":               "{" + many(`"%06x":0,`) + "}",
+		"small values":               "{" + small + "}",
 		"small objects":              "{" + many(`"%06x":{},`) + "}",
 		"objects in a list":          `{"a":[` + many(`{"":%d},`) + "]}",
-		"in a name that is too long": `{"` + strings.Repeat("k", 4000) + `":{` + many(`"%06x":0,`) + "}}",
-		"in a long name":             `{"` + strings.Repeat("k", maxListed-10) + `":{` + many(`"%06x":0,`) + "}}",
-		"in 60 long names":           deep + "{" + many(`"%06x":0,`) + "}" + strings.Repeat("}", 60),
+		"in a name that is too long": `{"` + strings.Repeat("k", 4000) + `":{` + small + "}}",
+		"in a long name":             `{"` + strings.Repeat("k", maxListed-10) + `":{` + small + "}}",
+		"in 60 long names":           deep + "{" + small + "}" + strings.Repeat("}", 60),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -282,9 +282,9 @@ func TestLongValuesAreShortened(t *testing.T) {
 // files and lines, and that the others are counted.
 func TestManyProblems(t *testing.T) {
 	for n, last := range map[int]string{
-		100:     "config.toml.d/1.toml:99: ",
-		101:     "and 1 more problem",
-		110_000: "and 109900 more problems",
+		100:    "config.toml.d/1.toml:99: ",
+		101:    "and 1 more problem",
+		30_000: "and 29900 more problems",
 	} {
 		var b strings.Builder
 		for i := range n - 1 {

@@ -13,10 +13,10 @@ import (
 	"github.com/imds-ready/imds-ready/snapshot"
 )
 
-// A reader that reads as fast as it can during 1000 writes always finds a complete file,
+// A reader that reads as fast as it can during 300 writes always finds a complete file,
 // because files are replaced instead of written to.
 func TestReadersSeeCompleteFiles(t *testing.T) {
-	const writes = 1000
+	const writes = 300
 	d := open(t)
 	// Each content repeats one byte and has a different length.
 	content := func(i int) []byte {
