@@ -3,11 +3,12 @@
 
 crash_facts() {
 	local pid soft
-	begin refuse:3s
+	begin refuse
 	pid=$(property $gate MainPID)
 	kill -KILL "$pid"
 	fact 'kill -9 while waiting: systemd restarts the gate' eval \
-		"eventually 4 is $gate activating start && [ \"\$(property $gate MainPID)\" != $pid ]"
+		"eventually $patience is $gate activating start && [ \"\$(property $gate MainPID)\" != $pid ]"
+	sim ok
 	fact 'kill -9 while waiting: the hard consumers get their files in the end' eval \
 		'eventually 10 is $gate active && running my-hard.service own.service && [ -s /run/imds/identity.json ]'
 	fact 'kill -9 while waiting: no temporary files remain' test -z "$(find /run/imds -name '.*' ! -name .lock)"

@@ -6,7 +6,7 @@ status=/run/imds/status.json
 examples=/usr/share/doc/imds-ready/examples
 # For how long, and how often, something is waited for, in seconds. A slow machine sets
 # other values before it sources this file.
-patience=${patience:-5} pause=${pause:-0.05}
+patience=${patience:-15} pause=${pause:-0.05}
 # The consumers that a scenario starts, one of each kind.
 kinds='my-soft.service my-hard.service my-requires.service my-binds.service'
 # The consumers that the examples add; imds-ready.service wants these.
@@ -87,7 +87,7 @@ sim() {
 	systemd-run --quiet --unit=sim --collect --property=Type=exec \
 		imds-sim --listen 169.254.169.254:80 --listen '[fd00:ec2::254]:80' --schedule "$schedule" \
 		--log /run/sim.log --url-file /run/sim.url "$@"
-	eventually 5 test -s /run/sim.url
+	eventually "$patience" test -s /run/sim.url
 }
 no_sim() { systemctl stop sim.service 2>/dev/null; }
 
@@ -117,14 +117,14 @@ begin() {
 	rest
 	sim "$@"
 	systemctl start --no-block consumers.target
-	eventually 5 gate_began
+	eventually "$patience" gate_began
 }
 gate_began() { [ "$(property $gate ExecMainStartTimestampMonotonic)" != 0 ] || is $gate failed; }
 # run SCHEDULE [FLAG...]: like begin, and waits for the decision and the jobs after it.
 run() {
 	begin "$@"
-	eventually 15 decided
-	eventually 5 no_jobs
+	eventually "$patience" decided
+	eventually "$patience" no_jobs
 }
 no_jobs() { systemctl list-jobs | grep -q '^No jobs'; }
 

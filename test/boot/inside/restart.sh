@@ -12,11 +12,12 @@ restart_facts() {
 	systemctl start container.service
 	kept=$(pids my-soft.service my-hard.service container.service)
 	other=$(pids my-requires.service my-binds.service)
-	sim refuse:2s
+	sim refuse
 	systemctl restart --no-block $gate
 	eventually 5 is $gate activating
 	fact 'restart: the files stay readable while the gate waits again' eval 'is $gate activating && identity_stays'
 	fact 'restart: Requires= and BindsTo= consumers are stopped while the gate waits' dead my-requires.service my-binds.service
+	sim ok
 	eventually 10 is $gate active
 	eventually 5 no_jobs
 	fact 'restart: the soft and hard consumers and the container keep their PIDs' \
