@@ -6,7 +6,7 @@ lint_docs() {
 	silent 'mandoc reports nothing about the manual pages' make -s man-lint
 	# promtool is only unpacked from its package, so that Prometheus is not started.
 	if ! command -v promtool >/dev/null; then
-		(cd "$work" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb promtool) >"$work/promtool.log" 2>&1 ||
+		(cd "$work" && flock /var/lib/apt apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb promtool) >"$work/promtool.log" 2>&1 ||
 			cat "$work/promtool.log" >&2
 		PATH=$PATH:$work/promtool/usr/bin
 	fi

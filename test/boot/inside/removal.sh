@@ -2,7 +2,7 @@
 # The removal of the package, which comes last.
 
 remains() {
-	find /boot /etc /opt /srv /usr /var -xdev -path /var/log -prune -o \
+	find /boot /etc /opt /srv /usr /var -xdev \( -path /var/log -o -path /var/tmp \) -prune -o \
 		-name '*imds-ready*' -print 2>/dev/null | grep -v -e '/imds-ready.service.wants' -e "/etc/systemd/system/.*service.d/imds-ready.conf"
 	ls -d /run/imds 2>/dev/null
 }
