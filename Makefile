@@ -26,7 +26,7 @@ demo: build
 
 test: build vet format
 	$(if $(RACE),,@echo 'gcc is missing: the tests run without the race detector')
-	go test $(RACE) ./...
+	go test -vet=off $(RACE) ./...
 	set -e; for module in $(MODULES); do (cd $$module && go vet ./... && go test ./...); done
 
 # Runs the tests that need only Go: no root, no network but the interface lo, no C compiler
