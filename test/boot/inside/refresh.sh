@@ -64,7 +64,9 @@ refresh_facts() {
 	fact 'timer: the journal has one warning about it, with an explanation' eval \
 		'[ "$(since /run/since | wc -l)" = 1 ] && since /run/since -p warning | grep -q "^refresh failed" && explained'
 	sim ok
-	ran 2
+	# On a busy machine, the first refresh may still reach the deadline of a second.
+	eventually 30 eval 'since /run/since | grep -q "^refreshed again after"'
+	ran 1
 	fact 'timer: and one line when it is back' eval '[ "$(since /run/since | wc -l)" = 2 ] && since /run/since | grep -q "^refreshed again after"'
 	touch /run/imds-ready.disabled
 	sim ok
