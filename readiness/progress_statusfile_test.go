@@ -112,7 +112,7 @@ func TestStatusFileIsTimely(t *testing.T) {
 		if s.status.LastError != nil && s.status.LastError.Class == "connection-refused" && refused == 0 {
 			refused = s.at
 		}
-		if s.status.Endpoint != nil && endpoint == 0 {
+		if s.status.Endpoint != nil && s.at < 9*time.Second && endpoint == 0 {
 			endpoint = s.at
 		}
 	}
