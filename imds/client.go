@@ -59,7 +59,7 @@ type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // the first call, keep the Client for its token, and do not copy it. It is safe
 // for concurrent use.
 type Client struct {
-	// Endpoints are one or two base URLs without a final slash, whose host is an IP
+	// Endpoints are one or two base URLs with the scheme http, whose host is an IP
 	// address or "localhost". Two are raced, the first with a head start of
 	// [HeadStart]. If empty, [EndpointIPv4] is used.
 	Endpoints []string

@@ -41,10 +41,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 var httpStart = []byte("HTTP/")
 
-// explain returns why reading the answer failed, which the parser does not know: the
-// connection broke, the limit was reached, or this is not HTTP. The parser's own
-// error is omitted, because it quotes the answer, which may contain a token.
-func (w *wire) explain() error {
+// explain returns why reading the answer failed, of which err is the parser's view: the
+// connection broke, the limit was reached, or the answer is malformed.
+func (w *wire) explain(err error) error {
 	switch {
 	case w.left <= 0:
 		return ErrTooLarge
@@ -52,8 +51,10 @@ func (w *wire) explain() error {
 		return w.err
 	case w.err != nil && bytes.HasPrefix(httpStart, w.start):
 		return io.ErrUnexpectedEOF
+	case errors.Is(err, ErrMalformed):
+		return err
 	default:
-		return fmt.Errorf("%w: not HTTP", ErrMalformed)
+		return malformed("not HTTP")
 	}
 }
 
@@ -97,7 +98,7 @@ func (r request) exchange(conn net.Conn, message []byte) (*answer, *Error) {
 	case int64(len(body)) > r.limit:
 		e.Err = tooLarge
 	case err != nil:
-		e.Err = w.explain()
+		e.Err = w.explain(err)
 	case len(body) == 0:
 		return &answer{status: resp.status, header: resp.header}, nil
 	default:
@@ -112,7 +113,7 @@ func (w *wire) header(br *bufio.Reader) (*response, error) {
 	for range maxInterim + 1 {
 		resp, err := readResponse(br)
 		if err != nil {
-			if err = w.explain(); errors.Is(err, ErrTooLarge) {
+			if err = w.explain(err); errors.Is(err, ErrTooLarge) {
 				err = fmt.Errorf("%w: header over %d bytes", ErrTooLarge, maxHeaderBytes)
 			}
 			return nil, err

@@ -26,6 +26,8 @@ func get(t *testing.T, path, raw string) ([]byte, error) {
 	return body, err
 }
 
+const trailer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" // its lines follow
+
 // An empty body is nil and not an error.
 func TestBodies(t *testing.T) {
 	gzip := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xffK\xcb\xcf\x07\x00!es\x8c\x03\x00\x00\x00" // "foo"
@@ -36,6 +38,7 @@ func TestBodies(t *testing.T) {
 		{"until the end, 1.1", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", "abc"},
 		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", "abcde"},
 		{"chunked with a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", "abc"},
+		{"chunked with a trailer of 64 lines", trailer + strings.Repeat("X: 1\r\n", 64) + "\r\n", "abc"},
 		{"bytes after the length", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef", "abc"},
 		{"bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc", "abc"},
 		{"no reason phrase", "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\nabc", "abc"},
@@ -168,6 +171,9 @@ func TestIncompleteAnswers(t *testing.T) {
 			{"another transfer encoding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 0},
 			{"a chunk's length in letters", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 200},
 			{"a chunk too long", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", 200},
+			{"a chunk's extension of 2 KiB", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("x", 2048) + "\r\na\r\n0\r\n\r\n", 200},
+			{"a trailer of 65 lines", trailer + strings.Repeat("X: 1\r\n", 65) + "\r\n", 200},
+			{"a trailer with a line of 2 KiB", trailer + "X: " + strings.Repeat("x", 2048) + "\r\n\r\n", 200},
 			{"a chunk's length past 64 bits", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 200},
 		},
 	} {
@@ -182,6 +188,28 @@ func TestIncompleteAnswers(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An error says what is wrong with an answer, without its content.
+func TestMalformedAnswers(t *testing.T) {
+	for raw, want := range map[string]string{
+		"220 secret ready\r\n":                                                 "not HTTP",
+		"HTTP/1.1 200 OK\r\nsecret\r\n\r\n":                                    "a line of the header has no name",
+		"HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n":                    "Content-Length is not a number",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n":    "two values of Content-Length",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n":          "a Transfer-Encoding other than chunked",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n":      "the size of a chunk is not a number",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nsecret\r\n": "a chunk is longer than its size",
+		trailer + strings.Repeat("secret: 1\r\n", 65):                          "a long trailer",
+		trailer + strings.Repeat("secret", 400):                                "a long line between chunks",
+	} {
+		bubble(t, want, func(t *testing.T) {
+			e := failed(t)(get(t, "x", raw))
+			if got := e.Error(); !strings.HasSuffix(got, ": malformed answer: "+want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }
 

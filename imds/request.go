@@ -80,7 +80,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	if r.begun != nil {
 		r.begun(begun)
 	}
-	base, err := url.Parse(r.endpoint)
+	base, err := parseEndpoint(r.endpoint)
 	if err != nil {
 		return nil, r.fail(err)
 	}
@@ -104,6 +104,18 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 		e.Err = causeOf(ctx, e.Err)
 	}
 	return a, e
+}
+
+// parseEndpoint returns the base URL. It accepts a final slash.
+func parseEndpoint(endpoint string) (*url.URL, error) {
+	base, err := url.Parse(strings.TrimSuffix(endpoint, "/"))
+	if err != nil {
+		return nil, err
+	}
+	if base.Scheme != "http" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, errors.New("the endpoint must be http:// with an address, and perhaps a port and a path")
+	}
+	return base, nil
 }
 
 // causeOf returns the context's cause if the end of the context caused the error.

@@ -112,6 +112,8 @@ func TestTargets(t *testing.T) {
 		{"base path", "http://127.0.0.1:80/imds", "a/b", "127.0.0.1:80", "/imds/latest/a/b"},
 		{"escaped base path", "http://127.0.0.1/a%2Fb", "c d", "127.0.0.1:80", "/a%2Fb/latest/c%20d"},
 		{"IPv6", "http://[::1]", "a", "[::1]:80", "/latest/a"},
+		{"final slash", four + "/", "a", "four", "/latest/a"},
+		{"base path with a final slash", "http://127.0.0.1/imds/", "a", "127.0.0.1:80", "/imds/latest/a"},
 	} {
 		bubble(t, tt.name, func(t *testing.T) {
 			w := newWire(nil, nil)
@@ -123,6 +125,19 @@ func TestTargets(t *testing.T) {
 				t.Errorf("got %q, want %q", w.raw[0], want)
 			}
 			w.expect(t, fmt.Sprintf("0s SYN %[1]s, 0s PUT %[1]s, 0s SYN %[1]s, 0s GET %[1]s %[2]s", tt.addr, tt.target))
+		})
+	}
+}
+
+// An endpoint that is not plain HTTP is refused before anything is sent.
+func TestEndpointsAreHTTP(t *testing.T) {
+	for _, endpoint := range []string{"https://127.0.0.1:1338", "ftp://127.0.0.1:1338", "http://", "127.0.0.1:1338", four + "/?x=1", four + "/#x", "http://u:p@127.0.0.1:1338"} {
+		bubble(t, endpoint, func(t *testing.T) {
+			w := newWire(nil, nil)
+			if e := mustFail(t, w.client(endpoint)); e.Connected || e.Status != 0 {
+				t.Errorf("got %+v", e)
+			}
+			w.expect(t, "")
 		})
 	}
 }

@@ -33,26 +33,29 @@ func readResponse(br *bufio.Reader) (*response, error) {
 	status, _, _ = strings.Cut(strings.TrimLeft(status, " "), " ")
 	code, err := strconv.ParseUint(status, 10, 0)
 	if err != nil || len(status) != 3 || code < 100 || !isVersion(version) {
-		return nil, fmt.Errorf("status line %q", line)
+		return nil, malformed("not HTTP")
 	}
 	r := &response{status: int(code), length: -1}
-	if r.header, err = lines.ReadMIMEHeader(); err != nil {
+	r.header, err = lines.ReadMIMEHeader()
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return nil, malformed("a line of the header has no name")
+	} else if err != nil {
 		return nil, err
 	}
 	if coding := r.header["Transfer-Encoding"]; coding != nil && version >= "HTTP/1.1" {
 		if len(coding) != 1 || !strings.EqualFold(coding[0], "chunked") {
-			return nil, fmt.Errorf("transfer coding %q: %w", coding, errors.ErrUnsupported)
+			return nil, malformed("a Transfer-Encoding other than chunked")
 		}
 		r.chunked = true
 	}
 	for _, value := range r.header["Content-Length"] {
 		value = textproto.TrimString(value)
 		if value != textproto.TrimString(r.header.Get("Content-Length")) {
-			return nil, errors.New("two different lengths")
+			return nil, malformed("two values of Content-Length")
 		}
 		n, err := strconv.ParseUint(value, 10, 63)
 		if err != nil {
-			return nil, err
+			return nil, malformed("Content-Length is not a number")
 		}
 		r.length = int64(n)
 	}
@@ -64,6 +67,10 @@ func readResponse(br *bufio.Reader) (*response, error) {
 	}
 	return r, nil
 }
+
+// malformed returns an error that says what is wrong with an answer. It never quotes the
+// answer, which may contain a token.
+func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
 // isVersion reports whether s is an HTTP-version (RFC 9112 section 2.3).
 func isVersion(s string) bool {
@@ -85,12 +92,16 @@ func (r *response) readBody(br *bufio.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
+// maxTrailer is how many lines the trailer of a chunked body may have. They are skipped.
+const maxTrailer = 64
+
 // readChunks reads chunks up to and including the trailer (RFC 9112 section 7.1), or
-// until they have more than limit bytes.
+// until they have more than limit bytes. No line that is not data may be longer than
+// [bufferBytes].
 func readChunks(br *bufio.Reader, limit int64) ([]byte, error) {
 	var body []byte
 	for {
-		line, err := br.ReadSlice('\n')
+		line, err := readLine(br)
 		if err != nil {
 			return nil, err
 		}
@@ -98,11 +109,10 @@ func readChunks(br *bufio.Reader, limit int64) ([]byte, error) {
 		digits, _, _ := bytes.Cut(line, []byte(";")) // extensions mean nothing here
 		n, err := strconv.ParseUint(string(bytes.TrimRight(digits, " \t")), 16, 63)
 		if err != nil || !ok {
-			return nil, fmt.Errorf("chunk size %q", line)
+			return nil, malformed("the size of a chunk is not a number")
 		}
 		if n == 0 {
-			_, err := textproto.NewReader(br).ReadMIMEHeader()
-			return body, err
+			break
 		}
 		start := int64(len(body))
 		body = append(body, make([]byte, min(int64(n), limit+1-start))...)
@@ -114,7 +124,23 @@ func readChunks(br *bufio.Reader, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		if string(end[:]) != "\r\n" {
-			return nil, errors.New("a chunk is longer than its size")
+			return nil, malformed("a chunk is longer than its size")
 		}
 	}
+	for range maxTrailer + 1 {
+		line, err := readLine(br)
+		if err != nil || len(bytes.TrimRight(line, "\r\n")) == 0 {
+			return body, err
+		}
+	}
+	return nil, malformed("a long trailer")
+}
+
+// readLine reads a line of the framing, which is valid until the next read.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	line, err := br.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, malformed("a long line between chunks")
+	}
+	return line, err
 }

@@ -33,9 +33,12 @@ func FuzzResponse(f *testing.F) {
 	}
 	const limit = 100
 	// net/http bounds the digits of a chunk size, what is not data, and the trailer, and wants
-	// two bytes after the last chunk, even if the first is a line feed.
-	stricter := []string{"chunk length too large", "too much non-data", "suspiciously long trailer", "EOF reading trailer"}
+	// two bytes after the last chunk, even if the first is a line feed. It reads the trailer.
+	stricter := []string{"chunk length too large", "too much non-data", "suspiciously long trailer", "EOF reading trailer", "malformed MIME header"}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		if bytes.HasPrefix(raw, []byte("HTTP/0.0 ")) {
+			return // net/http takes it for HTTP/1.1
+		}
 		theirs, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), nil)
 		br := bufio.NewReader(bytes.NewReader(raw))
 		got, failed := readResponse(br)
