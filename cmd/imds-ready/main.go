@@ -42,8 +42,14 @@ func main() {
 	os.Exit(code)
 }
 
+// journalGrace is the shortest life of a process that fails and logs to the journal. The
+// journal finds the unit of a message in /proc. If the process is gone by then, `journalctl
+// -u` does not show why it failed (systemd issue 2913).
+const journalGrace = 300 * time.Millisecond
+
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	start := time.Now()
 	out := &checkedWriter{to: stdout}
 	p := &program{stdout: out, console: stdout, stderr: stderr}
 	root := p.command()
@@ -53,6 +59,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if command, err := root.ExecuteContextC(ctx); err != nil {
 		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: hint: see %s --help\n", err, command.CommandPath())
 		return exitUsage
+	}
+	if p.exit != 0 && p.logFormat == "journal" {
+		time.Sleep(time.Until(start.Add(journalGrace)))
 	}
 	if out.err != nil {
 		if !errors.Is(out.err, syscall.EPIPE) { // the reader closed the pipe on purpose, as head(1) does
