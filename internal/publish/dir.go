@@ -264,6 +264,9 @@ func (d *Dir) Sums() map[string]string {
 func (d *Dir) Status() (snapshot.Status, error) {
 	var st snapshot.Status
 	data, _, err := atomicfile.Read(d.self, snapshot.StatusFile, snapshot.MaxStatus)
+	if errors.Is(err, atomicfile.ErrNotRegular) {
+		err = fmt.Errorf("%w: %w", snapshot.ErrNotOurs, err)
+	}
 	if err == nil {
 		st, err = snapshot.ParseStatus(data)
 	}

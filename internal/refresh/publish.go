@@ -144,6 +144,8 @@ func (r *run) discard(err error) readiness.Exit {
 		r.Log.Warn("refresh failed: "+err.Error(), "exit_code", int(exit),
 			"hint", "a refresh holds the lock for milliseconds, so it is probably stopped: see `systemctl status imds-ready-refresh`")
 		return exit
+	case errors.Is(err, snapshot.ErrNotOurs), errors.Is(err, snapshot.ErrLaterSchema):
+		return r.unreadable(err)
 	case errors.Is(err, errRestarted), errors.Is(err, errKilled), errors.Is(err, context.DeadlineExceeded):
 	default:
 		return r.cannotWrite(err)

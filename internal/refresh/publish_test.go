@@ -161,6 +161,20 @@ func TestLocked(t *testing.T) {
 	}
 }
 
+// A status that is damaged meanwhile is exit code 76, as it is at the start.
+func TestDamagedMeanwhile(t *testing.T) {
+	inWorld(t, "", func(w *world) {
+		exit, _ := w.refresh(meanwhile(func() {
+			if err := os.WriteFile(filepath.Join(w.dir, snapshot.StatusFile), []byte("{"), 0o644); err != nil {
+				t.Error(err)
+			}
+		}))
+		if news := w.news(); exit != readiness.ExitProtocol || len(news) != 1 || !strings.Contains(news[0], "systemctl restart imds-ready") {
+			t.Errorf("exit code %d, news %q", exit, news)
+		}
+	})
+}
+
 // Files that cannot be written, and a directory that is moved away, are exit code 77.
 func TestCannotWrite(t *testing.T) {
 	for name, break_ := range map[string]func(w *world) error{

@@ -117,8 +117,12 @@ func (r *Refresh) Run(ctx context.Context) readiness.Exit {
 		err = st.CheckBoot(r.BootID)
 	}
 	switch {
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, snapshot.ErrOtherBoot):
 		return r.undecided("no gate has run in this boot: "+err.Error(), "`systemctl start imds-ready` starts it")
+	case errors.Is(err, snapshot.ErrNotOurs), errors.Is(err, snapshot.ErrLaterSchema):
+		return r.unreadable(err)
+	case err != nil:
+		return r.cannotWrite(err)
 	case st.State == snapshot.Skipped:
 		r.Log.Info("skipped, because the gate was skipped")
 		return readiness.ExitOK
@@ -146,6 +150,13 @@ func (r *Refresh) Run(ctx context.Context) readiness.Exit {
 func (r *Refresh) undecided(text, hint string) readiness.Exit {
 	r.Log.Info("nothing to refresh: "+text, "hint", hint, "exit_code", int(readiness.ExitTempFail))
 	return readiness.ExitTempFail
+}
+
+// unreadable is a refresh whose status.json was damaged or written by a later version.
+func (r *Refresh) unreadable(err error) readiness.Exit {
+	r.Log.Error("cannot refresh: "+err.Error(), "exit_code", int(readiness.ExitProtocol),
+		"hint", "`systemctl restart imds-ready` writes all files again, in the format of this version")
+	return readiness.ExitProtocol
 }
 
 // cannotWrite is a refresh that cannot use the directory or its files.

@@ -4,12 +4,14 @@ package refresh_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,8 +197,15 @@ func TestDownForAnHour(t *testing.T) {
 }
 
 // A required path that is given up ends the refresh with 75, and a disabled IMDS with 69.
-// The state stays ready.
+// The state stays ready, and neither makes the unit of the timer failed.
 func TestExitCodes(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/systemd/imds-ready-refresh.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(unit), "\nSuccessExitStatus=")
+	line, _, _ = strings.Cut(line, "\n")
+	successes := strings.Fields(line)
 	for schedule, want := range map[string]readiness.Exit{
 		"403@put": readiness.ExitUnavailable, "403@dynamic/**": readiness.ExitUnavailable, "400": readiness.ExitTempFail,
 		"html": readiness.ExitTempFail, "blocked": readiness.ExitTempFail, "404@meta-data/iam/info": readiness.ExitTempFail,
@@ -204,8 +213,8 @@ func TestExitCodes(t *testing.T) {
 		inWorld(t, "", func(w *world) {
 			w.require("meta-data/iam/info")
 			before := w.states()
-			if exit, _ := w.refresh(sim(schedule)); exit != want {
-				t.Errorf("%s: exit code %d, want %d\n%s", schedule, exit, want, w.log.String())
+			if exit, _ := w.refresh(sim(schedule)); exit != want || !slices.Contains(successes, strconv.Itoa(int(exit))) {
+				t.Errorf("%s: exit code %d, want %d, which is one of %q\n%s", schedule, exit, want, successes, w.log.String())
 			}
 			if st := w.status(); st.State != snapshot.Ready || st.Generation != 1 || st.StaleSince == nil || !slices.Equal(w.changed(before), []string{snapshot.StatusFile}) {
 				t.Errorf("%s: %+v", schedule, st)
@@ -294,6 +303,44 @@ func TestNothingToRefresh(t *testing.T) {
 					}
 				} else if names := w.changed(before); names != nil {
 					t.Errorf("changed %q", names)
+				}
+			})
+		})
+	}
+}
+
+// A status that cannot be read is an error that the unit of the timer shows, with the exit
+// code that `imds-ready status` has for it.
+func TestUnreadableStatus(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string // if the text is empty, status.json is a directory
+		want       readiness.Exit
+		wantLog    string
+	}{
+		{"damaged", "{", readiness.ExitProtocol, "not written by imds-ready"},
+		{"empty", "\n", readiness.ExitProtocol, "not written by imds-ready"},
+		{"a later version", `{"schema": 2, "boot_id": "` + bootID + `"}`, readiness.ExitProtocol, "written by a later version of imds-ready"},
+		{"a directory", "", readiness.ExitProtocol, "not written by imds-ready"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, "", func(w *world) {
+				path := filepath.Join(w.dir, snapshot.StatusFile)
+				err := os.WriteFile(path, []byte(tt.text), 0o644)
+				if tt.text == "" {
+					err = errors.Join(os.Remove(path), os.Mkdir(path, 0o755))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := sim("")
+				w.want(tt.want, 0, s)
+				news := strings.Join(w.news(), "\n")
+				if !strings.HasPrefix(news, `level=ERROR msg="cannot refresh: reading `) || !strings.Contains(news, tt.wantLog) ||
+					!strings.Contains(news, "systemctl restart imds-ready") || strings.Contains(news, "\n") {
+					t.Errorf("news %s", news)
+				}
+				if len(s.Trace()) != 0 {
+					t.Errorf("requests %v", s.Trace())
 				}
 			})
 		})
