@@ -107,8 +107,11 @@ func collecting(st snapshot.Status) bool {
 	return st.State == snapshot.Waiting && len(st.Required) > 0
 }
 
-// over reports whether there is nothing to do about the last error any more.
-func over(st snapshot.Status) bool { return st.State == snapshot.Ready || collecting(st) }
+// over reports whether there is nothing to do about the last error any more. The error of
+// a refresh that failed is not over.
+func over(st snapshot.Status) bool {
+	return st.State == snapshot.Ready && st.StaleSince == nil || collecting(st)
+}
 
 // lastHint returns the hint of the last error, unless that is over.
 func lastHint(st snapshot.Status) string {
@@ -188,6 +191,10 @@ func (t *statusText) addState() {
 		since = st.ReadyAt
 	}
 	state := st.State + sinceText(since)
+	if st.State == snapshot.Ready && since != nil && st.CollectedAt != nil && st.CollectedAt.After(*since) {
+		// After a refresh, status.json does not tell whether the gate was degraded until then.
+		state = st.State + "; the gate was decided at " + timeText(*since)
+	}
 	if collecting(st) {
 		state += ", collecting: IMDS answered"
 	}
@@ -259,9 +266,11 @@ func (t *statusText) addFiles() {
 	required := map[string]string{}
 	for path, r := range st.Required {
 		if !r.OK {
-			required[path] = "not tried yet"
+			required[path] = "not tried"
 			if r.Class != nil {
 				required[path] = *r.Class
+			} else if st.State == snapshot.Waiting {
+				required[path] += " yet"
 			}
 		}
 	}

@@ -67,6 +67,19 @@ func TestStatusTextIsShort(t *testing.T) {
 	}
 }
 
+// A required path that was not requested may still be requested only while the gate waits.
+func TestNotTried(t *testing.T) {
+	for state, want := range map[string]string{
+		snapshot.Waiting: "p (not tried yet)\n", snapshot.Skipped: "p (not tried)\n", snapshot.Failed: "p (not tried)\n",
+	} {
+		var buf bytes.Buffer
+		(&statusText{st: snapshot.Status{State: state, Required: map[string]snapshot.Requirement{"p": {}}}}).print(&buf)
+		if !strings.Contains(buf.String(), "required, missing:  "+want) {
+			t.Errorf("%s: %q lacks %q", state, buf.String(), want)
+		}
+	}
+}
+
 // The exit code is valid even if that in the file is not.
 func TestFailureCode(t *testing.T) {
 	for _, tt := range []struct {
