@@ -27,7 +27,7 @@ type Probed struct {
 	// InstanceID is that of the identity document, or empty if the attempt failed.
 	InstanceID string
 	// Class, Err and Hint describe the failure, as in the log of a run. They are empty
-	// if IMDS answered, and Hint may be empty otherwise.
+	// if IMDS answered.
 	Class policy.Class
 	Err   error
 	Hint  string
@@ -67,10 +67,6 @@ func Probe(ctx context.Context, c Config, client *imds.Client) Probed {
 		failed = *other
 	}
 	probed.Endpoint = cmp.Or(failed.Endpoint, probed.Endpoint)
-	probed.Hint = p.hints.For(failed, hints.Streak{}, gaveUp.Last)
-	if failed.Class == policy.ConnectionRefused || failed.Class == policy.ConnectTimeout { // which run explains after a while
-		probed.Hint = "nothing answers at this address yet: if that lasts, look at endpoint.url, " +
-			"and for a local firewall that does not allow the user imds-ready"
-	}
+	probed.Hint = cmp.Or(p.hints.For(failed, hints.Streak{}, gaveUp.Last), hints.Last(failed.Class, failed.Path))
 	return probed
 }

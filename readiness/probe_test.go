@@ -37,6 +37,8 @@ func TestProbe(t *testing.T) {
 		{schedule: "503x1,ok", class: "503", hint: "not ready", exit: readiness.ExitTempFail},
 		{schedule: "403@put", class: "disabled", hint: "modify-instance-metadata-options", exit: readiness.ExitUnavailable},
 		{schedule: "403@dynamic/**", class: "disabled", hint: "modify-instance-metadata-options", exit: readiness.ExitUnavailable},
+		{schedule: "401@get", class: "401", hint: "check --explain 401 dynamic/instance-identity/document", exit: readiness.ExitTempFail},
+		{schedule: "bigheaders", class: "too-large", hint: "something other than IMDS", exit: readiness.ExitProtocol},
 		{schedule: "html@get", class: "bad-response", hint: "something other than IMDS", exit: readiness.ExitProtocol},
 		{schedule: "hang@put", class: "read-timeout", hint: "hop limit", exit: readiness.ExitTempFail, most: imds.DefaultReadTimeout},
 	} {

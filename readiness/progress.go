@@ -3,6 +3,7 @@
 package readiness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -372,7 +373,8 @@ func (p *progress) attempts() int {
 
 // blame makes the last failure of a path the last one of all, because the path
 // ended the gate and others may have failed since. class is what the path was
-// given up for: if it is another than the last failure's, the hint is for it.
+// given up for: if it is another than the last failure's, the hint is for it. There always
+// is a hint, because nothing else follows.
 func (p *progress) blame(path string, class policy.Class) {
 	hint := p.hints.For(policy.Failure{Class: class, Path: path, Required: true, Token: true}, hints.Streak{}, nil)
 	p.mu.Lock()
@@ -385,6 +387,7 @@ func (p *progress) blame(path string, class policy.Class) {
 	if last.Class != string(class) {
 		last.Class, last.Hint = string(class), hint
 	}
+	last.Hint = cmp.Or(last.Hint, hints.Last(class, path))
 	p.status.LastError = &last
 }
 

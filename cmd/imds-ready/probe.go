@@ -54,7 +54,10 @@ func (p *program) probe(ctx context.Context) readiness.Exit {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	result := "IMDS answers: this is " + probed.InstanceID
 	if probed.Err != nil {
-		result = "IMDS does not answer as it should"
+		result = "IMDS does not answer"
+		if probed.Class.Answered() {
+			result += " as it should"
+		}
 	}
 	for _, line := range []struct{ name, value string }{
 		{"result", result},

@@ -95,8 +95,8 @@ func (s Settings) For(f policy.Failure, streak Streak, err error) string {
 		} else if ok {
 			return e.Got + "; the [[require]] entry of " + f.Path + " waits for " + e.Want
 		}
-	case policy.BadResponse:
-		if f.Path == paths.Roles && f.Headers && !f.Token {
+	case policy.BadResponse, policy.TooLarge:
+		if f.Class == policy.BadResponse && f.Path == paths.Roles && f.Headers && !f.Token {
 			return "the role's credentials are not there yet: look at the role of the instance profile"
 		}
 		return "probably something other than IMDS answers at this address: a proxy, a captive portal, a simulator"
@@ -109,6 +109,18 @@ func (s Settings) For(f policy.Failure, streak Streak, err error) string {
 		return "IMDS is there and not ready: this usually ends within seconds; if it lasts, stop and start the instance"
 	}
 	return ""
+}
+
+// Last says where to look after a wait that a failure has ended, if [Settings.For] has no
+// hint about it. It is never empty.
+func Last(class policy.Class, path string) string {
+	switch class {
+	case policy.ConnectionRefused, policy.ConnectTimeout, policy.Unreachable:
+		return "nothing answers at this address yet: if that lasts, look at endpoint.url, " +
+			"and for a local firewall that does not allow the user imds-ready"
+	default:
+		return fmt.Sprintf("`imds-ready check --explain %s %s` shows what the policy does about it, and `imds-ready probe` tries again", class, path)
+	}
 }
 
 // hint404 says what would make a required path appear.

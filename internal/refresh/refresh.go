@@ -11,6 +11,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -274,6 +275,7 @@ func (r *run) failed(ctx context.Context, err error) readiness.Exit {
 	exit, last := readiness.ExitTempFail, r.lastError()
 	if gaveUp, ok := errors.AsType[*retry.GiveUpError](err); ok && last != nil {
 		last.Class = string(gaveUp.Class)
+		last.Hint = cmp.Or(last.Hint, hints.Last(gaveUp.Class, gaveUp.Path))
 	} else { // the time of --now is over
 		last = &snapshot.LastError{At: time.Now(), Class: string(policy.PastDeadline), Message: words.Shorten(err.Error(), maxMessage)}
 	}
