@@ -136,7 +136,7 @@ func TestTables(t *testing.T) {
 	}
 	known := []string{
 		snapshot.StatusFile, snapshot.IdentityFile, snapshot.MetaDataFile, snapshot.NetworkFile, snapshot.TagsFile,
-		snapshot.EnvFile, snapshot.UserDataFile, snapshot.SignaturesFile,
+		snapshot.EnvFile, snapshot.UserDataFile, snapshot.SignaturesFile, snapshot.WatchDir + "/",
 	}
 	if !slices.Equal(files, known) {
 		t.Errorf("files %q, want %q", files, known)
@@ -148,7 +148,7 @@ func TestTables(t *testing.T) {
 	}
 	const exitUsage = 64
 	want := []int{
-		int(readiness.ExitOK), exitUsage, int(readiness.ExitUnavailable), int(readiness.ExitTempFail),
+		int(readiness.ExitOK), int(readiness.ExitFailure), exitUsage, int(readiness.ExitUnavailable), int(readiness.ExitTempFail),
 		int(readiness.ExitProtocol), int(readiness.ExitNoPerm), int(readiness.ExitConfig),
 	}
 	var codes []int

@@ -76,7 +76,7 @@ and sends READY=1 to systemd.`,
 }
 
 // explainFlag adds the remedy to an error about a flag: a similar flag, or the form of
-// a duration.
+// a value.
 func explainFlag(c *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var similar []string
@@ -87,8 +87,11 @@ func explainFlag(c *cobra.Command, err error) error {
 		})
 		return fmt.Errorf("%w%s", err, didYouMean(similar))
 	}
-	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok && e.GetFlag().Value.Type() == "duration" {
-		return fmt.Errorf("invalid --%s %q: must be a duration with a unit (ms, s, m, h), such as 90s", e.GetFlag().Name, e.GetValue())
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		must := map[string]string{"duration": "a duration with a unit (ms, s, m, h), such as 90s", "bool": "true or false"}
+		if must := must[e.GetFlag().Value.Type()]; must != "" {
+			return fmt.Errorf("invalid --%s %q: must be %s", e.GetFlag().Name, e.GetValue(), must)
+		}
 	}
 	return err
 }

@@ -57,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	if command, err := root.ExecuteContextC(ctx); err != nil {
+		if command.Name() == "help" { // its own help does not list the commands
+			command = root
+		}
 		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: hint: see %s --help\n", err, command.CommandPath())
 		return exitUsage
 	}

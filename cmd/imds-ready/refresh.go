@@ -25,7 +25,10 @@ files that changed. imds-ready-refresh.timer runs it every minute, and
 
 The exit code is 0 if the files are up to date or the gate was skipped, 69 if
 IMDS is disabled now, and 75 if a required path could not be fetched or the gate
-is not decided. Then all files stay as they are.`,
+is not decided or has failed. With 69 and 75, all files stay as they are. It is
+76 if status.json is damaged or was written by a later version, 77 if the files
+cannot be written or the directory belongs to another user, and 78 if the
+configuration is invalid.`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {

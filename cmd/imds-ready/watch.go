@@ -28,8 +28,9 @@ func (p *program) watchCommand() *cobra.Command {
 each that exists in a file, such as
 /run/imds/watch/meta-data/spot/instance-action. It runs until it is stopped, and
 sends READY=1 to systemd after the first round of requests. It is the
-ExecStart= of imds-ready-watch.service. Where the gate was skipped, it makes no
-request and ends with exit code 0.`,
+ExecStart= of imds-ready-watch.service. Where the gate was skipped, or would be
+because the machine is not an EC2 instance or AWS_EC2_METADATA_DISABLED is true,
+it makes no request and ends with exit code 0.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := p.logger()
