@@ -31,7 +31,9 @@ const (
 // Fields are declared in the order of their JSON names. Every key is always present; a
 // nil pointer is written as null.
 type Status struct {
-	// Attempts is the number of attempts to fetch a required path.
+	// Attempts is the number of attempts to fetch a required path. An attempt that the
+	// deadline cuts is counted only if it was the only one, and one after which a rule
+	// waits is not counted.
 	Attempts int `json:"attempts"`
 	// BootID is the result of [BootID] in the daemon. The files beside a status of
 	// another boot must not be trusted. It is never empty: readers reject such a file.
