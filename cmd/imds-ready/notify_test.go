@@ -76,16 +76,18 @@ func (r *receiver) all() []string {
 
 // flushed returns all datagrams that were sent before now.
 func (r *receiver) flushed(ts *testscript.TestScript) []string {
+	sentinels := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.datagrams) - len(slices.DeleteFunc(slices.Clone(r.datagrams), func(s string) bool { return s == sentinel }))
+	}
+	before := sentinels()
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: r.path(), Net: "unixgram"})
 	ts.Check(err)
 	defer conn.Close()
 	_, err = conn.Write([]byte(sentinel))
 	ts.Check(err)
-	arrived := until(patience, func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.datagrams) > 0 && r.datagrams[len(r.datagrams)-1] == sentinel
-	})
+	arrived := until(patience, func() bool { return sentinels() > before })
 	if !arrived {
 		ts.Fatalf("the socket does not receive the sentinel")
 	}
@@ -137,8 +139,8 @@ func cmdNotify(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("NOTIFY_SOCKET", r.path())
 }
 
-// cmdNotified is "notified [-all] FILE": the datagrams so far, one per line with
-// " && " for each line break, match FILE as one regular expression. Without -all,
+// cmdNotified is "notified [-all] FILE": the datagrams, one per line with " && " for
+// each line break, match FILE as one regular expression, now or soon. Without -all,
 // those that only extend the timeout are omitted.
 func cmdNotified(ts *testscript.TestScript, neg bool, args []string) {
 	everything := len(args) == 2 && args[0] == "-all"
@@ -146,16 +148,21 @@ func cmdNotified(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(w.receivers) == 0 || len(args) != 1 && !everything {
 		ts.Fatalf("usage: notified [-all] FILE, after notify")
 	}
-	var got strings.Builder
-	for _, d := range w.receivers[len(w.receivers)-1].flushed(ts) {
-		if everything || !strings.HasPrefix(d, "EXTEND_TIMEOUT_USEC=") {
-			got.WriteString(strings.ReplaceAll(d, "\n", " && ") + "\n")
-		}
-	}
 	want := strings.TrimSuffix(ts.ReadFile(args[len(args)-1]), "\n")
 	re, err := regexp.Compile(`\A(?:` + want + `)\z`)
 	ts.Check(err)
-	if !re.MatchString(strings.TrimSuffix(got.String(), "\n")) {
-		ts.Fatalf("the datagrams are\n%s\nwhich this does not match:\n%s", &got, want)
+	var got string
+	matches := until(patience, func() bool {
+		var lines []string
+		for _, d := range w.receivers[len(w.receivers)-1].flushed(ts) {
+			if everything || !strings.HasPrefix(d, "EXTEND_TIMEOUT_USEC=") {
+				lines = append(lines, strings.ReplaceAll(d, "\n", " && "))
+			}
+		}
+		got = strings.Join(lines, "\n")
+		return re.MatchString(got)
+	})
+	if !matches {
+		ts.Fatalf("the datagrams are\n%s\nwhich this does not match:\n%s", got, want)
 	}
 }

@@ -37,7 +37,7 @@ boot_facts() {
 	deb) fact 'boot: multi-user.target is reached while the gate waits' passed_by ;;
 	*) fact 'boot: multi-user.target waits if it wants the consumers itself' waits_along ;;
 	esac
-	fact 'boot: the gate runs as the user imds-ready, and status.json says that it waits' eval 'waits && unprivileged'
+	fact 'boot: the gate runs as the user imds-ready, and status.json says that it waits' eval 'eventually "$patience" waits && unprivileged'
 	fact 'boot: no consumer starts while the gate waits' held $kinds $others
 	[ "$scenario" != deb ] || fact 'boot: systemctl status shows what the gate waits for' eventually 3 says_why
 	fact 'boot: the gate becomes ready when IMDS answers' passed
