@@ -63,6 +63,9 @@ refresh_facts() {
 	fact 'timer: while IMDS is down, no unit is failed and all files stay' eval 'none_failed && state ready && [ -s /run/imds/identity.json ] && failures 0'
 	fact 'timer: the journal has one warning about it, with an explanation' eval \
 		'[ "$(since /run/since | wc -l)" = 1 ] && since /run/since -p warning | grep -q "^refresh failed" && explained'
+	sim 403@put
+	ran 2
+	fact 'timer: nor is one failed while IMDS is disabled' none_failed
 	sim ok
 	# On a busy machine, the first refresh may still reach the deadline of a second.
 	eventually 30 eval 'since /run/since | grep -q "^refreshed again after"'
