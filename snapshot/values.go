@@ -206,10 +206,11 @@ type KeyError struct {
 	// Key is the key that was looked up.
 	Key string
 	// Class is the error class with which the daemon failed to fetch the key, from
-	// `missing` or `required` in status.json. It is empty if IMDS does not have the
-	// path, including a required path that was last answered with 404.
+	// `missing` or `required` in status.json, or that of the file of a watched path. It
+	// is empty if IMDS does not have the path, including a required path that was last
+	// answered with 404.
 	Class string
-	// Path is the entry in status.json that contains Class: the path of the key, that
+	// Path is the entry in status.json or in watch/status.json that Class belongs to: the path of the key, that
 	// of the JSON document that would contain it, or, with a final slash, that of a
 	// listing above it. After a failed listing it is unknown whether IMDS has the key.
 	Path string

@@ -33,6 +33,9 @@ const MaxWatched = 256 << 10
 // The writer updates it at least every 60 s.
 const watchSilent = 90 * time.Second
 
+// classCannotWrite is the class of a path that IMDS has, and whose file cannot be written.
+const classCannotWrite = "cannot-write"
+
 // ErrNotWatched means that a key is not below a path that `imds-ready watch` has asked for,
 // or that it is not running.
 var ErrNotWatched = errors.New("not watched")
@@ -271,6 +274,8 @@ func (p WatchedPath) lookup(dir, name string, segs []string, key string) (json.R
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && p.LastAnswerAt == nil:
 		return nil, ErrNotWatched
+	case errors.Is(err, fs.ErrNotExist) && p.Class != nil && *p.Class == classCannotWrite:
+		return nil, &KeyError{Key: key, Class: classCannotWrite, Path: name}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &KeyError{Key: key, Watched: true}
 	case err != nil:

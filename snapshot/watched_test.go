@@ -107,6 +107,7 @@ func TestWatchedLookup(t *testing.T) {
 	st := WatchStatus{BootID: "b", PID: 1, Paths: map[string]WatchedPath{
 		spot: answered(true), groups: answered(true), iface: answered(true), "meta-data/empty": answered(true),
 		"meta-data/events/recommendations/rebalance": answered(false), "meta-data/never": {}, "meta-data/kept": {Present: true},
+		"meta-data/full":     {LastAnswerAt: new(time.Now()), Class: new("cannot-write")},
 		"meta-data/iam/info": answered(true), "meta-data/binary": answered(true), "dynamic/instance-identity/document": answered(true),
 	}}
 	dir := watching(t, st, map[string]string{
@@ -142,6 +143,7 @@ func TestWatchedLookup(t *testing.T) {
 		{"never", "not watched"},
 		{"iam/info", "bad-response"},
 		{"binary", "not-utf8"},
+		{"full", "cannot-write"},
 	} {
 		_, err := st.LookupJSON(dir, tt.key)
 		got := "not watched"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -212,6 +213,11 @@ func (p *program) list(v *snapshot.Values, o getOptions) int {
 func (p *program) reportAbsent(v *snapshot.Values, o getOptions, key string, err error) int {
 	st := v.Status()
 	e, ok := errors.AsType[*snapshot.KeyError](err)
+	inGate := func() bool { // the class is one of the gate's status.json, and not of a file of watch
+		_, missing := st.Missing[e.Path]
+		_, required := st.Required[e.Path]
+		return missing || required
+	}
 	switch {
 	case !ok:
 		return p.reportUnreadable("", err)
@@ -220,6 +226,13 @@ func (p *program) reportAbsent(v *snapshot.Values, o getOptions, key string, err
 	case e.Watched:
 		p.report(e.Error()+": imds-ready watch has asked for it, and it does not exist now", "--default VALUE prints VALUE instead")
 		return int(readiness.ExitFailure)
+	case e.Class == string(policy.CannotWrite):
+		p.report(fmt.Sprintf("%q: imds-ready watch cannot write the file of %s", e.Key, e.Path), "`journalctl -u imds-ready-watch` says why")
+		return int(readiness.ExitTempFail)
+	case e.Class != "" && !inGate():
+		p.report(fmt.Sprintf("%q: the file of %s has no valid value: %s", e.Key, e.Path, e.Class),
+			"imds-ready watch keeps what IMDS serves in "+p.readDirectory()+"/"+snapshot.WatchDir+"/"+e.Path)
+		return int(readiness.ExitTempFail)
 	case st.Generation == 0:
 		decided := st.State == snapshot.Skipped || st.State == snapshot.Degraded
 		if decided && o.fallback != nil {

@@ -4,8 +4,12 @@ package watch
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
+	"unicode/utf8"
 
+	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/retry"
 )
@@ -47,11 +51,15 @@ func (w *Watcher) ask(ctx context.Context) <-chan answer {
 }
 
 // get makes one request. Only a 404 to the path itself means that it does not exist: one
-// to the request for a token is a fault.
+// to the request for a token is a fault. A document that is not JSON is one as well, as in
+// the files of the gate: a path unit would take the page of a proxy for a notice.
 func (w *Watcher) get(ctx context.Context, path string) answer {
 	ctx, cancel := context.WithTimeout(ctx, maxRequest)
 	defer cancel()
 	body, err := w.Client.GetWithin(ctx, w.Timeouts, path)
+	if err == nil && paths.IsDocument(path) && !(utf8.Valid(body) && json.Valid(body)) {
+		err = fmt.Errorf("GET %s: %w", path, retry.ErrContent)
+	}
 	if err == nil {
 		return answer{path: path, body: body}
 	}

@@ -15,14 +15,15 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds/imdstest"
+	"github.com/imds-ready/imds-ready/internal/paths"
 )
 
 // A path appears, changes and disappears: its file does the same within an interval.
 func TestFileFollowsPath(t *testing.T) {
 	tr := newTrial(t, "ok")
 	tr.sim.Changes = []imdstest.Change{
-		{Path: spot, At: 31 * time.Second, Body: "one"},
-		{Path: spot, At: 61 * time.Second, Body: "two\n"},
+		{Path: spot, At: 31 * time.Second, Body: "{}"},
+		{Path: spot, At: 61 * time.Second, Body: "[]\n"},
 	}
 	tr.sim.Gone = map[string]time.Duration{spot: 91 * time.Second}
 	tr.run(t, func(t *testing.T) {
@@ -33,8 +34,8 @@ func TestFileFollowsPath(t *testing.T) {
 		}{
 			{time.Second, "", false},
 			{30999 * time.Millisecond, "", false},
-			{36 * time.Second, "one", true},
-			{66 * time.Second, "two\n", true},
+			{36 * time.Second, "{}", true},
+			{66 * time.Second, "[]\n", true},
 			{96 * time.Second, "", false},
 		} {
 			tr.until(step.at)
@@ -55,7 +56,8 @@ func TestFileFollowsPath(t *testing.T) {
 	}
 }
 
-// Bodies are written as they are served, up to the limit.
+// The bodies of text are written as they are served, up to the limit. An empty one is valid,
+// such as the value of a tag.
 func TestBodies(t *testing.T) {
 	for _, tt := range []struct{ name, schedule, want string }{
 		{"not UTF-8", "utf8", "InService\xff\xfe"},
@@ -70,6 +72,38 @@ func TestBodies(t *testing.T) {
 				body, exists := tr.file(t, state)
 				if !exists || tt.name != "not UTF-8" && body != tt.want || !strings.HasPrefix(body, tt.want[:min(9, len(tt.want))]) {
 					t.Errorf("%d bytes, exists %v", len(body), exists)
+				}
+			})
+		})
+	}
+}
+
+// A document that is not JSON is a failed request: it changes no file, and drain.path does
+// not drain the machine.
+func TestDocumentsAreJSON(t *testing.T) {
+	for _, fault := range []string{"empty", "204", "html", "utf8"} {
+		t.Run(fault, func(t *testing.T) {
+			tr := newTrial(t, "ok")
+			tr.Paths = append(tr.Paths, paths.Identity)
+			for _, path := range []string{spot, paths.Identity} {
+				tr.sim.Also(imdstest.MustSchedule(fault + "@" + path + ":1m,ok")...)
+			}
+			tr.sim.Changes = []imdstest.Change{{Path: spot, At: 0, Body: `{"action": "stop"}`}}
+			tr.run(t, func(t *testing.T) {
+				tr.until(30 * time.Second)
+				for _, path := range []string{spot, paths.Identity} {
+					if body, exists := tr.file(t, path); exists {
+						t.Errorf("%s: %q", path, body)
+					}
+					if st := tr.status(t, path); st.Class == nil || *st.Class != "bad-response" || st.Present || st.LastAnswerAt != nil {
+						t.Errorf("%s: %+v", path, st)
+					}
+				}
+				tr.until(66 * time.Second)
+				for path, want := range map[string]string{spot: `{"action": "stop"}`, paths.Identity: ""} {
+					if body, exists := tr.file(t, path); !exists || !strings.HasPrefix(body, want) {
+						t.Errorf("%s after the fault: %q, exists %v", path, body, exists)
+					}
 				}
 			})
 		})
@@ -374,12 +408,12 @@ func TestFlapping(t *testing.T) {
 	tr := newTrial(t, "ok")
 	tr.Interval = time.Second
 	for i := range 600 {
-		tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: spot, At: time.Duration(i) * time.Second, Body: strings.Repeat("x", i%7)})
+		tr.sim.Changes = append(tr.sim.Changes, imdstest.Change{Path: spot, At: time.Duration(i) * time.Second, Body: strings.Repeat("1", 1+i%7)})
 	}
 	tr.run(t, func(t *testing.T) {
 		for i := range 600 {
 			tr.until(time.Duration(i)*time.Second + 999*time.Millisecond)
-			if body, exists := tr.file(t, spot); !exists || len(body) != i%7 && len(body) != (i+6)%7 {
+			if body, exists := tr.file(t, spot); !exists || len(body) != 1+i%7 && len(body) != 1+(i+6)%7 {
 				t.Fatalf("after %d s: %q", i, body)
 			}
 		}
