@@ -136,7 +136,8 @@ func (r *run) judge(roundOver bool) {
 	case r.warned == none && failed > 0, r.warned == some && failed == len(r.Paths):
 		r.warned = now
 		first := r.states[failing[0]]
-		r.Log.Warn(r.silent(failing), "path", failing[0], "class", string(first.class), "state", stateDeaf, "err", first.err,
+		r.Log.Warn(r.silent(failing, " for "+words.Duration(time.Since(first.since))), "path", failing[0], "class", string(first.class),
+			"state", stateDeaf, "err", first.err,
 			"hint", "the files keep what IMDS said before; `imds-ready probe` shows how one request ends now")
 	case roundOver && now < r.warned:
 		r.warned = now
@@ -145,10 +146,7 @@ func (r *run) judge(roundOver bool) {
 			text += ", except for " + named(failing)
 		}
 		r.Log.Info(text, "state", stateBack)
-	default:
-		return
 	}
-	r.notify("STATUS=" + r.statusText())
 }
 
 // named lists paths for people, at most three.
@@ -159,20 +157,20 @@ func named(paths []string) string {
 	return strings.Join(paths, ", ")
 }
 
-// silent describes paths without an answer.
-func (r *run) silent(failing []string) string {
-	first := r.states[failing[0]]
+// silent describes paths without an answer. lasting is "", or " for" and how long that lasts.
+func (r *run) silent(failing []string, lasting string) string {
 	what := "the requests for " + named(failing)
 	if len(failing) == len(r.Paths) {
 		what = "any request"
 	}
-	return fmt.Sprintf("no answer from IMDS to %s for %s (%s)", what, words.Duration(time.Since(first.since)), first.class)
+	return fmt.Sprintf("no answer from IMDS to %s%s (%s)", what, lasting, r.states[failing[0]].class)
 }
 
-// statusText is STATUS=.
+// statusText is STATUS=. It has no duration, so that it is sent only when something
+// changes.
 func (r *run) statusText() string {
 	if failing := r.failing(); len(failing) > 0 {
-		return r.silent(failing)
+		return r.silent(failing, "")
 	}
 	present := 0
 	for _, s := range r.states {

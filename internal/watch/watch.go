@@ -81,7 +81,7 @@ type run struct {
 	answers  <-chan answer
 	begun    time.Time // the start of the current round, or of the last
 	reopened time.Time // when the directory was last opened again; zero: never
-	ready    bool      // READY=1 was sent
+	status   string    // the last STATUS= that was sent; the first one went with READY=1
 }
 
 // ErrNotify means that systemd could not be told that the first round is over.
@@ -239,15 +239,21 @@ func (r *run) followPath() error {
 	return nil
 }
 
-// roundOver judges a round, and tells systemd that the first one is over.
+// roundOver judges a round, and tells systemd when the first one is over, and what has
+// changed since.
 func (r *run) roundOver() error {
 	r.judge(true)
-	if r.ready || r.Notify == nil {
+	status := "STATUS=" + r.statusText()
+	if r.Notify == nil || status == r.status {
 		return nil
 	}
-	r.ready = true
-	if err := r.Notify("READY=1\nSTATUS=" + r.statusText()); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotify, err)
+	if r.status == "" {
+		if err := r.Notify("READY=1\n" + status); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotify, err)
+		}
+		r.status = status
+	} else if r.notify(status) {
+		r.status = status
 	}
 	return nil
 }
@@ -282,14 +288,16 @@ func (r *run) newsGap() time.Duration {
 	return newsEvery
 }
 
-// notify sends a notification that nothing depends on.
-func (r *run) notify(state string) {
+// notify sends a notification that nothing depends on, and reports whether it was sent.
+func (r *run) notify(state string) bool {
 	if r.Notify == nil {
-		return
+		return false
 	}
-	if err := r.Notify(state); err != nil {
+	err := r.Notify(state)
+	if err != nil {
 		r.Log.Debug("notifying systemd", "err", err)
 	}
+	return err == nil
 }
 
 // metricsFile is the file of the metrics, beside that of the gate.

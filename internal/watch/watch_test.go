@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -371,6 +372,42 @@ func TestNotifications(t *testing.T) {
 				t.Error("no heartbeat")
 			}
 		})
+	}
+}
+
+// STATUS= follows the state, and is sent only when it changes. One that could not be sent
+// is sent after the next round.
+func TestStatusIsNotified(t *testing.T) {
+	tr := newTrial(t, "refuse:3s,ok:57s,503:5m,ok")
+	tr.sim.Changes = []imdstest.Change{{Path: spot, At: 21 * time.Second, Body: "{}"}}
+	notify, lost := tr.Notify, 0
+	tr.Notify = func(state string) error {
+		if strings.Contains(state, "of which 2") && lost == 0 {
+			lost++
+			return errors.New("no buffer space")
+		}
+		return notify(state)
+	}
+	tr.run(t, func(t *testing.T) { tr.until(time.Hour) })
+	var got []string
+	var at []time.Duration
+	for _, n := range tr.notes {
+		if n.text != "WATCHDOG=1" {
+			got, at = append(got, n.text), append(at, n.at)
+		}
+	}
+	want := []string{
+		"READY=1\nSTATUS=no answer from IMDS to any request (connection-refused)",
+		"STATUS=watching 2 paths, of which 1 exist", "STATUS=watching 2 paths, of which 2 exist",
+		"STATUS=no answer from IMDS to any request (503)", "STATUS=watching 2 paths, of which 2 exist",
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	for i, limit := range []time.Duration{0, 6 * time.Second, 32 * time.Second, 66 * time.Second, 366 * time.Second} {
+		if at[i] > limit {
+			t.Errorf("%q at %v", got[i], at[i])
+		}
 	}
 }
 
