@@ -27,7 +27,7 @@ var allowed = map[string]struct {
 	why     string
 }{
 	"cmd/imds-ready": {
-		[]string{"imds", "internal/config", "internal/netevents", "internal/refresh", "internal/watch", "internal/words", "policy", "readiness", "snapshot"},
+		[]string{"imds", "internal/config", "internal/hints", "internal/netevents", "internal/refresh", "internal/watch", "internal/words", "policy", "readiness", "snapshot"},
 		"the command only wires and prints",
 	},
 	"cmd/imds-sim":    {[]string{"imds/imdstest"}, "the simulator is independent of the daemon that it tests"},
@@ -50,7 +50,7 @@ var allowed = map[string]struct {
 	"internal/hints":   {[]string{"internal/paths", "policy", "retry"}, "the gate and a refresh share it, so it knows neither"},
 	"internal/metrics": {[]string{"internal/atomicfile", "snapshot"}, "it writes gauges and makes no requests"},
 	"internal/watch": {
-		[]string{"imds", "internal/atomicfile", "internal/metrics", "internal/words", "policy", "retry", "snapshot"},
+		[]string{"imds", "internal/atomicfile", "internal/hints", "internal/metrics", "internal/paths", "internal/words", "policy", "retry", "snapshot"},
 		"it runs after the boot and knows nothing of the gate",
 	},
 	"internal/collect":    {[]string{"imds", "internal/paths", "internal/words", "policy", "retry"}, "it collects paths and knows no files"},

@@ -65,8 +65,9 @@ type WatchedPath struct {
 	// ChangedAt is when the file of the path was last replaced or removed, or nil if that
 	// never happened.
 	ChangedAt *time.Time `json:"changed_at"`
-	// Class is the error class of the last request, or nil if IMDS answered it with the
-	// body of the path, or that it does not exist.
+	// Class is the error class of the last request, "cannot-write" if its answer could not
+	// be written, or nil if IMDS answered it with the body of the path, or that it does not
+	// exist.
 	Class *string `json:"class"`
 	// LastAnswerAt is when IMDS last gave such an answer, or nil if it has given none.
 	LastAnswerAt *time.Time `json:"last_answer_at"`

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/imds-ready/imds-ready/internal/words"
+	"github.com/imds-ready/imds-ready/policy"
 	"github.com/imds-ready/imds-ready/readiness"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -316,13 +317,17 @@ func (t *statusText) addWatch() {
 		t.add("watch", fmt.Sprintf("process %d no longer works: see `journalctl -u imds-ready-watch`", w.PID))
 		return
 	}
-	var present []string
+	var present, unwritten []string
 	failing := map[string]string{}
 	for path, p := range w.Paths {
 		if p.Present {
 			present = append(present, path)
 		}
-		if p.Class != nil {
+		switch {
+		case p.Class == nil:
+		case *p.Class == string(policy.CannotWrite):
+			unwritten = append(unwritten, path)
+		default:
 			failing[path] = *p.Class
 			if p.LastAnswerAt != nil {
 				failing[path] += ", last answer " + timeText(*p.LastAnswerAt)
@@ -330,9 +335,11 @@ func (t *statusText) addWatch() {
 		}
 	}
 	slices.Sort(present)
+	slices.Sort(unwritten)
 	t.add("watch", words.Plural(len(w.Paths), "path")+sinceText(&w.StartedAt))
 	t.add("watched, present", cmp.Or(shortList(present, 0), "none"))
 	t.add("watched, no answer", shortList(withClasses(failing), 0))
+	t.add("watched, unwritten", shortList(unwritten, 0))
 }
 
 // withClasses returns "PATH (CLASS)" for each path, sorted.

@@ -80,6 +80,20 @@ func TestNotTried(t *testing.T) {
 	}
 }
 
+// Watched paths that cannot be written are not called unanswered.
+func TestStatusTextOfWatch(t *testing.T) {
+	var buf bytes.Buffer
+	now := time.Now()
+	(&statusText{st: snapshot.Status{State: snapshot.Ready}, watch: &snapshot.WatchStatus{
+		PID: os.Getpid(), StartedAt: now, UpdatedAt: now, Paths: map[string]snapshot.WatchedPath{
+			"a": {Present: true, LastAnswerAt: &now}, "b": {Class: new("cannot-write"), LastAnswerAt: &now}, "c": {Class: new("503")},
+		},
+	}}).print(&buf)
+	if want := "watched, present:    a\nwatched, no answer:  c (503)\nwatched, unwritten:  b\n"; !strings.HasSuffix(buf.String(), want) {
+		t.Errorf("%q does not end with %q", buf.String(), want)
+	}
+}
+
 // The exit code is valid even if that in the file is not.
 func TestFailureCode(t *testing.T) {
 	for _, tt := range []struct {

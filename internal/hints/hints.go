@@ -174,3 +174,8 @@ func interfaces(wanted string) string {
 	}
 	return strings.Join(seen, "; ")
 }
+
+// Unwritable says what may keep the files in a directory from being written.
+func Unwritable(dir string) string {
+	return "look for a full or read-only file system at " + dir + ", and for files there that are not ours"
+}

@@ -163,7 +163,7 @@ func (r *Refresh) unreadable(err error) readiness.Exit {
 // cannotWrite is a refresh that cannot use the directory or its files.
 func (r *Refresh) cannotWrite(err error) readiness.Exit {
 	r.Log.Error("cannot refresh: "+err.Error(), "class", string(policy.CannotWrite), "exit_code", int(readiness.ExitNoPerm),
-		"hint", "look for a full or read-only file system at "+r.Dir+", and for files there that are not ours")
+		"hint", hints.Unwritable(r.Dir))
 	return readiness.ExitNoPerm
 }
 

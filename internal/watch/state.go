@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/metrics"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/policy"
@@ -23,7 +24,7 @@ type state struct {
 	answerAt  time.Time // zero: never
 	class     policy.Class
 	err       error     // of the last request, if class is not empty
-	since     time.Time // the start of the first round that failed since the last answer
+	since     time.Time // the start of the first round with the trouble, if there is any
 	loggedAt  time.Time // the start of a minute in which changes were logged at info
 	logged    int       // how many were logged in it
 }
@@ -51,8 +52,8 @@ func (d *directory) state(path string) *state {
 // apply writes or removes the file of a path, as an answer says. A failure changes no
 // file, and neither does an answer that cannot be written.
 func (r *run) apply(a answer) {
-	var changed bool
-	if a.class == "" {
+	changed, answered := false, a.class == ""
+	if answered {
 		if a.absent {
 			changed, a.err = r.dir.remove(a.path)
 		} else {
@@ -64,16 +65,19 @@ func (r *run) apply(a answer) {
 	}
 	s, now := r.states[a.path], time.Now()
 	changed = changed || a.absent && s.lost
-	r.dirty = r.dirty || changed || a.class != s.class || a.class == "" && s.answerAt.IsZero()
+	r.dirty = r.dirty || changed || a.class != s.class || answered && s.answerAt.IsZero()
+	before := s.trouble()
 	s.class, s.err = a.class, a.err
-	if a.class != "" {
-		if s.since.IsZero() {
+	if answered {
+		s.answerAt = now
+	}
+	if is := s.trouble(); is != "" {
+		if is != before {
 			s.since = r.begun
 		}
-		r.Log.Debug("request failed", "path", a.path, "class", string(a.class), "err", a.err)
+		r.Log.Debug(string(is), "path", a.path, "class", string(a.class), "err", a.err)
 		return
 	}
-	s.since, s.answerAt = time.Time{}, now
 	if changed {
 		r.logChange(a, s, now)
 		s.present, s.changedAt = !a.absent, now
@@ -101,9 +105,29 @@ func (r *run) logChange(a answer, s *state, now time.Time) {
 	r.Log.Info(text, "path", a.path, "state", stateChanged)
 }
 
-// failing returns the paths whose last request failed, in their order.
-func (r *run) failing() []string {
-	return slices.DeleteFunc(slices.Clone(r.Paths), func(path string) bool { return r.states[path].class == "" })
+// trouble is what keeps the file of a path from being up to date. Each kind is judged by
+// itself, because IMDS may answer while the file system is full.
+type trouble string
+
+const (
+	silent     trouble = "request failed"
+	unwritable trouble = "cannot write the file"
+)
+
+// trouble returns that of the last request, or "".
+func (s *state) trouble() trouble {
+	switch s.class {
+	case "":
+		return ""
+	case policy.CannotWrite:
+		return unwritable
+	}
+	return silent
+}
+
+// failing returns the paths with a trouble, in their order.
+func (r *run) failing(t trouble) []string {
+	return slices.DeleteFunc(slices.Clone(r.Paths), func(path string) bool { return r.states[path].trouble() != t })
 }
 
 // extent is how many paths a warning is about.
@@ -115,11 +139,11 @@ const (
 	all
 )
 
-// judge logs a warning if requests have failed for [silence], and one line when there is
-// an answer again. While some paths fail, it warns once more if all do. The end of a
-// silence is judged only after a round, because its answers come one by one.
-func (r *run) judge(roundOver bool) {
-	failing := r.failing()
+// judge logs a warning if a trouble has lasted for [silence], and one line when it is
+// over. While it is that of some paths, it warns once more if it is that of all. The end
+// is judged only after a round, because its answers come one by one.
+func (r *run) judge(t trouble, roundOver bool) {
+	failing := r.failing(t)
 	now, failed := none, 0 // failed: paths that have failed for so long
 	for _, path := range failing {
 		if time.Since(r.states[path].since) >= silence {
@@ -132,20 +156,29 @@ func (r *run) judge(roundOver bool) {
 	case len(failing) > 0:
 		now = some
 	}
-	switch {
-	case r.warned == none && failed > 0, r.warned == some && failed == len(r.Paths):
-		r.warned = now
+	switch before := r.warned[t]; {
+	case before == none && failed > 0, before == some && failed == len(r.Paths):
+		r.warned[t] = now
 		first := r.states[failing[0]]
-		r.Log.Warn(r.silent(failing, " for "+words.Duration(time.Since(first.since))), "path", failing[0], "class", string(first.class),
-			"state", stateDeaf, "err", first.err,
-			"hint", "the files keep what IMDS said before; `imds-ready probe` shows how one request ends now")
-	case roundOver && now < r.warned:
-		r.warned = now
-		text := "IMDS answers again"
+		attrs := []any{"path", failing[0], "class", string(first.class), "err", first.err}
+		if t == silent {
+			attrs = append(attrs, "state", stateDeaf,
+				"hint", "the files keep what IMDS said before; `imds-ready probe` shows how one request ends now")
+		} else {
+			attrs = append(attrs, "hint", hints.Unwritable(r.dir.path))
+		}
+		r.Log.Warn(r.describe(t, failing, " for "+words.Duration(time.Since(first.since))), attrs...)
+	case t == unwritable && len(r.failing(silent)) > 0: // without an answer, nothing was written
+	case roundOver && now < before:
+		r.warned[t] = now
+		text, attrs := "the files can be written again", []any(nil)
+		if t == silent {
+			text, attrs = "IMDS answers again", []any{"state", stateBack}
+		}
 		if now == some {
 			text += ", except for " + named(failing)
 		}
-		r.Log.Info(text, "state", stateBack)
+		r.Log.Info(text, attrs...)
 	}
 }
 
@@ -157,20 +190,30 @@ func named(paths []string) string {
 	return strings.Join(paths, ", ")
 }
 
-// silent describes paths without an answer. lasting is "", or " for" and how long that lasts.
-func (r *run) silent(failing []string, lasting string) string {
-	what := "the requests for " + named(failing)
-	if len(failing) == len(r.Paths) {
-		what = "any request"
+// describe describes the trouble of some paths. lasting is "", or " for" and how long it
+// has lasted.
+func (r *run) describe(t trouble, failing []string, lasting string) string {
+	what, of := named(failing), "the requests for "
+	if t == unwritable {
+		return "cannot write the file of " + what + lasting
 	}
-	return fmt.Sprintf("no answer from IMDS to %s%s (%s)", what, lasting, r.states[failing[0]].class)
+	if len(failing) == len(r.Paths) {
+		what, of = "any request", ""
+	}
+	return fmt.Sprintf("no answer from IMDS to %s%s%s (%s)", of, what, lasting, r.states[failing[0]].class)
 }
 
 // statusText is STATUS=. It has no duration, so that it is sent only when something
 // changes.
 func (r *run) statusText() string {
-	if failing := r.failing(); len(failing) > 0 {
-		return r.silent(failing, "")
+	var texts []string
+	for _, t := range []trouble{unwritable, silent} {
+		if failing := r.failing(t); len(failing) > 0 {
+			texts = append(texts, r.describe(t, failing, ""))
+		}
+	}
+	if len(texts) > 0 {
+		return strings.Join(texts, "; ")
 	}
 	present := 0
 	for _, s := range r.states {

@@ -76,7 +76,7 @@ type run struct {
 	savedAt  time.Time
 	dirty    bool // status.json differs from the states
 	unsaved  bool // the last attempt to write status.json failed
-	warned   extent
+	warned   map[trouble]extent
 	warnedOf bool // of metrics that could not be written
 	answers  <-chan answer
 	begun    time.Time // the start of the current round, or of the last
@@ -96,7 +96,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("using the directory: %w", err)
 	}
-	r := &run{Watcher: w, dir: dir, states: map[string]*state{}, started: time.Now(), dirty: true}
+	r := &run{Watcher: w, dir: dir, states: map[string]*state{}, warned: map[trouble]extent{}, started: time.Now(), dirty: true}
 	defer r.end()
 	for _, path := range w.Paths {
 		r.states[path] = r.dir.state(path)
@@ -206,7 +206,8 @@ func forget(news <-chan struct{}) {
 
 // beat feeds the watchdog, unless a round takes longer than it can.
 func (r *run) beat(inRound bool) error {
-	r.judge(false)
+	r.judge(silent, false)
+	r.judge(unwritable, false)
 	if err := r.followPath(); err != nil {
 		return err
 	}
@@ -242,7 +243,8 @@ func (r *run) followPath() error {
 // roundOver judges a round, and tells systemd when the first one is over, and what has
 // changed since.
 func (r *run) roundOver() error {
-	r.judge(true)
+	r.judge(silent, true)
+	r.judge(unwritable, true)
 	status := "STATUS=" + r.statusText()
 	if r.Notify == nil || status == r.status {
 		return nil
@@ -271,7 +273,7 @@ func (r *run) resave() {
 // pause returns the time from the start of the last round to that of the next.
 func (r *run) pause() time.Duration {
 	d := r.Interval
-	if len(r.failing()) > 0 {
+	if len(r.failing("")) < len(r.Paths) {
 		d = min(d, maxFailing)
 	}
 	return d - rand.N(d/10+1)
@@ -280,7 +282,7 @@ func (r *run) pause() time.Duration {
 // newsGap returns the shortest time from the start of the last round to one that news
 // brings forward.
 func (r *run) newsGap() time.Duration {
-	for _, path := range r.failing() {
+	for _, path := range r.failing(silent) {
 		if !r.states[path].class.Answered() {
 			return time.Duration(len(r.Paths)) * newsPerPath
 		}

@@ -206,6 +206,59 @@ func TestSilenceOfOnePath(t *testing.T) {
 	}
 }
 
+// Files that cannot be written are no silence of IMDS: the warning, its hint, STATUS= and
+// the status say which of the two it is, also if one follows the other.
+func TestFilesCannotBeWritten(t *testing.T) {
+	tr := newTrial(t, "ok:10m,503:10m,ok")
+	tr.sim.Changes = []imdstest.Change{{Path: spot, At: 0, Body: "{}"}}
+	tr.run(t, func(t *testing.T) {
+		tr.until(time.Second)
+		for _, path := range []string{spot, state} {
+			name := filepath.Join(tr.Dir, "watch", path)
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			plant(t, name, "x", "")
+		}
+		tr.until(5 * time.Minute)
+		for _, path := range []string{spot, state} {
+			st := tr.status(t, path)
+			if st.Class == nil || *st.Class != "cannot-write" || st.LastAnswerAt == nil || time.Since(*st.LastAnswerAt) > 70*time.Second {
+				t.Errorf("%+v", st)
+			}
+		}
+		tr.until(15 * time.Minute)
+		for _, path := range []string{spot, state} {
+			if st := tr.status(t, path); st.Class == nil || *st.Class != "503" {
+				t.Errorf("%+v", st)
+			}
+			if err := os.RemoveAll(filepath.Join(tr.Dir, "watch", path)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tr.until(21 * time.Minute)
+		if body, _ := tr.file(t, state); body != "InService" {
+			t.Errorf("%q", body)
+		}
+	})
+	for text, at := range map[string]time.Duration{
+		"msg=\"cannot write the file of " + spot + ", " + state + " for 1 min":                       time.Minute,
+		"hint=\"look for a full or read-only file system at " + filepath.Join(tr.Dir, "watch") + ",": time.Minute,
+		"the files can be written again":               20 * time.Minute,
+		"no answer from IMDS to any request for 1 min": 11 * time.Minute, "IMDS answers again": 20 * time.Minute,
+	} {
+		if got := tr.logged(text); len(got) != 1 || got[0] < at || got[0] > at+20*time.Second {
+			t.Errorf("%q is logged at %v", text, got)
+		}
+	}
+	if n := len(tr.logged("level=WARN")); n != 2 {
+		t.Errorf("%d warnings", n)
+	}
+	if !contains(tr.notes, "STATUS=cannot write the file of "+spot+", "+state) {
+		t.Errorf("%v", tr.notes)
+	}
+}
+
 // News of the network makes the next round immediate, but not more than one within a
 // second while IMDS answers.
 func TestNews(t *testing.T) {
