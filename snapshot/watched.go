@@ -71,7 +71,9 @@ type WatchedPath struct {
 	Class *string `json:"class"`
 	// LastAnswerAt is when IMDS last gave such an answer, or nil if it has given none.
 	LastAnswerAt *time.Time `json:"last_answer_at"`
-	// Present is true if the file of the path exists.
+	// Present is true if the file of the path exists. IMDS does not have the path if
+	// Present is false, Class is nil and LastAnswerAt is not nil: before the first answer,
+	// nothing is known.
 	Present bool `json:"present"`
 }
 
