@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,11 @@ func (tr *trial) rounds(path string) (at []time.Duration) {
 		}
 	}
 	return at
+}
+
+// requestsBefore returns the requests for paths before a moment.
+func (tr *trial) requestsBefore(at time.Duration) []imdstest.Request {
+	return slices.DeleteFunc(tr.sim.Trace(), func(r imdstest.Request) bool { return r.Kind != "GET" || r.At >= at })
 }
 
 func contains(lines []line, text string) bool {

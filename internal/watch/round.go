@@ -33,17 +33,22 @@ type answer struct {
 }
 
 // ask sends one answer for each path, each within [maxRequest] of its turn. The channel
-// has room for all of them, so the requests never wait for their reader.
-func (w *Watcher) ask(ctx context.Context) <-chan answer {
-	paths, answers := make(chan string, len(w.Paths)), make(chan answer, len(w.Paths))
-	for _, path := range w.Paths {
-		paths <- path
+// has room for all of them, so the requests never wait for their reader. Paths whose last
+// request failed come last, so that they do not delay the others again.
+func (r *run) ask(ctx context.Context) <-chan answer {
+	turns, answers := make(chan string, len(r.Paths)), make(chan answer, len(r.Paths))
+	for _, failed := range []bool{false, true} {
+		for _, path := range r.Paths {
+			if (r.states[path].class != "") == failed {
+				turns <- path
+			}
+		}
 	}
-	close(paths)
-	for range min(concurrency, len(w.Paths)) {
+	close(turns)
+	for range min(concurrency, len(r.Paths)) {
 		go func() {
-			for path := range paths {
-				answers <- w.get(ctx, path)
+			for path := range turns {
+				answers <- r.get(ctx, path)
 			}
 		}()
 	}

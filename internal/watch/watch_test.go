@@ -5,6 +5,7 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -256,6 +257,28 @@ func TestFilesCannotBeWritten(t *testing.T) {
 	}
 	if !contains(tr.notes, "STATUS=cannot write the file of "+spot+", "+state) {
 		t.Errorf("%v", tr.notes)
+	}
+}
+
+// Paths without an answer delay another path in the first round only.
+func TestFailedPathsComeLast(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.Paths, tr.Timeouts.Read = nil, 2*time.Second
+	for i := range 31 {
+		path := fmt.Sprintf("meta-data/tags/instance/%02d", i)
+		tr.Paths = append(tr.Paths, path)
+		tr.sim.Also(imdstest.MustSchedule("hang@" + path)...)
+	}
+	tr.Paths = append(tr.Paths, spot)
+	tr.run(t, func(t *testing.T) { tr.until(time.Minute) })
+	asked := tr.rounds(spot)
+	if len(asked) != 4 {
+		t.Fatalf("it is asked at %v", asked)
+	}
+	for i, at := range asked[1:] {
+		if got, want := len(tr.requestsBefore(at)), (i+1)*32; got != want {
+			t.Errorf("round %d: %d requests come before, want %d", i+2, got, want)
+		}
 	}
 }
 
