@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/imds-ready/imds-ready/imds"
 	"github.com/imds-ready/imds-ready/internal/config"
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/netevents"
 	"github.com/imds-ready/imds-ready/internal/watch"
 	"github.com/imds-ready/imds-ready/readiness"
@@ -72,17 +75,25 @@ func (p *program) watch(ctx context.Context, log *slog.Logger) readiness.Exit {
 	if i, ok := errors.AsType[*readiness.Interrupted](err); ok {
 		return i.Exit()
 	}
-	exit, hint := readiness.ExitNoPerm, "`systemctl start imds-ready-watch` runs it as the user who owns the directory; "+
-		"imds-ready.service creates the directory; --directory names another one"
-	switch {
-	case errors.Is(err, watch.ErrLocked):
-		exit, hint = readiness.ExitTempFail, "end the other process; two of them need two directories (--directory)"
-	case errors.Is(err, watch.ErrNotify):
-		exit, hint = readiness.ExitFailure, "NOTIFY_SOCKET must name the socket of systemd; without it, nothing is notified"
-	}
+	exit, hint := watchFailure(err, dir)
 	log.Error("watching has failed", "err", err, "hint", hint, "exit_code", int(exit))
 	_ = notify(fmt.Sprintf("STATUS=failed: %v", err)) // the log says it, too
 	return exit
+}
+
+// watchFailure returns the exit code and the hint for an error of a watcher in dir.
+func watchFailure(err error, dir string) (exit readiness.Exit, hint string) {
+	is := func(errno syscall.Errno) bool { return errors.Is(err, errno) }
+	switch {
+	case errors.Is(err, watch.ErrLocked):
+		return readiness.ExitTempFail, "end the other process; two of them need two directories (--directory)"
+	case errors.Is(err, watch.ErrNotify):
+		return readiness.ExitFailure, "NOTIFY_SOCKET must name the socket of systemd; without it, nothing is notified"
+	case slices.ContainsFunc([]syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}, is):
+		return readiness.ExitNoPerm, hints.Unwritable(dir)
+	}
+	return readiness.ExitNoPerm, "`systemctl start imds-ready-watch` runs it as the user who owns the directory; " +
+		"imds-ready.service creates the directory; --directory names another one"
 }
 
 // off returns why refresh and watch make no request, or "": requests are switched off, the

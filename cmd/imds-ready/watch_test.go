@@ -3,6 +3,10 @@
 package main
 
 import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -33,5 +37,19 @@ func TestOff(t *testing.T) {
 				t.Errorf("%q, want %q", why, tt.want)
 			}
 		})
+	}
+}
+
+// The hint of a watch that cannot write is about the file system if that is full or
+// read-only, and else about the user.
+func TestWatchFailure(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.ENOSPC: "look for a full or read-only file system at /d", syscall.EDQUOT: "look for a full",
+		syscall.EROFS: "look for a full", syscall.EACCES: "`systemctl start imds-ready-watch` runs it as the user",
+	} {
+		err := fmt.Errorf("using the directory: %w", &fs.PathError{Op: "mkdir", Path: "watch", Err: errno})
+		if exit, hint := watchFailure(err, "/d"); exit != readiness.ExitNoPerm || !strings.HasPrefix(hint, want) {
+			t.Errorf("%v: %d, %q", errno, exit, hint)
+		}
 	}
 }

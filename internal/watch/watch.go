@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/imds-ready/imds-ready/imds"
+	"github.com/imds-ready/imds-ready/internal/hints"
 	"github.com/imds-ready/imds-ready/internal/words"
 	"github.com/imds-ready/imds-ready/snapshot"
 )
@@ -265,7 +266,7 @@ func (r *run) roundOver() error {
 func (r *run) resave() {
 	err := r.save()
 	if err != nil && !r.unsaved {
-		r.Log.Warn("writing the status", "err", err)
+		r.Log.Warn("writing the status", "err", err, "hint", hints.Unwritable(r.dir.path))
 	}
 	r.unsaved = err != nil
 }

@@ -690,6 +690,29 @@ func TestDirectoryIsLost(t *testing.T) {
 	}
 }
 
+// A status that cannot be written is one warning with a hint, and is written when it can be.
+func TestStatusCannotBeWritten(t *testing.T) {
+	tr := newTrial(t, "ok")
+	tr.run(t, func(t *testing.T) {
+		tr.until(time.Second)
+		name := filepath.Join(tr.Dir, "watch", "status.json")
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		plant(t, name, "x", "")
+		tr.until(5 * time.Minute)
+		if err := os.RemoveAll(name); err != nil {
+			t.Fatal(err)
+		}
+		tr.until(6 * time.Minute)
+		tr.status(t, state)
+	})
+	hint := "hint=\"look for a full or read-only file system at " + filepath.Join(tr.Dir, "watch")
+	if all, hinted := tr.logged("level=WARN"), tr.logged(hint); len(all) != 1 || len(hinted) != 1 {
+		t.Errorf("warnings at %v, with the hint at %v", all, hinted)
+	}
+}
+
 // Files of another umask, mode or content are put right.
 func TestFileIsRepaired(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
