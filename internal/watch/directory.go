@@ -112,8 +112,8 @@ func (d *directory) prepare(bootID string, watched []string) error {
 	if _, err := io.Copy(&old, io.LimitReader(d.lock, 256)); err != nil {
 		return err
 	}
-	files := map[string]bool{lockFile: true}
-	if old.String() == bootID {
+	files, sameBoot := map[string]bool{lockFile: true}, old.String() == bootID
+	if sameBoot {
 		for _, name := range watched {
 			files[name] = true
 		}
@@ -121,11 +121,14 @@ func (d *directory) prepare(bootID string, watched []string) error {
 	if err := d.clean(".", files); err != nil {
 		return err
 	}
-	if err := d.lock.Truncate(0); err != nil {
-		return err
-	}
-	if _, err := d.lock.WriteAt([]byte(bootID), 0); err != nil {
-		return err
+	if !sameBoot { // on a full file system, the boot ID would be lost, and then the files
+		err := d.lock.Truncate(0)
+		if err == nil {
+			_, err = d.lock.WriteAt([]byte(bootID), 0)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	for _, name := range watched {
 		parent, err := d.makeParent(name)

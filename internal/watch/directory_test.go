@@ -166,6 +166,28 @@ func TestLocked(t *testing.T) {
 	})
 }
 
+// The lock is written only if it is that of another boot, so that a restart on a full file
+// system does not empty it.
+func TestLockIsKept(t *testing.T) {
+	for boot, kept := range map[string]bool{bootID: true, bootID + "x": false, "": false} {
+		t.Run(boot, func(t *testing.T) {
+			tr := newTrial(t, "ok")
+			lock := filepath.Join(tr.Dir, "watch", ".lock")
+			plant(t, tr.Dir, "watch/.lock", boot)
+			old := time.Now().Add(-time.Hour).Truncate(time.Second)
+			if err := os.Chtimes(lock, old, old); err != nil {
+				t.Fatal(err)
+			}
+			tr.run(t, func(t *testing.T) { tr.until(time.Second) })
+			info, err := os.Stat(lock)
+			body, readErr := os.ReadFile(lock)
+			if err := errors.Join(err, readErr); err != nil || info.ModTime().Equal(old) != kept || string(body) != bootID {
+				t.Errorf("%q, written at %v, %v", body, info.ModTime(), err)
+			}
+		})
+	}
+}
+
 // A lock that is not a regular file is replaced, and what it points to is left alone.
 func TestPlantedLock(t *testing.T) {
 	for name, target := range map[string]string{"a link": "../other", "a dangling link": "../none"} {
