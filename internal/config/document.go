@@ -300,8 +300,16 @@ func (r *reader) assign(name string, raw any, source string) {
 		return
 	}
 	set, problems := k.read(raw)
+	reported := map[string]bool{}
 	for _, problem := range problems {
+		if reported[problem] {
+			continue
+		}
 		r.problem(name, source, k.withRange(problem))
+		reported[problem] = true
+		if len(source) > maxShown { // the beginning of a long list once is enough: an item is quoted
+			source = ""
+		}
 	}
 	a := assignment{key: k, set: set, source: r.source}
 	if k.listed() {

@@ -83,3 +83,27 @@ func TestWatchProblems(t *testing.T) {
 		}
 	}
 }
+
+// Each problem of a list is reported once, and the beginning of a long list as well.
+func TestWatchProblemsAreShort(t *testing.T) {
+	const key = "etc/imds-ready/imds-ready.toml:1: watch.paths"
+	const valid = ", valid: 1 to 32 exact paths of single values, below meta-data/ or dynamic/"
+	const nested = "['meta-data/a', 'meta-data/a/b', 'meta-data/a', 'meta-data/a']"
+	got := tree{"/etc/imds-ready/imds-ready.toml": "watch.paths = " + nested}.problemsOf(t)
+	want := key + " = " + nested + `: "meta-data/a" is a listing, because "meta-data/a/b" is below it: remove one of the two` + valid + "\n" +
+		key + " = " + nested + `: has "meta-data/a" twice` + valid
+	if strings.TrimSpace(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	many := ""
+	for i := range 32 {
+		many += fmt.Sprintf("'meta-data/x%d/', ", i)
+	}
+	got = tree{"/etc/imds-ready/imds-ready.toml": "watch.paths = [" + many + "]"}.problemsOf(t)
+	for i, line := range strings.Split(strings.TrimSpace(got), "\n") {
+		want := fmt.Sprintf(`: "meta-data/x%d/" is a listing: name the value in it`, i) + valid
+		if !strings.HasSuffix(line, want) || (line == key+want) != (i > 0) {
+			t.Errorf("got\n%s\nwant\n%s", line, want)
+		}
+	}
+}
