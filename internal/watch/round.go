@@ -3,11 +3,10 @@
 package watch
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/imds-ready/imds-ready/internal/paths"
 	"github.com/imds-ready/imds-ready/policy"
@@ -56,13 +55,13 @@ func (r *run) ask(ctx context.Context) <-chan answer {
 }
 
 // get makes one request. Only a 404 to the path itself means that it does not exist: one
-// to the request for a token is a fault. A document that is not JSON is one as well, as in
-// the files of the gate: a path unit would take the page of a proxy for a notice.
+// to the request for a token is a fault. Nothing, or a page, in place of a JSON document is
+// one as well: a path unit would take the page of a proxy for a notice.
 func (w *Watcher) get(ctx context.Context, path string) answer {
 	ctx, cancel := context.WithTimeout(ctx, maxRequest)
 	defer cancel()
 	body, err := w.Client.GetWithin(ctx, w.Timeouts, path)
-	if err == nil && paths.IsDocument(path) && !(utf8.Valid(body) && json.Valid(body)) {
+	if err == nil && paths.IsDocument(path) && !plausible(body) {
 		err = fmt.Errorf("GET %s: %w", path, retry.ErrContent)
 	}
 	if err == nil {
@@ -73,4 +72,11 @@ func (w *Watcher) get(ctx context.Context, path string) answer {
 		return answer{path: path, absent: true}
 	}
 	return answer{path: path, class: f.Class, err: err}
+}
+
+// plausible reports whether a body may be a JSON document. It is written as it is served
+// then, so that a reader sees what IMDS said.
+func plausible(document []byte) bool {
+	document = bytes.TrimSpace(document)
+	return len(document) > 0 && document[0] != '<'
 }

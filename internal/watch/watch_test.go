@@ -58,8 +58,8 @@ func TestFileFollowsPath(t *testing.T) {
 	}
 }
 
-// The bodies of text are written as they are served, up to the limit. An empty one is valid,
-// such as the value of a tag.
+// Bodies are written as they are served, up to the limit. An empty one is valid, such as the
+// value of a tag, except in place of a document.
 func TestBodies(t *testing.T) {
 	for _, tt := range []struct{ name, schedule, want string }{
 		{"not UTF-8", "utf8", "InService\xff\xfe"},
@@ -69,8 +69,12 @@ func TestBodies(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTrial(t, tt.schedule+"@get")
+			tr.Paths = append(tr.Paths, paths.Identity)
 			tr.run(t, func(t *testing.T) {
 				tr.until(time.Second)
+				if _, exists := tr.file(t, paths.Identity); exists != (tt.name == "not UTF-8") {
+					t.Errorf("a document: exists %v", exists)
+				}
 				body, exists := tr.file(t, state)
 				if !exists || tt.name != "not UTF-8" && body != tt.want || !strings.HasPrefix(body, tt.want[:min(9, len(tt.want))]) {
 					t.Errorf("%d bytes, exists %v", len(body), exists)
@@ -80,10 +84,10 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// A document that is not JSON is a failed request: it changes no file, and drain.path does
-// not drain the machine.
+// Nothing, or a page, in place of a document is a failed request: it changes no file, and
+// drain.path does not drain the machine.
 func TestDocumentsAreJSON(t *testing.T) {
-	for _, fault := range []string{"empty", "204", "html", "utf8"} {
+	for _, fault := range []string{"empty", "204", "html"} {
 		t.Run(fault, func(t *testing.T) {
 			tr := newTrial(t, "ok")
 			tr.Paths = append(tr.Paths, paths.Identity)

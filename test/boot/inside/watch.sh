@@ -102,14 +102,9 @@ unit_facts() {
 	fact 'news of the network: with the address, the next round is immediate' eventually 6 eval "! grep -q '\"class\": \"' $files/status.json"
 
 	printf '[watch]\ninterval = 5\n' >/etc/imds-ready/imds-ready.toml.d/zz-test.toml
-	systemctl stop $watch
-	at=$(property systemd-journald.service MainPID)
-	kill -STOP "$at"
-	systemctl start --no-block $watch
-	sleep 0.2
-	kill -CONT "$at"
+	systemctl restart $watch 2>/dev/null
 	fact 'watch: an invalid configuration is exit code 78' eval "eventually 15 is $watch failed && [ \$(property $watch ExecMainStatus) = 78 ]"
-	fact 'watch: journalctl -u says why, even if the journal is slow' eval "lines | grep 'watch.interval = 5: a duration needs a unit'"
+	fact 'watch: journalctl -u says why' eval "lines | grep 'watch.interval = 5: a duration needs a unit'"
 	fact 'watch: and there is no restart' eval "sleep 6 && is $watch failed"
 	policy ''
 	systemctl reset-failed
