@@ -148,7 +148,7 @@ func (c Collector) Run(ctx context.Context) Result {
 		default:
 			all.Go(func() {
 				for more := true; more; it, more = <-idle {
-					r.finish(it, r.get(ctx, it))
+					r.work(ctx, it)
 				}
 			})
 		}
@@ -227,15 +227,19 @@ func (c *collection) again(path string) bool {
 	return fetched && strings.HasPrefix(path, paths.MetaData) && !paths.IsCredentials(path)
 }
 
-// get gets one path within the remaining time and size. It begins with a place, and
-// has released it when it returns.
-func (c *collection) get(ctx context.Context, it item) outcome {
+// work gets one path and records the outcome. It begins with a place. After a success, it
+// releases the place only when the paths that this one leads to are queued: with one place,
+// the order of the requests does not depend on the speed of the goroutines.
+func (c *collection) work(ctx context.Context, it item) {
 	holds := true
-	defer func() {
-		if holds {
-			c.places.release()
-		}
-	}()
+	c.finish(it, c.get(ctx, it, &holds))
+	if holds {
+		c.places.release()
+	}
+}
+
+// get gets one path within the remaining time and size. holds says whether it has a place.
+func (c *collection) get(ctx context.Context, it item, holds *bool) outcome {
 	c.mu.Lock()
 	full := c.bytes >= maxBytes
 	c.mu.Unlock()
@@ -251,11 +255,11 @@ func (c *collection) get(ctx context.Context, it item) outcome {
 	getter := retry.Getter{
 		Policy: p, Optional: true, Listed: it.listed, Start: c.start, Step: c.Step, GiveUpAt: giveUpAt(it),
 		Fetch: func(ctx context.Context, t imds.Timeouts, path string) ([]byte, error) {
-			if !holds {
+			if !*holds {
 				if err := c.places.acquire(ctx, retried); err != nil {
 					return nil, &imds.Error{Op: "GET", Path: path, Err: fmt.Errorf("%w: %w", imds.ErrNotBegun, err)}
 				}
-				holds = true
+				*holds = true
 			}
 			body, err := c.Fetch(ctx, t, path)
 			if err == nil {
@@ -263,7 +267,7 @@ func (c *collection) get(ctx context.Context, it item) outcome {
 			}
 			if err != nil {
 				c.places.release()
-				holds = false
+				*holds = false
 				return nil, err
 			}
 			return body, nil
