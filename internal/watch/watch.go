@@ -141,6 +141,10 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 	due := time.Now()
 	next := time.NewTimer(0)
 	defer next.Stop()
+	schedule := func(at time.Time) {
+		due = at
+		next.Reset(time.Until(due))
+	}
 	pending := 0
 	for {
 		wake := news
@@ -149,9 +153,7 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 		}
 		select {
 		case <-ctx.Done():
-			for range pending { // the requests were cut
-				<-r.answers
-			}
+			r.discard(pending)
 			return context.Cause(ctx)
 		case <-next.C:
 			if err := r.followPath(); err != nil {
@@ -160,16 +162,15 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 			forget(news) // what is older than the round has no consequence
 			r.begun, r.answers, pending = time.Now(), r.ask(ctx), len(r.Paths)
 		case a := <-r.answers:
+			pending--
 			if ctx.Err() != nil {
-				pending--
-				continue
+				continue // the request was cut
 			}
 			r.apply(a)
-			if pending--; pending > 0 {
+			if pending > 0 {
 				break
 			}
-			due = r.begun.Add(r.pause())
-			next.Reset(time.Until(due))
+			schedule(r.begun.Add(r.pause()))
 			if err := r.roundOver(); err != nil {
 				return err
 			}
@@ -179,21 +180,32 @@ func (r *run) loop(ctx context.Context, news <-chan struct{}) error {
 				break
 			}
 			if sooner := r.begun.Add(r.newsGap()); sooner.Before(due) {
-				due = sooner
-				next.Reset(time.Until(due))
+				schedule(sooner)
 			}
 		case <-beat.C:
 			if err := r.beat(pending > 0); err != nil {
 				return err
 			}
 			if pending == 0 && r.reopened.After(r.begun) {
-				due = time.Now() // answers of the last round went with the directory
-				next.Reset(0)
+				schedule(time.Now()) // answers of the last round went with the directory
 			}
 		}
-		if r.dirty && len(r.answers) == 0 || time.Since(r.savedAt) > saveEvery-heartbeat {
-			r.resave()
-		}
+		r.saveIfDue()
+	}
+}
+
+// discard waits for requests that were cut.
+func (r *run) discard(pending int) {
+	for range pending {
+		<-r.answers
+	}
+}
+
+// saveIfDue writes the status if it has changed, except among answers that come together,
+// and before its readers would call it old.
+func (r *run) saveIfDue() {
+	if r.dirty && len(r.answers) == 0 || time.Since(r.savedAt) > saveEvery-heartbeat {
+		r.resave()
 	}
 }
 

@@ -370,7 +370,8 @@ func (tr *threesome) raw(name string) {
 		tr.wrong.add("%v", err)
 		return
 	}
-	text, complete := string(data), false
+	var complete bool
+	text := string(data)
 	first := stamp.FindString(text)
 	switch {
 	case strings.HasPrefix(name, snapshot.WatchDir):
