@@ -13,8 +13,12 @@ reloads() {
 	systemctl reload $gate || code=1
 	[ $code = "$1" ] && [ "$before" = "$(all_kinds)" ] && is $gate active exited || { echo "exit code $code"; return 1; }
 }
-# since FILE: the lines of the journal about the refresh since the time in the file.
-since() { journalctl --sync; journalctl -b -o cat --since "@$(cat "$1")" "${@:2}" _SYSTEMD_UNIT=$refresh + UNIT=$refresh; }
+# since FILE: the lines of the journal about the refresh since the time in the file. systemd
+# 262 complains at each start if the control groups of the machine do not count processes.
+since() {
+	journalctl --sync
+	journalctl -b -o cat --since "@$(cat "$1")" "${@:2}" _SYSTEMD_UNIT=$refresh + UNIT=$refresh | grep -v 'Failed to read pids.max'
+}
 explained() { journalctl -b -x _SYSTEMD_UNIT=$refresh | grep -q "Subject: The EC2 metadata could not be refreshed" || { since /run/since; return 1; }; }
 failures() { grep -q '"stale_since": "' $status && [ "$(property $refresh ExecMainStartTimestampMonotonic)" -gt "$1" ]; }
 runs() { systemctl show --property=ExecMainStartTimestampMonotonic --value $refresh; }
