@@ -20,9 +20,9 @@
 // package retry.
 //
 // Package imds does not use net/http: its transport retries by itself, keeps a dial
-// alive past its request, and uses proxies, and TLS comes with it. Proxies, redirects and compressed
-// answers are not supported. Answers are bounded in size, and a token never
-// appears in an error.
+// alive past its request, and uses proxies, and TLS comes with it. Proxies,
+// redirects and compressed answers are not supported. Answers are bounded in size,
+// and a token never appears in an error.
 //
 // The protocol is described in the AWS EC2 User Guide, "Use the Instance
 // Metadata Service to access instance metadata".

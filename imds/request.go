@@ -148,6 +148,8 @@ func (c *Client) connect(ctx context.Context, timeout time.Duration, base *url.U
 	return conn, err
 }
 
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
 // message returns the bytes of the request. It is built only once there is a
 // connection, because most attempts of a wait never get this far.
 func (c *Client) message(r request, base *url.URL) []byte {
@@ -156,7 +158,7 @@ func (c *Client) message(r request, base *url.URL) []byte {
 		_, port, _ := strings.Cut(after, "]")
 		host = before + "]" + port
 	}
-	agent := strings.NewReplacer("\r", " ", "\n", " ").Replace(cmp.Or(c.UserAgent, "imds-ready"))
+	agent := oneLine.Replace(cmp.Or(c.UserAgent, "imds-ready"))
 	b := make([]byte, 0, bufferBytes)
 	b = fmt.Appendf(b, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n", r.method, base.EscapedPath(), version, escape(r.path), host)
 	b = fmt.Appendf(b, "User-Agent: %s\r\nConnection: close\r\n", agent)

@@ -74,9 +74,8 @@ func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, wh
 
 // isVersion reports whether s is an HTTP-version (RFC 9112 section 2.3).
 func isVersion(s string) bool {
-	major, minor, ok := strings.Cut(strings.TrimPrefix(s, "HTTP/"), ".")
-	digit := func(s string) bool { return len(s) == 1 && '0' <= s[0] && s[0] <= '9' }
-	return ok && strings.HasPrefix(s, "HTTP/") && digit(major) && digit(minor)
+	digit := func(c byte) bool { return '0' <= c && c <= '9' }
+	return len(s) == len("HTTP/1.1") && strings.HasPrefix(s, "HTTP/") && digit(s[5]) && s[6] == '.' && digit(s[7])
 }
 
 // readBody reads the body, or limit bytes and one more if it is longer.

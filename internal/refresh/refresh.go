@@ -6,8 +6,8 @@
 // A refresh never takes anything away that the gate has announced: if the required paths
 // cannot be fetched, all files stay, and status.json says since when. It holds the lock of
 // the directory only while it replaces files, and discards its collection if anything else
-// has written a status or a file meanwhile. It sends no notification to systemd, because a unit that
-// runs it as ExecReload= has no socket for it.
+// has written a status or a file meanwhile. It sends no notification to systemd, because a
+// unit that runs it as ExecReload= has no socket for it.
 package refresh
 
 import (
