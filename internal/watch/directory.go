@@ -122,11 +122,10 @@ func (d *directory) prepare(bootID string, watched []string) error {
 		return err
 	}
 	if !sameBoot { // on a full file system, the boot ID would be lost, and then the files
-		err := d.lock.Truncate(0)
-		if err == nil {
-			_, err = d.lock.WriteAt([]byte(bootID), 0)
+		if err := d.lock.Truncate(0); err != nil {
+			return err
 		}
-		if err != nil {
+		if _, err := d.lock.WriteAt([]byte(bootID), 0); err != nil {
 			return err
 		}
 	}

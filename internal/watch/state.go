@@ -193,14 +193,14 @@ func named(paths []string) string {
 // describe describes the trouble of some paths. lasting is "", or " for" and how long it
 // has lasted.
 func (r *run) describe(t trouble, failing []string, lasting string) string {
-	what, of := named(failing), "the requests for "
 	if t == unwritable {
-		return "cannot write the file of " + what + lasting
+		return "cannot write the file of " + named(failing) + lasting
 	}
+	what := "the requests for " + named(failing)
 	if len(failing) == len(r.Paths) {
-		what, of = "any request", ""
+		what = "any request"
 	}
-	return fmt.Sprintf("no answer from IMDS to %s%s%s (%s)", of, what, lasting, r.states[failing[0]].class)
+	return fmt.Sprintf("no answer from IMDS to %s%s (%s)", what, lasting, r.states[failing[0]].class)
 }
 
 // statusText is STATUS=. It has no duration, so that it is sent only when something

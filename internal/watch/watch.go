@@ -286,7 +286,7 @@ func (r *run) resave() {
 // pause returns the time from the start of the last round to that of the next.
 func (r *run) pause() time.Duration {
 	d := r.Interval
-	if len(r.failing("")) < len(r.Paths) {
+	if len(r.failing(silent))+len(r.failing(unwritable)) > 0 {
 		d = min(d, maxFailing)
 	}
 	return d - rand.N(d/10+1)
