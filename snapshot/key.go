@@ -87,30 +87,40 @@ func segments(key string) []string {
 	return strings.Split(strings.TrimSuffix(key, "/"), "/")
 }
 
-// relative returns the segments of a key relative to the identity document or to
-// meta-data, and reports which. It accepts the paths of IMDS for both.
-func relative(segs []string) (below []string, isIdentity bool) {
-	if segs[0] == identityRoot {
-		return segs[1:], true
-	}
-	if doc := segments(paths.Identity); len(segs) >= len(doc) && slices.Equal(segs[:len(doc)], doc) {
-		return segs[len(doc):], true
-	}
-	if segs[0] == metaDataRoot {
-		return segs[1:], false
-	}
-	return segs, false
-}
-
 // position is where a key is: in the identity document or below meta-data.
 type position struct {
 	identity bool
-	segs     []string
+	segs     []string // relative to that
 }
 
+// newPosition returns the position of a key. It accepts the paths of IMDS for both.
 func newPosition(key string) position {
-	segs, isIdentity := relative(segments(key))
-	return position{isIdentity, segs}
+	segs := segments(key)
+	if segs[0] == identityRoot {
+		return position{true, segs[1:]}
+	}
+	if doc := segments(paths.Identity); len(segs) >= len(doc) && slices.Equal(segs[:len(doc)], doc) {
+		return position{true, segs[len(doc):]}
+	}
+	if segs[0] == metaDataRoot {
+		return position{false, segs[1:]}
+	}
+	return position{false, segs}
+}
+
+// key returns the shortest key for a position.
+func (p position) key() string {
+	name := strings.Join(p.segs, "/")
+	if p.identity {
+		return strings.TrimSuffix(identityRoot+"/"+name, "/")
+	}
+	switch {
+	case len(p.segs) == 0:
+		return metaDataRoot
+	case p.segs[0] == identityRoot, p.segs[0] == metaDataRoot, p.segs[0] == "dynamic":
+		return metaDataRoot + "/" + name // without the prefix, this would be another key
+	}
+	return name
 }
 
 // compare compares two positions in the order of [Values.Walk].
@@ -132,11 +142,11 @@ func (p position) contains(q position) bool {
 // imdsPath returns the path of a key in IMDS, below the version, as `missing` in
 // status.json contains it.
 func imdsPath(key string) string {
-	segs, isIdentity := relative(segments(key))
-	if isIdentity {
+	at := newPosition(key)
+	if at.identity {
 		return paths.Identity
 	}
-	return strings.TrimSuffix(paths.MetaData+strings.Join(segs, "/"), "/")
+	return strings.TrimSuffix(paths.MetaData+strings.Join(at.segs, "/"), "/")
 }
 
 // usableSegment reports whether the name of a JSON member can be a segment of a key

@@ -180,18 +180,24 @@ func (v *Values) LookupJSON(key string) (json.RawMessage, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	segs, isIdentity := relative(segments(key))
-	src := v.source(isIdentity)
+	at := newPosition(key)
+	src := v.source(at.identity)
 	if src.err != nil {
 		return nil, src.err
 	}
 	if src.text != nil {
-		if value := find(src.text, segs); value != nil {
-			indent := "\n" + strings.Repeat("  ", len(segs))
-			return bytes.ReplaceAll(value, []byte(indent), []byte("\n")), nil
+		if value := find(src.text, at.segs); value != nil {
+			return outdented(value, len(at.segs)), nil
 		}
 	}
 	return nil, v.absent(key)
+}
+
+// outdented returns the JSON of a value that is depth levels deep in a file as in a document
+// of its own.
+func outdented(value []byte, depth int) []byte {
+	indent := "\n" + strings.Repeat("  ", depth)
+	return bytes.ReplaceAll(value, []byte(indent), []byte("\n"))
 }
 
 func (v *Values) source(isIdentity bool) source {
@@ -210,9 +216,10 @@ type KeyError struct {
 	// is empty if IMDS does not have the path, including a required path that was last
 	// answered with 404.
 	Class string
-	// Path is the entry in status.json or in watch/status.json that Class belongs to: the path of the key, that
-	// of the JSON document that would contain it, or, with a final slash, that of a
-	// listing above it. After a failed listing it is unknown whether IMDS has the key.
+	// Path is the entry in status.json or in watch/status.json that Class belongs to: the
+	// path of the key, that of the JSON document that would contain it, or, with a final
+	// slash, that of a listing above it. After a failed listing it is unknown whether IMDS
+	// has the key.
 	Path string
 	// Credentials is true if the key names credentials, which are never written to a
 	// file.
@@ -315,7 +322,7 @@ func unlessAll(err error) error {
 // object. Unlike that of Walk, its error may be [fs.SkipAll].
 func walkValue(value []byte, at position, visit func(key string) error) error {
 	w := &walker{visit: visit}
-	name, prefix := keyName(at.segs, at.identity), ""
+	name, prefix := at.key(), ""
 	if at.identity || len(at.segs) > 0 {
 		prefix = name + "/"
 	}
@@ -352,7 +359,7 @@ func (w *walker) object(s *scanner, prefix string, depth int) bool {
 		if kind != 'n' && depth < maxKeySegments-1 && usableSegment(seg) && len(prefix)+len(seg) < maxListed {
 			name = prefix + seg
 			if prefix == "" {
-				name = keyName([]string{seg}, false)
+				name = position{segs: []string{seg}}.key()
 			}
 		}
 		switch {
@@ -368,19 +375,4 @@ func (w *walker) object(s *scanner, prefix string, depth int) bool {
 		}
 		return w.err == nil
 	})
-}
-
-// keyName returns the shortest key for segs.
-func keyName(segs []string, isIdentity bool) string {
-	name := strings.Join(segs, "/")
-	if isIdentity {
-		return strings.TrimSuffix(identityRoot+"/"+name, "/")
-	}
-	switch {
-	case len(segs) == 0:
-		return metaDataRoot
-	case segs[0] == identityRoot, segs[0] == metaDataRoot, segs[0] == "dynamic":
-		return metaDataRoot + "/" + name // without the prefix, this would be another key
-	}
-	return name
 }

@@ -147,12 +147,11 @@ func (st WatchStatus) LookupJSON(dir, key string) (json.RawMessage, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	segs, isIdentity := relative(segments(key))
-	root := []string{metaDataRoot}
-	if isIdentity {
+	at, root := newPosition(key), []string{metaDataRoot}
+	if at.identity {
 		root = segments(paths.Identity)
 	}
-	full := slices.Concat(root, segs)
+	full := slices.Concat(root, at.segs)
 	for i := range full {
 		watched := path.Join(full[:i+1]...)
 		if p, ok := st.Paths[watched]; ok {
@@ -256,17 +255,16 @@ func (st WatchStatus) belowAnother(name string) bool {
 
 // walk visits the key of the path and those in its document.
 func (d document) walk(visit func(key string) error) error {
-	name := keyName(d.segs, d.identity)
+	name := d.key()
 	if d.text == nil || len(name) >= maxListed {
 		return nil
 	}
-	if d.text[0] != '{' {
-		return walkValue(d.text, d.position, visit)
-	}
-	if err := visit(name + "/"); errors.Is(err, fs.SkipDir) {
-		return nil
-	} else if err != nil {
-		return err
+	if d.text[0] == '{' {
+		if err := visit(name + "/"); errors.Is(err, fs.SkipDir) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
 	return walkValue(d.text, d.position, visit)
 }
@@ -292,8 +290,7 @@ func (p WatchedPath) lookup(dir, name string, segs []string, key string) (json.R
 	if value == nil {
 		return nil, &KeyError{Key: key, Watched: true}
 	}
-	indent := "\n" + strings.Repeat("  ", len(segs))
-	return bytes.ReplaceAll(value, []byte(indent), []byte("\n")), nil
+	return outdented(value, len(segs)), nil
 }
 
 // readBody reads the file of a path.
