@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+	"golang.org/x/sys/unix"
 
 	"github.com/imds-ready/imds-ready/internal/refresh"
 )
@@ -124,5 +125,37 @@ func priority(l slog.Level) journal.Priority {
 		return journal.PriInfo
 	default:
 		return journal.PriDebug
+	}
+}
+
+// The socket of the journal's native protocol, and how long a process that ends waits for
+// the journal, which may hang.
+const (
+	journalSocket   = "/run/systemd/journal/socket"
+	journalPatience = 3 * time.Second
+)
+
+// awaitJournal returns when the journal has stored all that was sent to its socket before,
+// at the latest after the limit. The journal finds the unit of a message in /proc. If the
+// process is gone by then, `journalctl -u` does not show the message (systemd issue 2913).
+func awaitJournal(socket string, limit time.Duration) {
+	end := time.Now().Add(limit)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	// The journal ignores an entry without fields, but reads it after those before it.
+	queued := func() bool {
+		return unix.Sendto(fd, []byte("\n"), unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: socket}) != unix.EAGAIN
+	}
+	read := func() bool { // SIOCOUTQ counts what the receiver has not read
+		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		return n == 0 || err != nil
+	}
+	for _, done := range []func() bool{queued, read} {
+		for !done() && time.Now().Before(end) {
+			time.Sleep(time.Millisecond)
+		}
 	}
 }

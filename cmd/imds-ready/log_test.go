@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
+	"golang.org/x/sys/unix"
 
 	"github.com/imds-ready/imds-ready/internal/refresh"
 	"github.com/imds-ready/imds-ready/policy"
@@ -57,6 +59,73 @@ func TestNotice(t *testing.T) {
 	if message != "refreshed again after 1 h" || fields["IMDS_REFRESH"] != "current" || fields["MESSAGE_ID"] != messageID("current", "", "") {
 		t.Errorf("message %q, fields %v", message, fields)
 	}
+}
+
+// A process that ends waits until the journal has read its messages, so that the journal
+// finds the unit, but not forever: the queue of the journal may be full, or it may hang.
+func TestAwaitJournal(t *testing.T) {
+	const limit = time.Second
+	for _, c := range []struct {
+		name  string
+		reads time.Duration // when the journal begins to read
+		queue int           // messages that wait for it
+		want  time.Duration
+	}{
+		{name: "slow", reads: 300 * time.Millisecond, queue: 1, want: 300 * time.Millisecond},
+		{name: "with a full queue", reads: 300 * time.Millisecond, queue: 1000, want: 300 * time.Millisecond},
+		{name: "hangs", reads: time.Hour, queue: 1, want: limit},
+		{name: "hangs with a full queue", reads: time.Hour, queue: 1000, want: limit},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const socket = "socket" // an absolute path may be too long
+			t.Chdir(t.TempDir())
+			journal, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(journal)
+			if err := unix.Bind(journal, &unix.SockaddrUnix{Name: socket}); err != nil {
+				t.Fatal(err)
+			}
+			client, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(client)
+			for range c.queue { // until the queue is full (net.unix.max_dgram_qlen)
+				if unix.Sendto(client, []byte("MESSAGE=x\n"), unix.MSG_DONTWAIT, &unix.SockaddrUnix{Name: socket}) != nil {
+					break
+				}
+			}
+			synctest.Test(t, func(t *testing.T) {
+				start, stop := time.Now(), make(chan struct{})
+				go func() {
+					for wait := c.reads; ; wait = time.Millisecond {
+						select {
+						case <-time.After(wait):
+						case <-stop:
+							return
+						}
+						for err := error(nil); err == nil; {
+							_, err = unix.Read(journal, make([]byte, 64))
+						}
+					}
+				}()
+				awaitJournal(socket, limit)
+				close(stop)
+				if got := time.Since(start); got < c.want || got > c.want+5*time.Millisecond {
+					t.Errorf("it waited %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		awaitJournal("missing", limit)
+		if got := time.Since(start); got != 0 {
+			t.Errorf("without a journal it waited %v", got)
+		}
+	})
 }
 
 // Every ID is explained in the catalog, once, and every explanation has an ID.

@@ -42,14 +42,8 @@ func main() {
 	os.Exit(code)
 }
 
-// journalGrace is the shortest life of a process that fails and logs to the journal. The
-// journal finds the unit of a message in /proc. If the process is gone by then, `journalctl
-// -u` does not show why it failed (systemd issue 2913).
-const journalGrace = 300 * time.Millisecond
-
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	start := time.Now()
 	out := &checkedWriter{to: stdout}
 	p := &program{stdout: out, console: stdout, stderr: stderr}
 	root := p.command()
@@ -63,8 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "imds-ready: %v\nimds-ready: hint: see %s --help\n", err, command.CommandPath())
 		return exitUsage
 	}
-	if p.exit != 0 && p.logFormat == "journal" {
-		time.Sleep(time.Until(start.Add(journalGrace)))
+	if p.logFormat == "journal" {
+		awaitJournal(journalSocket, journalPatience)
 	}
 	if out.err != nil {
 		if !errors.Is(out.err, syscall.EPIPE) { // the reader closed the pipe on purpose, as head(1) does
