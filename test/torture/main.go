@@ -201,10 +201,6 @@ func inside(args []string) int {
 		{{"trio", t.trio}},
 		{{"hostile", t.hostile}, {"faults", t.faults}, {"fuzz", t.fuzz}},
 	}
-	if s.short { // 2 s of fuzzing are not enough while other sections run
-		last := len(sections) - 1
-		sections = append(sections[:last], sections[last][:2], sections[last][2:])
-	}
 	for _, together := range sections {
 		var running sync.WaitGroup
 		for _, s := range together {
