@@ -31,7 +31,7 @@ ran() {
 		last=$(runs)
 	done
 }
-# often: the timer starts the refresh every second.
+# often: the timer starts the refresh every second, which is more than systemd's default limit.
 often() {
 	mkdir -p /run/systemd/system/$timer.d
 	printf '[Timer]\nOnActiveSec=\nOnActiveSec=1s\nOnUnitInactiveSec=1s\nRandomizedDelaySec=0\n' >/run/systemd/system/$timer.d/often.conf
