@@ -2,11 +2,7 @@
 
 package config
 
-import (
-	"regexp"
-	"strings"
-	"sync"
-)
+import "strings"
 
 // maxNesting bounds brackets within brackets, and the dots of one key. No
 // valid file needs more than three. The TOML library needs time that grows
@@ -21,13 +17,6 @@ type statement struct {
 	header bool   // [table] or [[list]]
 }
 
-// skipped is a string of one of the four kinds, or a comment. Up to two quotes
-// may stand before the closing three. A string that does not end on its line,
-// where it must, ends there: the library reports it.
-var skipped = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:"""(?:\\(?s:.)|[^\\])*?"{3,5}|'''(?s:.)*?'{3,5}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|#[^\n]*)`)
-})
-
 // splitter finds where statements begin and end: at a newline that is not in a
 // string, a bracket or a comment. It reads nothing else, the TOML library
 // does; in a file that the library rejects, it agrees with the library up to
@@ -35,12 +24,13 @@ var skipped = sync.OnceValue(func() *regexp.Regexp {
 type splitter struct {
 	text   string
 	line   int
-	depth  int // of brackets
-	dots   int // of the current key
-	deep   int // the first line beyond maxNesting, or 0
-	start  int // of the current statement, or -1
-	at     int // its line
-	equals int // its first =, or -1
+	depth  int  // of brackets
+	dots   int  // of the current key
+	deep   int  // the first line beyond maxNesting, or 0
+	start  int  // of the current statement, or -1
+	at     int  // its line
+	equals int  // its first =, or -1
+	broken bool // a string in three quotes does not end
 	found  []statement
 }
 
@@ -63,13 +53,43 @@ func splitAt(ends, text string) (found []statement, deep int) {
 		}
 		s.take(c, pos)
 		if c == '"' || c == '\'' || c == '#' {
-			t := skipped().FindString(text[pos:])
-			s.line += strings.Count(t, "\n")
-			pos += len(t) - 1
+			n := s.skip(text[pos:])
+			s.line += strings.Count(text[pos:pos+n], "\n")
+			pos += n - 1
 		}
 	}
 	s.end(len(text))
 	return s.found, s.deep
+}
+
+// skip returns the length of the string of one of the four kinds, or of the comment, at the
+// start of text. Up to two quotes may stand before the closing three. A string that does not
+// end on its line, where it must, ends there: the library reports it. After one in three
+// quotes that does not end, all others end on their line, so that the time stays linear.
+func (s *splitter) skip(text string) int {
+	quote, escapes := text[0], text[0] == '"'
+	if three := strings.Repeat(text[:1], 3); quote != '#' && !s.broken && strings.HasPrefix(text, three) {
+		for i := 3; i < len(text); i++ {
+			if escapes && text[i] == '\\' {
+				i++
+			} else if strings.HasPrefix(text[i:], three) {
+				more := len(text[i:]) - len(strings.TrimLeft(text[i:], text[:1]))
+				return i + min(more, 5)
+			}
+		}
+		s.broken = true
+	}
+	for i := 1; i < len(text); i++ {
+		switch {
+		case text[i] == '\n':
+			return i
+		case quote != '#' && text[i] == quote:
+			return i + 1
+		case escapes && text[i] == '\\' && !strings.HasPrefix(text[i+1:], "\n"):
+			i++
+		}
+	}
+	return len(text)
 }
 
 // take looks at a character that is not inside a string or a comment.

@@ -58,6 +58,7 @@ func TestHostileFiles(t *testing.T) {
 		"dots in header": "[" + strings.Repeat("a.", n) + "a]",
 		"one long list":  "metadata.exclude = [\n" + strings.Repeat("'a',\n", n) + "'/']",
 		"open quotes":    strings.Repeat("\"\"\"\n", n),
+		"escaped quotes": strings.Repeat("\\\"\"\"\n", maxFile/5),
 		"many headers":   strings.Repeat("[x]\n", n),
 		"many entries":   strings.Repeat("[[require]]\n", n/8),
 		"bad items":      "metadata.exclude = [" + strings.Repeat("'/',", n*2-10) + "]",

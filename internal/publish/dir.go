@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -166,21 +167,19 @@ func (d *Dir) Begin(bootID string) (snapshot.Status, error) {
 	// Remove the status first: if this process is killed before it has removed the other
 	// files, the next start finds no status and removes them.
 	names := append([]string{snapshot.StatusFile}, order()...)
+	var temporary []string
 	for _, name := range names {
-		if _, err := d.remove(atomicfile.Temporary(name)); err != nil {
-			return snapshot.Status{}, err
-		}
+		temporary = append(temporary, atomicfile.Temporary(name))
+	}
+	if _, err := d.removeAll(temporary); err != nil {
+		return snapshot.Status{}, err
 	}
 	st, err := d.Status()
 	if err == nil && st.BootID == bootID { // a status without a boot ID is an error
 		return d.removeUnlisted(st)
 	}
-	for _, name := range names {
-		if _, err := d.remove(name); err != nil {
-			return snapshot.Status{}, err
-		}
-	}
-	return snapshot.Status{}, nil
+	_, err = d.removeAll(names)
+	return snapshot.Status{}, err
 }
 
 // removeUnlisted removes the files that st does not list with their digest. A daemon
@@ -192,7 +191,7 @@ func (d *Dir) removeUnlisted(st snapshot.Status) (snapshot.Status, error) {
 		if _, listed := d.readListed(st, name); listed {
 			continue
 		}
-		if _, err := d.remove(name); err != nil {
+		if err := d.remove(name); err != nil {
 			return snapshot.Status{}, err
 		}
 		delete(st.Files, name)
@@ -276,14 +275,35 @@ func (d *Dir) Status() (snapshot.Status, error) {
 	return st, nil
 }
 
-// remove removes a file if it exists, and reports whether it did. If the file is a link,
-// the link is removed, not its target.
-func (d *Dir) remove(name string) (bool, error) {
-	err := d.root.Remove(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("removing %s: %w", filepath.Join(d.path, name), err)
+// remove removes a file if it exists. If the file is a link, the link is removed, not its
+// target.
+func (d *Dir) remove(name string) error {
+	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing %s: %w", filepath.Join(d.path, name), err)
 	}
-	return err == nil, nil
+	return nil
+}
+
+// removeAll removes, in order, those of the files that exist, and returns their names. Most
+// of them never exist, and reading the directory is faster than trying each.
+func (d *Dir) removeAll(names []string) (removed []string, err error) {
+	if _, err := d.self.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", d.path, err)
+	}
+	present, err := d.self.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", d.path, err)
+	}
+	for _, name := range names {
+		if !slices.Contains(present, name) {
+			continue
+		}
+		if err := d.remove(name); err != nil {
+			return nil, err
+		}
+		removed = append(removed, name)
+	}
+	return removed, nil
 }
 
 // Write replaces the file name, which must be one of the file names in package snapshot,
@@ -328,7 +348,7 @@ func (d *Dir) Publish(s Snapshot, state string, before func(name string)) (sums 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, name := range slices.Backward(added) {
-		_, left := d.remove(name)
+		left := d.remove(name)
 		err = errors.Join(err, left)
 	}
 	return nil, nil, err
@@ -357,18 +377,14 @@ func (d *Dir) publish(s Snapshot, state string, before func(name string)) (sums 
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range order() {
-		if _, written := sums[name]; written {
-			continue
-		}
-		removed, err := d.remove(name)
-		if err != nil {
-			return nil, nil, added, err
-		}
-		if removed {
-			changed = append(changed, name)
-		}
+	removed, err := d.removeAll(slices.DeleteFunc(order(), func(name string) bool {
+		_, written := sums[name]
+		return written
+	}))
+	if err != nil {
+		return nil, nil, added, err
 	}
+	changed = append(changed, removed...)
 	return sums, changed, added, nil
 }
 
@@ -431,7 +447,7 @@ func (d *Dir) WriteFinalStatus(st snapshot.Status) error {
 		return err
 	}
 	d.mu.Lock()
-	_, removed := d.remove(snapshot.StatusFile)
+	removed := d.remove(snapshot.StatusFile)
 	d.mu.Unlock()
 	if removed != nil {
 		return err
@@ -445,7 +461,7 @@ func (d *Dir) writeFailedState(state string) map[string]*string {
 	if _, err := d.root.Lstat(snapshot.EnvFile); err == nil {
 		if _, err := d.WriteState(state); err != nil {
 			d.mu.Lock()
-			_, _ = d.remove(snapshot.EnvFile) // if even that fails, only the status is correct
+			_ = d.remove(snapshot.EnvFile) // if even that fails, only the status is correct
 			d.mu.Unlock()
 		}
 	}
