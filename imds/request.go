@@ -98,6 +98,14 @@ func (c *Client) do(ctx context.Context, r request) (*answer, *Error) {
 	stop := context.AfterFunc(rctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
+	if own := r.sent; c.Sent != nil {
+		r.sent = func() {
+			if own != nil {
+				own()
+			}
+			c.Sent()
+		}
+	}
 	a, e := r.exchange(conn, c.message(r, base))
 	if e != nil {
 		e.Connected = true

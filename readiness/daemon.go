@@ -27,7 +27,7 @@ import (
 type Daemon struct {
 	// Config is what to wait for and how.
 	Config Config
-	// Client reaches IMDS. Run sets its Pace; Reject does not use it.
+	// Client reaches IMDS. Run sets its Pace and Sent; Reject does not use it.
 	Client *imds.Client
 	// Dir is the directory of the files, such as /run/imds.
 	Dir string
@@ -37,6 +37,10 @@ type Daemon struct {
 	Version string
 	// Log receives the log.
 	Log *slog.Logger
+	// Listen makes signals end the context of Run, with a cause that is an [*Interrupted].
+	// It is called before the first status is written and before Run waits for the lock,
+	// perhaps more than once. If nil, it is not called.
+	Listen func()
 	// Notify sends a datagram of sd_notify(3). If nil, notifications are dropped.
 	Notify func(state string) error
 	// Console receives the first line of a wait, in place of the log: the journal
@@ -68,9 +72,9 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 		return exit
 	}
 	defer r.dir.Close()
-	if err := r.progress.begin(); err != nil {
-		return r.end(r.cannotWrite(err))
-	}
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	r.progress.launch(d.Listen, abort)
 	r.Client.Pace = collect.NewPacer(d.Config.Metadata.RequestsPerSecond).Wait
 	o, decided := r.detect()
 	if !decided {
@@ -79,7 +83,11 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 		} else {
 			d.Log.Info("waiting for IMDS", "endpoint", strings.Join(d.Client.Endpoints, " "), "deadline", d.Config.Policy.Deadline)
 		}
+		r.Client.Sent = r.progress.hurry
 		o = r.decide(r.wait(ctx))
+	}
+	if err := r.progress.begin(); err != nil {
+		o = r.cannotWrite(err)
 	}
 	if o.exit == ExitOK {
 		o = r.publish(ctx, o)
@@ -137,6 +145,9 @@ func (d *Daemon) Reject(problems error) Exit {
 func (d *Daemon) setDefaults() {
 	if d.Notify == nil {
 		d.Notify = func(string) error { return nil }
+	}
+	if d.Listen == nil {
+		d.Listen = func() {}
 	}
 	if d.Sys == nil {
 		d.Sys = os.DirFS("/sys")
@@ -200,6 +211,7 @@ func (d *Daemon) open(ctx context.Context, within time.Duration) (*publish.Dir, 
 		if !ok {
 			return dir, err
 		}
+		d.Listen()
 		now := time.Now()
 		if !locked.Gate {
 			noGate = now

@@ -3,10 +3,14 @@
 package readiness_test
 
 import (
+	"context"
 	"errors"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,4 +121,50 @@ func TestFirstStatus(t *testing.T) {
 	if first := tr.datagrams[0]; first.at != 0 || !strings.HasPrefix(first.state, "STATUS=") {
 		t.Errorf("the first datagram is %+v", first)
 	}
+}
+
+// Before the first status.json is written, signals are handled. Both happen when the first
+// request was sent, and are not delayed by one that fails or hangs.
+func TestListen(t *testing.T) {
+	for _, tt := range []struct {
+		fault string
+		at    time.Duration
+		sent  bool // whether the request was sent before
+	}{
+		{"", 0, true},
+		{"hang", 0, true},
+		{"refuse", 0, false},
+		{"blackhole", time.Millisecond, false},
+	} {
+		tr := faulty(t, tt.fault).limits(1, time.Minute)
+		var sent atomic.Bool
+		tr.client.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := tr.sim.Dial(ctx, network, addr)
+			return &observed{conn, &sent}, err
+		}
+		listened := 0
+		tr.listen = func() {
+			listened++
+			if at := time.Since(tr.start); at != tt.at || sent.Load() != tt.sent {
+				t.Errorf("%s: listened after %v, sent %v", tt.fault, at, sent.Load())
+			}
+			if _, err := os.Stat(filepath.Join(tr.dir, "status.json")); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: the status was written before: %v", tt.fault, err)
+			}
+		}
+		if tr.run(t); listened != 1 {
+			t.Errorf("%s: listened %d times", tt.fault, listened)
+		}
+	}
+}
+
+// observed is a connection that knows whether something was written.
+type observed struct {
+	net.Conn
+	written *atomic.Bool
+}
+
+func (o *observed) Write(p []byte) (int, error) {
+	defer o.written.Store(true)
+	return o.Conn.Write(p)
 }

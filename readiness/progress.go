@@ -25,6 +25,7 @@ const (
 	reportEvery = time.Second      // STATUS= and status.json
 	logEvery    = 10 * time.Second // a line at info for one class on one path
 	stepSlack   = 30 * time.Second // EXTEND_TIMEOUT_USEC beyond the longest step
+	firstWithin = time.Millisecond // how long the first status.json may wait for the first request
 )
 
 // progress reports how the wait goes, in status.json, STATUS= and the log. While
@@ -42,7 +43,9 @@ type progress struct {
 	hints    hints.Settings
 
 	due           chan struct{} // one slot: there may be something to report
-	stop, stopped chan struct{} // nil before begin and after end
+	stop, stopped chan struct{} // nil before launch and after end
+	first, begun  chan struct{} // the first status.json is due, or written
+	unwritten     error         // of the first status.json
 
 	mu       sync.Mutex // not held while sending, writing or logging
 	status   snapshot.Status
@@ -71,17 +74,45 @@ type streak struct {
 	logged map[policy.Class]time.Time
 }
 
-// begin writes the first status.json and metrics, sends the first STATUS=, and
-// starts to report.
-func (p *progress) begin() error {
+// launch sends the first STATUS= and starts to report. The first status.json and metrics,
+// which listen precedes, are written after hurry or begin, at the latest after
+// [firstWithin]. If status.json cannot be written, abort gets the error.
+func (p *progress) launch(listen func(), abort func(error)) {
 	p.send("STATUS=waiting for IMDS")
 	st := p.current()
 	p.savedAt = *st.UpdatedAt
-	err := p.write(st, false)
-	p.metrics.write(st)
 	p.due, p.stop, p.stopped = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
-	go p.report()
-	return err
+	p.first, p.begun = make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(p.stopped)
+		select {
+		case <-p.first:
+		case <-time.After(firstWithin):
+		}
+		listen()
+		if p.unwritten = p.write(st, false); p.unwritten != nil {
+			abort(p.unwritten)
+		}
+		p.metrics.write(st)
+		close(p.begun)
+		p.report()
+	}()
+}
+
+// hurry makes the first status.json due now. The daemon calls it when the first request is
+// on its way: if IMDS answers at once, the wait does not get longer by the writing.
+func (p *progress) hurry() {
+	select {
+	case p.first <- struct{}{}:
+	default:
+	}
+}
+
+// begin waits for the first status.json, and returns the error of its writing.
+func (p *progress) begin() error {
+	p.hurry()
+	<-p.begun
+	return p.unwritten
 }
 
 // end stops the reporting; what is being sent or written is finished first.
@@ -95,7 +126,6 @@ func (p *progress) end() {
 
 // report sends and writes what is due, until end.
 func (p *progress) report() {
-	defer close(p.stopped)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -225,6 +255,7 @@ func (p *progress) fetched(path string) {
 // failed counts a failed attempt at a required path, whose wait ends at the
 // deadline, and reports it if that is news.
 func (p *progress) failed(deadline time.Duration, f policy.Failure, v policy.Verdict, err error) {
+	_ = p.begin() // its error ends the wait
 	now := time.Now()
 	hint := p.hintFor(f, now, err)
 	p.mu.Lock()

@@ -60,6 +60,7 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			w := newRecorded()
+			w.launch(func() {}, func(error) {})
 			if err := w.begin(); err != nil {
 				t.Fatal(err)
 			}
@@ -93,6 +94,7 @@ func TestStatusIsWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRecorded()
 		w.broken = func() bool { return len(w.at) == 2 || len(w.at) == 3 }
+		w.launch(func() {}, func(error) {})
 		if err := w.begin(); err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +125,7 @@ func TestSlowNotificationSocket(t *testing.T) {
 			return nil
 		}
 		w.promised = time.Now()
+		w.launch(func() {}, func(error) {})
 		if err := w.begin(); err != nil {
 			t.Fatal(err)
 		}
