@@ -73,8 +73,8 @@ type Client struct {
 	// Pace is called before each request begins and may delay it; its error ends
 	// the request. If nil, requests are not delayed.
 	Pace func(context.Context) error
-	// Sent is called after each request was sent, before its answer is read. If nil, it is
-	// not called.
+	// Sent is called after each request was sent, before its answer is read, perhaps by
+	// several goroutines at once. If nil, it is not called.
 	Sent func()
 	// UserAgent is sent with every request, with spaces in place of line ends. If empty,
 	// it is "imds-ready".

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +89,29 @@ func same(t *testing.T, got *imds.Error, want imds.Error) {
 }
 
 // A request that stalls or drips ends exactly at its timeout.
+// Sent is called when a request was sent, and not when it is answered.
+func TestSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(raw string) script {
+			return func(p *peer) {
+				if p.wait(100 * time.Millisecond) {
+					p.send(raw)
+				}
+			}
+		}
+		w := newWire(slow(grant("TOKEN", "21600")), slow(ok("ok")))
+		c := w.client(four)
+		var sent []time.Duration
+		c.Sent = func() { sent = append(sent, w.now()) }
+		if _, err := c.Get(t.Context(), "meta-data/x"); err != nil {
+			t.Error(err)
+		}
+		if want := []time.Duration{0, 100 * time.Millisecond}; !slices.Equal(sent, want) {
+			t.Errorf("sent at %v, want %v", sent, want)
+		}
+	})
+}
+
 func TestTimeoutsAreExact(t *testing.T) {
 	eachPhase(t, func(t *testing.T, w *wire, c *imds.Client, want imds.Error) {
 		for _, tt := range []struct{ connect, read, wantConnect, wantRead time.Duration }{

@@ -37,10 +37,6 @@ type Daemon struct {
 	Version string
 	// Log receives the log.
 	Log *slog.Logger
-	// Listen makes signals end the context of Run, with a cause that is an [*Interrupted].
-	// It is called before the first status is written and before Run waits for the lock,
-	// perhaps more than once. If nil, it is not called.
-	Listen func()
 	// Notify sends a datagram of sd_notify(3). If nil, notifications are dropped.
 	Notify func(state string) error
 	// Console receives the first line of a wait, in place of the log: the journal
@@ -74,7 +70,7 @@ func (d *Daemon) Run(ctx context.Context) Exit {
 	defer r.dir.Close()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	r.progress.launch(d.Listen, abort)
+	r.progress.launch(abort)
 	r.Client.Pace = collect.NewPacer(d.Config.Metadata.RequestsPerSecond).Wait
 	o, decided := r.detect()
 	if !decided {
@@ -146,9 +142,6 @@ func (d *Daemon) setDefaults() {
 	if d.Notify == nil {
 		d.Notify = func(string) error { return nil }
 	}
-	if d.Listen == nil {
-		d.Listen = func() {}
-	}
 	if d.Sys == nil {
 		d.Sys = os.DirFS("/sys")
 	}
@@ -211,7 +204,6 @@ func (d *Daemon) open(ctx context.Context, within time.Duration) (*publish.Dir, 
 		if !ok {
 			return dir, err
 		}
-		d.Listen()
 		now := time.Now()
 		if !locked.Gate {
 			noGate = now

@@ -123,48 +123,48 @@ func TestFirstStatus(t *testing.T) {
 	}
 }
 
-// Before the first status.json is written, signals are handled. Both happen when the first
-// request was sent, and are not delayed by one that fails or hangs.
-func TestListen(t *testing.T) {
-	for _, tt := range []struct {
-		fault string
-		at    time.Duration
-		sent  bool // whether the request was sent before
-	}{
-		{"", 0, true},
-		{"hang", 0, true},
-		{"refuse", 0, false},
-		{"blackhole", time.Millisecond, false},
-	} {
-		tr := faulty(t, tt.fault).limits(1, time.Minute)
-		var sent atomic.Bool
-		tr.client.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := tr.sim.Dial(ctx, network, addr)
-			return &observed{conn, &sent}, err
-		}
-		listened := 0
-		tr.listen = func() {
-			listened++
-			if at := time.Since(tr.start); at != tt.at || sent.Load() != tt.sent {
-				t.Errorf("%s: listened after %v, sent %v", tt.fault, at, sent.Load())
+// The first request is sent before the first status.json is written, so that writing does
+// not prolong the wait.
+func TestFirstRequestComesFirst(t *testing.T) {
+	tr := faulty(t, "")
+	var requests atomic.Int32
+	tr.client.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := tr.sim.Dial(ctx, network, addr)
+		return &observed{conn, func() {
+			if _, err := os.Stat(filepath.Join(tr.dir, "status.json")); requests.Add(1) == 1 && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("status.json exists before the first request: %v", err)
 			}
-			if _, err := os.Stat(filepath.Join(tr.dir, "status.json")); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: the status was written before: %v", tt.fault, err)
+		}}, err
+	}
+	if tr.run(t); requests.Load() < 2 || tr.exit != readiness.ExitOK {
+		t.Errorf("exit %d after %d requests", tr.exit, requests.Load())
+	}
+}
+
+// If the first status.json cannot be written, the run ends, whatever IMDS does.
+func TestFirstStatusCannotBeWritten(t *testing.T) {
+	for fault, at := range map[string]time.Duration{"": 0, "hang": 0, "refuse": 0, "blackhole": time.Millisecond} {
+		tr := faulty(t, fault)
+		tr.notify = func(state string) error {
+			if strings.HasPrefix(state, "STATUS=waiting for IMDS") {
+				return os.MkdirAll(filepath.Join(tr.dir, ".status.json.tmp", "x"), 0o755)
 			}
+			return nil
 		}
-		if tr.run(t); listened != 1 {
-			t.Errorf("%s: listened %d times", tt.fault, listened)
+		tr.run(t)
+		if tr.exit != readiness.ExitNoPerm || tr.elapsed != at || len(tr.logged("ERROR")) != 1 {
+			t.Errorf("%q: exit %d after %v, errors %q", fault, tr.exit, tr.elapsed, tr.logged("ERROR"))
 		}
 	}
 }
 
-// observed is a connection that knows whether something was written.
+// observed is a connection that calls before for each write.
 type observed struct {
 	net.Conn
-	written *atomic.Bool
+	before func()
 }
 
 func (o *observed) Write(p []byte) (int, error) {
-	defer o.written.Store(true)
+	o.before()
 	return o.Conn.Write(p)
 }

@@ -36,7 +36,6 @@ type trial struct {
 	client  *imds.Client
 	dir     string
 	sys     fs.FS
-	listen  func()
 	notify  func(string) error // called before a datagram is recorded
 	watch   func(context.Context) (<-chan struct{}, error)
 	onLog   func(string) // before each line of the log is recorded
@@ -198,7 +197,7 @@ func (tr *trial) runInBubble(t *testing.T) {
 	d := &readiness.Daemon{
 		Config: tr.config, Client: tr.client, Dir: tr.dir, BootID: bootID, Version: "1.2.3", Sys: tr.sys, Watch: tr.watch,
 		Log:    slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Listen: tr.listen, Notify: tr.record,
+		Notify: tr.record,
 	}
 	if tr.reject != nil {
 		tr.exit = d.Reject(tr.reject)

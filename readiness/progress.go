@@ -30,8 +30,8 @@ const (
 
 // progress reports how the wait goes, in status.json, STATUS= and the log. While
 // the wait goes on, one goroutine owns the notification socket and status.json:
-// the methods only note the newest state and never wait for either. They are
-// safe for concurrent use.
+// the methods only note the newest state and wait for neither, except for the first
+// status.json. They are safe for concurrent use.
 type progress struct {
 	log      *slog.Logger
 	notify   func(state string) error
@@ -74,10 +74,10 @@ type streak struct {
 	logged map[policy.Class]time.Time
 }
 
-// launch sends the first STATUS= and starts to report. The first status.json and metrics,
-// which listen precedes, are written after hurry or begin, at the latest after
-// [firstWithin]. If status.json cannot be written, abort gets the error.
-func (p *progress) launch(listen func(), abort func(error)) {
+// launch sends the first STATUS= and starts to report. After hurry or begin, at the latest
+// after [firstWithin], it writes the first status.json and metrics. If status.json cannot be
+// written, abort gets the error.
+func (p *progress) launch(abort func(error)) {
 	p.send("STATUS=waiting for IMDS")
 	st := p.current()
 	p.savedAt = *st.UpdatedAt
@@ -89,7 +89,6 @@ func (p *progress) launch(listen func(), abort func(error)) {
 		case <-p.first:
 		case <-time.After(firstWithin):
 		}
-		listen()
 		if p.unwritten = p.write(st, false); p.unwritten != nil {
 			abort(p.unwritten)
 		}
@@ -100,7 +99,7 @@ func (p *progress) launch(listen func(), abort func(error)) {
 }
 
 // hurry makes the first status.json due now. The daemon calls it when the first request is
-// on its way: if IMDS answers at once, the wait does not get longer by the writing.
+// on its way: if IMDS answers at once, writing does not prolong the wait.
 func (p *progress) hurry() {
 	select {
 	case p.first <- struct{}{}:

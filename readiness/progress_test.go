@@ -3,6 +3,7 @@
 package readiness
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -35,7 +36,9 @@ func newRecorded() *recorded {
 		streaks: map[string]*streak{},
 	}
 	w.write = func(snapshot.Status, bool) error {
+		w.mu.Lock()
 		w.at = append(w.at, time.Since(w.start))
+		w.mu.Unlock()
 		if w.broken() {
 			return errors.New("no space left")
 		}
@@ -60,7 +63,7 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			w := newRecorded()
-			w.launch(func() {}, func(error) {})
+			w.launch(func(error) {})
 			if err := w.begin(); err != nil {
 				t.Fatal(err)
 			}
@@ -89,12 +92,56 @@ func TestStatusIsWrittenOnceASecond(t *testing.T) {
 	}
 }
 
+// The first status.json is not delayed by a request that fails, or that is not sent.
+func TestFirstStatusFile(t *testing.T) {
+	const request = 300 * time.Microsecond
+	for name, tt := range map[string]struct {
+		event func(*recorded)
+		want  time.Duration
+	}{
+		"sent":    {func(w *recorded) { w.hurry() }, request},
+		"failed":  {func(w *recorded) { w.fail("a") }, request},
+		"decided": {func(w *recorded) { _ = w.begin() }, request},
+		"silent":  {func(*recorded) {}, firstWithin},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newRecorded()
+			w.launch(func(error) {})
+			time.Sleep(request)
+			if at := w.times(); len(at) != 0 {
+				t.Errorf("%s: written at %v", name, at)
+			}
+			tt.event(w)
+			time.Sleep(10 * time.Millisecond)
+			if at := w.times(); !slices.Equal(at, []time.Duration{tt.want}) {
+				t.Errorf("%s: written at %v", name, at)
+			}
+			w.end()
+		})
+	}
+}
+
+// A first status.json that cannot be written ends the wait.
+func TestFirstStatusFileFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRecorded()
+		w.broken = func() bool { return true }
+		ctx, abort := context.WithCancelCause(t.Context())
+		w.launch(abort)
+		<-ctx.Done()
+		if err := w.begin(); err == nil || context.Cause(ctx) != err {
+			t.Errorf("the wait ends with %v, the write with %v", context.Cause(ctx), err)
+		}
+		w.end()
+	})
+}
+
 // A failed write is repeated, even if nothing changes, but never after the final status.
 func TestStatusIsWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRecorded()
 		w.broken = func() bool { return len(w.at) == 2 || len(w.at) == 3 }
-		w.launch(func() {}, func(error) {})
+		w.launch(func(error) {})
 		if err := w.begin(); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +172,7 @@ func TestSlowNotificationSocket(t *testing.T) {
 			return nil
 		}
 		w.promised = time.Now()
-		w.launch(func() {}, func(error) {})
+		w.launch(func(error) {})
 		if err := w.begin(); err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,6 @@ const defaultDirectory = "/run/imds"
 
 // program is one invocation.
 type program struct {
-	listen         func() // to signals
 	stdout, stderr io.Writer
 	console        io.Writer // stdout without the check for write errors
 	exit           int       // the exit code of the command
@@ -52,11 +51,6 @@ and sends READY=1 to systemd.`,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		PersistentPreRun: func(c *cobra.Command, _ []string) {
-			if c.Name() != "run" { // which listens when it has sent its first request
-				p.listen()
-			}
-		},
 		RunE: func(*cobra.Command, []string) error {
 			if !showVersion {
 				return errors.New("missing command: must be run, refresh, watch, check, probe, wait, get, status, completion or version")

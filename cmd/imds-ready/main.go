@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,19 +34,18 @@ func main() {
 	// additional threads cost memory.
 	runtime.GOMAXPROCS(1)
 	signal.Ignore(syscall.SIGPIPE) // the wait must outlive the reader of the log
-	ctx, listen := untilSignal()
-	code := run(ctx, listen, os.Args[1:], os.Stdout, os.Stderr)
+	ctx := untilSignal()
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if i, ok := errors.AsType[*readiness.Interrupted](context.Cause(ctx)); ok && code == int(i.Exit()) {
 		die(i.Signal)
 	}
 	os.Exit(code)
 }
 
-// run executes one command line and returns the exit code. Signals end the context after
-// listen was called.
-func run(ctx context.Context, listen func(), args []string, stdout, stderr io.Writer) int {
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &checkedWriter{to: stdout}
-	p := &program{listen: listen, stdout: out, console: stdout, stderr: stderr}
+	p := &program{stdout: out, console: stdout, stderr: stderr}
 	root := p.command()
 	root.SetArgs(args)
 	root.SetOut(out)
@@ -90,28 +88,26 @@ func (w *checkedWriter) Write(p []byte) (int, error) {
 // blocked by a full notification socket or a hanging file system.
 const signalGrace = 900 * time.Millisecond
 
-// untilSignal returns a context that the first SIGTERM or SIGINT after listen cancels with a
-// [readiness.Interrupted] as its cause. The second signal kills the process, as the first
-// one does before listen. The runtime starts two threads in listen.
-func untilSignal() (ctx context.Context, listen func()) {
+// untilSignal returns a context that the first SIGTERM or SIGINT cancels with a
+// [readiness.Interrupted] as its cause. The second signal kills the process.
+func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return ctx, sync.OnceFunc(func() {
-		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, syscall.SIGTERM)
-		if !signal.Ignored(syscall.SIGINT) { // scripts ignore it in background jobs
-			signal.Notify(signals, syscall.SIGINT)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGINT) { // scripts ignore it in background jobs
+		signal.Notify(signals, syscall.SIGINT)
+	}
+	go func() {
+		s := (<-signals).(syscall.Signal)
+		cancel(&readiness.Interrupted{Signal: s})
+		select {
+		case second := <-signals:
+			die(second.(syscall.Signal))
+		case <-time.After(signalGrace):
+			die(s)
 		}
-		go func() {
-			s := (<-signals).(syscall.Signal)
-			cancel(&readiness.Interrupted{Signal: s})
-			select {
-			case second := <-signals:
-				die(second.(syscall.Signal))
-			case <-time.After(signalGrace):
-				die(s)
-			}
-		}()
-	})
+	}()
+	return ctx
 }
 
 // die ends the process by the signal, so that a shell sees 128 plus its number

@@ -73,7 +73,7 @@ func bootID() string {
 func (p *program) daemon(ctx context.Context, log *slog.Logger) readiness.Exit {
 	signal.Ignore(syscall.SIGHUP) // nothing to reload while waiting
 	d := &readiness.Daemon{
-		Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Listen: p.listen, Notify: notify,
+		Dir: p.writeDirectory(), BootID: bootID(), Version: version, Log: log, Notify: notify,
 		Watch: netevents.Watch,
 	}
 	if os.Getenv("JOURNAL_STREAM") != "" { // the unit's stdout goes to the serial console too

@@ -27,6 +27,7 @@ func TestSplit(t *testing.T) {
 		{"multi-line", "a = \"\"\"\nb = \"1\"\n\\\"\"\"\\\n\"\"\"\nc = 2", []string{"1:a = \"\"\"\nb = \"1\"\n\\\"\"\"\\\n\"\"\"", "5:c = 2"}},
 		{"multi-line literal", "a = '''\nb = '1'\n\\'''\nc = 2", []string{"1:a = '''\nb = '1'\n\\'''", "4:c = 2"}},
 		{"quotes before the end", "a = \"\"\"x\"\"\"\"\"\nb = ''''' '''''\nc = 2", []string{"1:a = \"\"\"x\"\"\"\"\"", "2:b = ''''' '''''", "3:c = 2"}},
+		{"a quote before the end, in a list", "a = [\"\"\"x\"\"\"\", ']']\nb = 2", []string{"1:a = [\"\"\"x\"\"\"\", ']']", "2:b = 2"}},
 		{"empty strings", "a = \"\"\nb = ''\nc = \"\"\"\"\"\"\nd = 1", []string{"1:a = \"\"", "2:b = ''", "3:c = \"\"\"\"\"\"", "4:d = 1"}},
 		{"backslash in a literal", "a = 'x\\'\nb = 1", []string{"1:a = 'x\\'", "2:b = 1"}},
 		{"open string", "a = \"x\nb = 1", []string{"1:a = \"x", "2:b = 1"}},

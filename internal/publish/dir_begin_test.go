@@ -145,6 +145,25 @@ func TestBeginDoesNotFollow(t *testing.T) {
 	}
 }
 
+// If Begin fails, status.json no longer lists files of which some may be gone.
+func TestBeginRemovesTheStatusFirst(t *testing.T) {
+	d := open(t)
+	fillDir(t, d)
+	first := filepath.Join(d.path, snapshot.UserDataFile)
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(first, "x"), 0o755); err != nil { // cannot be removed
+		t.Fatal(err)
+	}
+	if _, err := d.Begin("that"); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(filepath.Join(d.path, snapshot.StatusFile)); err == nil {
+		t.Error("status.json is still there")
+	}
+}
+
 // The error names the file that cannot be removed.
 func TestBeginFails(t *testing.T) {
 	for _, name := range []string{snapshot.TagsFile, snapshot.StatusFile, atomicfile.Temporary(snapshot.TagsFile)} {

@@ -144,10 +144,7 @@ func (t *torture) killWaiting(ctx context.Context, p place) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	select {
-	case <-s.requested:
-	case <-ctx.Done():
-	}
+	p.awaitStatus(ctx)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	st, err := snapshot.ReadStatus(p.dir)

@@ -54,7 +54,7 @@ func fuzzBinary(work, dir string) string {
 	return filepath.Join(work, strings.ReplaceAll(dir, "/", "-")+".test")
 }
 
-// fuzz runs every fuzz target with so many inputs, two at a time. With a time instead, some
+// fuzz runs every fuzz target with a fixed number of inputs, two at a time. With a time instead, some
 // runs fail with "context deadline exceeded" when it is over (Go issue 75804).
 func (t *torture) fuzz(ctx context.Context) {
 	inputs := 10_000
@@ -92,6 +92,8 @@ var executions = regexp.MustCompile(`execs: (\d+)`)
 // fuzzOne runs one target. Like go test, it writes a failing input to testdata/fuzz in the
 // package.
 func (t *torture) fuzzOne(ctx context.Context, dir, name string, inputs int) {
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Second)
+	defer cancel()
 	cmd := contained(exec.CommandContext(ctx, fuzzBinary(t.work, dir),
 		"-test.run=^$", "-test.fuzz=^"+name+"$", fmt.Sprintf("-test.fuzztime=%dx", inputs), "-test.parallel=1",
 		"-test.fuzzminimizetime=10x", // the default is a minute for each new input, which is too long

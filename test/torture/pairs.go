@@ -100,11 +100,7 @@ func (t *torture) second(ctx context.Context) {
 		return
 	}
 	defer first.stop()
-	select {
-	case <-s.requested:
-	case <-first.ended:
-	case <-ctx.Done():
-	}
+	p.awaitStatus(ctx)
 	before, err := snapshot.ReadStatus(p.dir)
 	second := t.run(ctx, p.daemonArgs()...)
 	after, errAfter := snapshot.ReadStatus(p.dir)

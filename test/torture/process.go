@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/imds-ready/imds-ready/snapshot"
 )
 
 // The limits of the CPU time of a daemon and of a reader, and of the memory of both.
@@ -159,3 +161,15 @@ func (p place) args(command string, more ...string) []string {
 
 // remove removes the files.
 func (p place) remove() { os.RemoveAll(filepath.Dir(p.dir)) }
+
+// awaitStatus waits until a daemon has written its first status.json, at most 10 s.
+func (p place) awaitStatus(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if _, err := os.Lstat(filepath.Join(p.dir, snapshot.StatusFile)); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -24,15 +24,13 @@ type answer func(path string) (status int, body string, headers map[string]strin
 // server is a small IMDS with arbitrary answers. imdstest derives its listings from a tree,
 // whereas the answers here need not form a consistent tree.
 type server struct {
-	url       string
-	http      *http.Server
-	closed    chan struct{} // closed when the goroutine of the server has ended
-	requested chan struct{} // closed by the first token PUT
-	once      sync.Once     // closes requested
-	down      atomic.Bool   // whether token PUTs get 503
-	gets      atomic.Int64  // the number of GETs since expect
-	strays    problems      // requests that the daemon must never send
-	answer    atomic.Value  // the current answer
+	url    string
+	http   *http.Server
+	closed chan struct{} // closed when the goroutine of the server has ended
+	down   atomic.Bool   // whether token PUTs get 503
+	gets   atomic.Int64  // the number of GETs since expect
+	strays problems      // requests that the daemon must never send
+	answer atomic.Value  // the current answer
 
 	mu    sync.Mutex
 	until int64 // the number of the GET that closes last
@@ -45,7 +43,7 @@ func serve(a answer) *server {
 	if err != nil {
 		panic(err) // nothing can be tested without loopback
 	}
-	s := &server{url: "http://" + l.Addr().String(), closed: make(chan struct{}), requested: make(chan struct{})}
+	s := &server{url: "http://" + l.Addr().String(), closed: make(chan struct{})}
 	s.answer.Store(a)
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	s.http.SetKeepAlivesEnabled(false) // like the real service
@@ -85,7 +83,6 @@ func (s *server) close() {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, "/latest/")
 	if r.Method == http.MethodPut && path == "api/token" {
-		s.once.Do(func() { close(s.requested) })
 		if s.down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
