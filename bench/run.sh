@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Runs all benchmarks in turn, in some 17 minutes on two processors, and writes the tables and the plot to results/. The
+# Runs all benchmarks in turn, in some 15 minutes on two processors, and writes the tables and the plot to results/. The
 # results are best on an idle machine. Arguments, such as -enforce, are passed to all benchmarks. lag, late,
 # packets and waiting need network namespaces: root, or a kernel that lets every user have a user namespace. A benchmark
 # that fails, or misses a target under -enforce, does not keep the next ones from running.
