@@ -64,8 +64,8 @@ func splitAt(ends, text string) (found []statement, deep int) {
 
 // skip returns the length of the string of one of the four kinds, or of the comment, at the
 // start of text. Up to two quotes may stand before the closing three. A string that does not
-// end on its line, where it must, ends there: the library reports it. After an
-// unterminated multi-line string, every string ends on its line, so that the time stays linear.
+// end on its line, where it must, ends there: the library reports it. After an unterminated
+// multi-line string, every string ends on its line, so that the time stays linear.
 func (s *splitter) skip(text string) int {
 	quote, escapes := text[0], text[0] == '"'
 	if three := strings.Repeat(text[:1], 3); quote != '#' && !s.broken && strings.HasPrefix(text, three) {

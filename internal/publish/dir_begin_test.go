@@ -149,13 +149,7 @@ func TestBeginDoesNotFollow(t *testing.T) {
 func TestBeginRemovesTheStatusFirst(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
-	first := filepath.Join(d.path, snapshot.UserDataFile)
-	if err := os.Remove(first); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(first, "x"), 0o755); err != nil { // cannot be removed
-		t.Fatal(err)
-	}
+	occupy(t, d, snapshot.UserDataFile) // the next one in the order
 	if _, err := d.Begin("that"); err == nil {
 		t.Error("no error")
 	}
@@ -169,12 +163,9 @@ func TestBeginFails(t *testing.T) {
 	for _, name := range []string{snapshot.TagsFile, snapshot.StatusFile, atomicfile.Temporary(snapshot.TagsFile)} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t)
-			path := filepath.Join(d.path, name)
-			if err := os.MkdirAll(filepath.Join(path, "x"), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			occupy(t, d, name)
 			_, err := d.Begin("this")
-			if err == nil || !strings.HasPrefix(err.Error(), "removing "+path+": ") {
+			if err == nil || !strings.HasPrefix(err.Error(), "removing "+filepath.Join(d.path, name)+": ") {
 				t.Errorf("error %v", err)
 			}
 		})

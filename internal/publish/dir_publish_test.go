@@ -114,13 +114,8 @@ func TestPublishChanges(t *testing.T) {
 func TestPublishFails(t *testing.T) {
 	d := open(t)
 	fillDir(t, d)
+	occupy(t, d, snapshot.TagsFile)
 	tags := filepath.Join(d.path, snapshot.TagsFile)
-	if err := os.Remove(tags); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Join(tags, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	in := instance(t)
 	in["user-data"] = []byte("new")
 	in[paths.Identity] = []byte(`{"instanceId": "new"}`)
@@ -153,9 +148,7 @@ func TestPublishFails(t *testing.T) {
 // identity.json would mean that IMDS answered.
 func TestPublishFailsAtFirst(t *testing.T) {
 	d := open(t)
-	if err := os.MkdirAll(filepath.Join(d.path, snapshot.IdentityFile, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	occupy(t, d, snapshot.IdentityFile)
 	put(t, filepath.Join(d.path, snapshot.TagsFile), "old")
 	snap, _ := build(instance(t))
 	sums, _, err := d.Publish(snap, snapshot.Ready, nil)
@@ -244,9 +237,7 @@ func TestWriteStateDoesNotReadThroughLinks(t *testing.T) {
 
 func TestWriteStateFails(t *testing.T) {
 	d := open(t)
-	if err := os.MkdirAll(filepath.Join(d.path, snapshot.EnvFile, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	occupy(t, d, snapshot.EnvFile)
 	want := "writing " + filepath.Join(d.path, snapshot.EnvFile) + ": "
 	if sum, err := d.WriteState(snapshot.Skipped); sum != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v %v, want %s...", sum, err, want)
@@ -370,13 +361,5 @@ func TestFailedWaitLeavesFiles(t *testing.T) {
 	}
 	if st, err := d.Status(); err != nil || len(st.Files) != 1 || get(t, filepath.Join(d.path, snapshot.EnvFile)) != "IMDS_STATE=ready\n" {
 		t.Errorf("%+v %v", st, err)
-	}
-}
-
-// occupy creates a directory at the name of a file, which os.Remove cannot remove.
-func occupy(t *testing.T, d *Dir, name string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Join(d.path, name, "x"), 0o755); err != nil {
-		t.Fatal(err)
 	}
 }

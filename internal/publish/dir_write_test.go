@@ -124,9 +124,7 @@ func TestWriteReplacesLinks(t *testing.T) {
 
 func TestWriteFails(t *testing.T) {
 	d := open(t)
-	if err := os.MkdirAll(filepath.Join(d.path, snapshot.EnvFile, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	occupy(t, d, snapshot.EnvFile)
 	changed, err := d.Write(snapshot.EnvFile, File{Data: []byte("new")})
 	want := "writing " + filepath.Join(d.path, snapshot.EnvFile) + ": "
 	if changed || err == nil || !strings.HasPrefix(err.Error(), want) {

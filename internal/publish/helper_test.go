@@ -4,6 +4,8 @@ package publish
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,4 +143,16 @@ func get(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// occupy replaces a file, which need not exist, by a directory that os.Remove cannot remove.
+func occupy(t *testing.T, d *Dir, name string) {
+	t.Helper()
+	path := filepath.Join(d.path, name)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -54,8 +54,8 @@ func fuzzBinary(work, dir string) string {
 	return filepath.Join(work, strings.ReplaceAll(dir, "/", "-")+".test")
 }
 
-// fuzz runs every fuzz target with a fixed number of inputs, two at a time. With a time instead, some
-// runs fail with "context deadline exceeded" when it is over (Go issue 75804).
+// fuzz runs every fuzz target with a fixed number of inputs, two at a time. With a time
+// instead, some runs fail with "context deadline exceeded" when it is over (Go issue 75804).
 func (t *torture) fuzz(ctx context.Context) {
 	inputs := 10_000
 	if t.short {

@@ -170,6 +170,6 @@ func (p place) awaitStatus(ctx context.Context) {
 		if _, err := os.Lstat(filepath.Join(p.dir, snapshot.StatusFile)); err == nil {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		sleep(ctx, time.Millisecond)
 	}
 }
